@@ -1,0 +1,1 @@
+export type { PeerId } from './peer-id.ts';
