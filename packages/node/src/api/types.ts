@@ -1,0 +1,123 @@
+/**
+ * The shapes of the HTTP API as JSON, shared with the web page. Times are milliseconds since 1970 (UTC)
+ * unless the name says seconds. All routes are under /api/v1 and want `Authorization: Bearer <token>`.
+ *
+ * GET  /api/v1/overview                     → Overview
+ * GET  /api/v1/patients                     → { patients: PatientView[] }
+ * POST /api/v1/patients                     PatientInput → PatientView (201)
+ * PUT  /api/v1/patients/:subject            PatientInput → PatientView
+ * GET  /api/v1/patients/:subject/readings?fromMs=&untilMs=   → { readings: LiveReading[] }
+ * GET  /api/v1/patients/:subject/windows?fromMs=&untilMs=    → { windows: WindowView[] }
+ * GET  /api/v1/alerts                       → { alerts: AlertView[] }, newest first
+ * POST /api/v1/alerts/:alertId/acknowledge  → AlertView
+ * GET  /api/v1/network                      → NetworkView
+ * GET  /api/v1/live                         server-sent events: LiveEvent (the token may come as ?token= here only)
+ * GET  /api/v1/openapi.json, GET /metrics, GET /healthz (no token: openapi, healthz)
+ */
+export interface PatientInput {
+  /** What the wearable calls its wearer. */
+  readonly userId: string;
+  readonly name: string;
+  readonly email: string;
+  /** BCP 47: mails are written in it. */
+  readonly language: 'en' | 'de' | 'fr';
+  readonly doctor: { readonly name: string; readonly email: string; readonly language: 'en' | 'de' | 'fr' } | null;
+  /** Who is told of an alert. */
+  readonly tells: { readonly patient: boolean; readonly doctor: boolean };
+  readonly device: { readonly kind: 'live' | 'replay' };
+}
+
+export interface PatientView {
+  /** 32 hex characters. */
+  readonly subject: string;
+  readonly userId: string;
+  readonly isRegistered: boolean;
+  readonly name: string | null;
+  readonly email: string | null;
+  readonly language: 'en' | 'de' | 'fr' | null;
+  readonly doctor: PatientInput['doctor'];
+  readonly tells: PatientInput['tells'];
+  readonly device: { readonly kind: 'live' | 'replay' };
+  /** When the newest reading was measured, and when it came; null before the first. */
+  readonly lastReadingMs: number | null;
+  readonly lastArrivalMs: number | null;
+}
+
+export interface LiveReading {
+  readonly subject: string;
+  readonly tMs: number;
+  readonly heartRateBpm: number;
+  readonly rrMs: readonly number[];
+}
+
+export interface WindowView {
+  readonly subject: string;
+  readonly startMs: number;
+  readonly readingCount: number;
+  readonly missingSeconds: number;
+  readonly isUsable: boolean;
+  /** 0 … 1, null when not usable or not yet predicted. */
+  readonly score: number | null;
+}
+
+export interface AlertView {
+  readonly alertId: string;
+  readonly subject: string;
+  readonly patientName: string | null;
+  readonly kind: 'irregular-rhythm';
+  /** Recording time of the episode's first window; of the window that tipped it; of its end (null: goes on). */
+  readonly episodeStartMs: number;
+  readonly raisedForMs: number;
+  readonly resolvedMs: number | null;
+  /** Mails accepted by the mail server so far. */
+  readonly notifiedCount: number;
+  readonly acknowledged: { readonly by: string; readonly atMs: number } | null;
+}
+
+export interface PeerView {
+  readonly peerId: string;
+  readonly roles: readonly string[];
+  readonly pid: number;
+  readonly addresses: readonly string[];
+  readonly startedMs: number;
+  readonly isAlive: boolean;
+  /** Peers it is connected to. */
+  readonly connections: readonly string[];
+  /** Subjects this peer aggregates now (aggregation peers only). */
+  readonly patientCount: number | null;
+  readonly rssBytes: number | null;
+}
+
+export interface NetworkView {
+  readonly peers: readonly PeerView[];
+  /** Peer id of this gateway. */
+  readonly self: string;
+}
+
+export interface Overview {
+  readonly name: string;
+  readonly version: string;
+  readonly startedMs: number;
+  readonly nowMs: number;
+  /** How much faster than life the devices replay; 1 = real time; null = no replay. */
+  readonly replaySpeed: number | null;
+  /** Address of the demo's mail inbox page, or null. */
+  readonly inboxUrl: string | null;
+  readonly counts: {
+    readonly readings: number;
+    readonly windows: number;
+    readonly predictions: number;
+    readonly alertsOpen: number;
+    readonly notifications: number;
+  };
+  /** Screening, not diagnosis: the text to show wherever a result is shown. */
+  readonly disclaimer: string;
+}
+
+export type LiveEvent =
+  | { readonly type: 'readings'; readonly readings: readonly LiveReading[] }
+  | { readonly type: 'windows'; readonly windows: readonly WindowView[] }
+  | { readonly type: 'alert'; readonly alert: AlertView }
+  | { readonly type: 'patients'; readonly patients: readonly PatientView[] }
+  | { readonly type: 'network'; readonly network: NetworkView }
+  | { readonly type: 'overview'; readonly overview: Overview };
