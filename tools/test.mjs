@@ -1,0 +1,115 @@
+// `npm test`: sets up what is missing, then every check, cheapest first. `npm test -- NAME…` runs only the
+// named ones. Its last line is `N passed, N failed, N skipped`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ensureInstalled, ensureWebBuilt } from './setup.mjs';
+
+const browsers = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/** name → command line; the first six are one check each, the rest count their tests. */
+function checksOf(root) {
+  const bin = (name, path) => join(root, 'node_modules', name, path);
+  const tsc = bin('typescript', 'bin/tsc');
+  return [
+    { name: 'format-and-lint', args: [bin('@biomejs/biome', 'bin/biome'), 'ci', '--colors=off', '.'] },
+    { name: 'types', args: [tsc, '--noEmit', '-p', 'tsconfig.json'] },
+    { name: 'types-web', args: [tsc, '--noEmit', '-p', 'apps/web/tsconfig.json'] },
+    { name: 'floors', args: ['tools/check-floors.ts'] },
+    { name: 'tidy', args: ['tools/tidy.ts'] },
+    { name: 'dead-code', args: [bin('knip', 'bin/knip.js'), '--no-progress'] },
+    ...['node', 'web', 'e2e', 'browser'].map((project) => ({ name: project, project })),
+  ];
+}
+
+function main(wanted) {
+  const installed = ensureInstalled();
+  const { root, node } = installed;
+  const web = ensureWebBuilt(installed);
+  const checks = checksOf(root).filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  if (checks.length === 0) {
+    throw new Error(
+      `No such check. There are: ${checksOf(root)
+        .map(({ name }) => name)
+        .join(', ')}`,
+    );
+  }
+  if (checks.some(({ name }) => name === 'browser')) installBrowser();
+  const scratch = mkdtempSync(join(tmpdir(), 'pulsemesh-test-'));
+  const env = {
+    ...process.env,
+    PATH: `${dirname(node)}:${process.env.PATH}`,
+    PULSEMESH_WEB: web,
+    NO_COLOR: '1',
+    // Tests that forget to name a data directory must not touch the user's.
+    PULSEMESH_DATA: join(scratch, 'data'),
+  };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    for (const check of checks) {
+      const started = performance.now();
+      const result = check.project
+        ? runProject(check.project, { root, node, env, scratch })
+        : runCheck(check, { root, node, env });
+      for (const key of Object.keys(counts)) counts[key] += result[key];
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      process.stdout.write(
+        `== ${check.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped (${seconds} s)\n`,
+      );
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+  process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+}
+
+function runCheck({ args }, { root, node, env }) {
+  const { status } = spawnSync(node, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+}
+
+function runProject(project, { root, node, env, scratch }) {
+  const output = join(scratch, `${project}.json`);
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const args = [
+    vitest,
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${output}`,
+  ];
+  const { status } = spawnSync(node, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (!existsSync(output)) return { passed: 0, failed: 1, skipped: 0 };
+  const report = JSON.parse(readFileSync(output, 'utf8'));
+  const failed = report.numFailedTests;
+  return {
+    passed: report.numPassedTests,
+    // A file that does not load has no tests to count, yet the run has failed.
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+/** The browser tests need a Chromium: install Debian's where that is possible, else leave it to the tests to say so. */
+function installBrowser() {
+  if (process.env.PULSEMESH_CHROMIUM || browsers.some((path) => existsSync(path))) return;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  process.stdout.write('Installing Chromium for the browser tests (apt-get) …\n');
+  const options = {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  };
+  spawnSync('apt-get', ['update', '-qq'], options);
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], options);
+}
+
+try {
+  main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
