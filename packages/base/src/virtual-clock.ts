@@ -15,7 +15,8 @@ export class VirtualClock implements Clock {
   #elapsedMs = 0;
   #order = 0;
   #heap: Pending[] = [];
-  readonly #cancelled = new Set<number>();
+  /** Orders of the timers that are set and neither fired nor cancelled. */
+  readonly #live = new Set<number>();
 
   /** `startMs`: wall time at the start, default 2026-01-01T00:00Z. */
   constructor(startMs = Date.UTC(2026, 0, 1)) {
@@ -33,8 +34,14 @@ export class VirtualClock implements Clock {
   setTimer(action: () => void, delayMs: number): Timer {
     const pending = { atMs: this.#elapsedMs + Math.max(0, delayMs), order: this.#order, action };
     this.#order += 1;
+    this.#live.add(pending.order);
     this.#push(pending);
-    return { cancel: () => void this.#cancelled.add(pending.order) };
+    return { cancel: () => void this.#live.delete(pending.order) };
+  }
+
+  /** Timers that will still fire. */
+  get pendingCount(): number {
+    return this.#live.size;
   }
 
   /** Moves the clock `byMs` ahead, firing what falls due, and lets promises settle after each timer. */
@@ -45,7 +52,7 @@ export class VirtualClock implements Clock {
       const next = this.#heap[0];
       if (next === undefined || next.atMs > untilMs) break;
       this.#pop();
-      if (this.#cancelled.delete(next.order)) continue;
+      if (!this.#live.delete(next.order)) continue;
       this.#elapsedMs = next.atMs;
       next.action();
       await settle();

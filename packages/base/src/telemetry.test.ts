@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { assert, Condition, errorCode, errorMessage } from './errors.ts';
+import { createLogger } from './logger.ts';
+import { createPrometheusMeter } from './meter.ts';
+
+describe('the logger', () => {
+  it('writes one JSON object a line with constant message and fields, and escapes line breaks', () => {
+    const lines: string[] = [];
+    const log = createLogger({ level: 'info', fields: { role: 'ingest' } }, { write: (line) => lines.push(line) });
+    log.child({ peer: 'a\nb\u001b[31m' }).info('accepted', { bytes: 3 });
+    log.debug('not shown');
+    expect(lines).toHaveLength(1);
+    const text = lines[0]?.trimEnd() ?? '';
+    expect([text.includes('\n'), text.includes('\u001b')]).toEqual([false, false]);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      role: 'ingest',
+      peer: 'a\nb\u001b[31m',
+      bytes: 3,
+      msg: 'accepted',
+    });
+  });
+});
+
+describe('the meter', () => {
+  it('tells what was measured as Prometheus text, and makes an instrument once', async () => {
+    const meter = createPrometheusMeter({ role: 'ingest' });
+    meter.counter('pulsemesh_readings_total', 'Readings.', ['result']).add(2, { result: 'stored' });
+    meter.counter('pulsemesh_readings_total', 'Readings.', ['result']).add(1, { result: 'stored' });
+    meter.gauge('pulsemesh_queue_bytes', 'Bytes.').set(5);
+    meter.histogram('pulsemesh_commit_seconds', 'Seconds.', [0.1, 1]).observe(0.05);
+    const text = await meter.text();
+    expect(text).toContain('pulsemesh_readings_total{result="stored",role="ingest"} 3');
+    expect(text).toContain('pulsemesh_queue_bytes{role="ingest"} 5');
+    expect(text).toContain('pulsemesh_commit_seconds_bucket{le="0.1",role="ingest"} 1');
+  });
+});
+
+describe('a condition', () => {
+  it('carries code, facts, cause and whether to try again', () => {
+    const cause = new Error('inner');
+    const error = new Condition('disk-full', 'the disk is full', { facts: { freeBytes: 0 }, retryable: true, cause });
+    expect(error).toMatchObject({ code: 'disk-full', facts: { freeBytes: 0 }, retryable: true, cause });
+    expect([errorCode(error), errorCode('x'), errorMessage('x')]).toEqual(['disk-full', 'unknown', 'x']);
+  });
+
+  it('is not what an assertion throws', () => {
+    expect(() => assert(false, 'never')).toThrow('never');
+    expect(() => assert(true, 'never')).not.toThrow();
+  });
+});
