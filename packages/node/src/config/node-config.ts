@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { errorMessage } from '@pulsemesh/base';
+import type { RoleName } from '@pulsemesh/network';
+import { z } from 'zod';
+import { ConfigError } from './config-error.ts';
+import { Secret } from './secret.ts';
+
+// Spelt out here, and compared by a test, because the supervisor reads configurations without loading the network.
+const roles = [
+  'bootstrap',
+  'ingest',
+  'storage',
+  'aggregation',
+  'prediction',
+  'notification',
+  'gateway',
+] as const satisfies readonly RoleName[];
+
+const configFileBytesMax = 256 * 1024;
+const peersMax = 1_000;
+
+const absolutePath = z.string().max(4_096).refine(isAbsolute, 'must be an absolute path');
+const peerId = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id');
+const multiaddr = z.string().max(512).startsWith('/');
+const port = z.int().min(0).max(65_535);
+const host = z.string().min(1).max(253);
+
+const nodeConfigSchema = z.strictObject({
+  /** What the operator calls this node; the `instance` label of its metrics. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 … 63 of a-z, 0-9 and -'),
+  roles: z.array(z.enum(roles)).min(1).max(roles.length),
+  /** Multiaddrs to listen on; port 0 takes a free one. */
+  listen: z.array(multiaddr).max(16).default(['/ip4/127.0.0.1/tcp/0']),
+  /** Multiaddrs of peers to join through; ordinary peers are as good as bootstraps. */
+  bootstrap: z.array(multiaddr).max(64).default([]),
+  dataDirectory: absolutePath,
+  /** The peers that get data and keys from this one. Default: none. */
+  trust: z.array(peerId).max(peersMax).default([]),
+  /** When given, only these may connect at all. */
+  allow: z.array(peerId).max(peersMax).optional(),
+  /** Where the random key lies that protects the node's identity at rest; default in the data directory. */
+  keyFile: absolutePath.optional(),
+  /** Instead of a key file: a file with the passphrase. */
+  passphraseFile: absolutePath.optional(),
+  log: z
+    .strictObject({
+      level: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
+      /** Default: standard error. */
+      file: absolutePath.optional(),
+    })
+    .default({ level: 'info' }),
+  mqtt: z.strictObject({ host: host.default('127.0.0.1'), port: port.default(1883) }).optional(),
+  smtp: z
+    .strictObject({
+      host,
+      port,
+      isSecure: z.boolean().default(false),
+      user: z.string().max(256).optional(),
+      passwordFile: absolutePath.optional(),
+      from: z.string().max(320),
+      /** Address of the page that mails link to. */
+      pageUrl: z.url({ protocol: /^https?$/ }),
+    })
+    .optional(),
+  http: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(8080),
+      /** The built page; without it only the API is served. */
+      webDirectory: absolutePath.optional(),
+      /** Names under which browsers may ask for this server, beside localhost and the loopback addresses. */
+      hostNames: z.array(host).max(16).default([]),
+      inboxUrl: z.url({ protocol: /^https?$/ }).optional(),
+      replaySpeed: z.number().positive().max(1_000).optional(),
+      /** When given, arrivals are written here so that a run can be measured. */
+      arrivalsFile: absolutePath.optional(),
+    })
+    .optional(),
+});
+
+/** One node's settings, checked and frozen. Secrets are not in it: see {@link NodeSecrets}. */
+export type NodeConfig = z.output<typeof nodeConfigSchema>;
+/** What a configuration file may say. */
+export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
+
+/** What must not be printed: read once from the files that the configuration names. */
+export interface NodeSecrets {
+  readonly passphrase: Secret | null;
+  readonly smtpPassword: Secret | null;
+}
+
+/**
+ * Checks unknown settings and freezes them.
+ * @throws {ConfigError} naming the first setting that is wrong.
+ */
+export function parseNodeConfig(input: unknown): NodeConfig {
+  const result = nodeConfigSchema.safeParse(input);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new ConfigError(issue?.path.map(String).join('.') || 'configuration', issue?.message ?? 'is not valid');
+  }
+  const config = result.data;
+  assertRolesHaveTheirs(config);
+  return deepFreeze(config);
+}
+
+/**
+ * Merges a configuration file (JSON), the environment (`PULSEMESH_LOG_LEVEL`) and flags, the later winning.
+ * @throws {ConfigError}.
+ */
+export function readNodeConfig(
+  file: string | null,
+  env: Readonly<Record<string, string | undefined>>,
+  flags: Partial<NodeConfigInput>,
+): NodeConfig {
+  const fromFile = file === null ? {} : readJsonFile(file);
+  const level = env['PULSEMESH_LOG_LEVEL'];
+  const merged = { ...fromFile, ...flags };
+  return parseNodeConfig(level === undefined ? merged : { ...merged, log: { ...asObject(merged['log']), level } });
+}
+
+/** Reads the files that hold secrets. @throws {ConfigError} when one cannot be read or is empty. */
+export function readNodeSecrets(config: NodeConfig): NodeSecrets {
+  return Object.freeze({
+    passphrase: readSecret('passphraseFile', config.passphraseFile),
+    smtpPassword: readSecret('smtp.passwordFile', config.smtp?.passwordFile),
+  });
+}
+
+function readSecret(setting: string, file: string | undefined): Secret | null {
+  if (file === undefined) return null;
+  const text = readText(setting, file).replace(/\r?\n$/, '');
+  if (text === '') throw new ConfigError(setting, 'the file is empty');
+  return new Secret(text);
+}
+
+/** Peer ids from a file: a JSON array, or `{"peers": [...]}`. @throws {ConfigError}. */
+export function readPeerList(setting: string, file: string): readonly string[] {
+  const parsed = parseJson(setting, readText(setting, file));
+  const list = Array.isArray(parsed) ? parsed : asObject(parsed)['peers'];
+  const result = z.array(peerId).max(peersMax).safeParse(list);
+  if (!result.success) throw new ConfigError(setting, 'the file must hold a JSON list of peer ids');
+  return result.data;
+}
+
+function readJsonFile(file: string): Record<string, unknown> {
+  return asObject(parseJson('config', readText('config', file)));
+}
+
+function readText(setting: string, file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (text.length > configFileBytesMax) throw new ConfigError(setting, `longer than ${configFileBytesMax} bytes`);
+    return text;
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(setting, `cannot be read (${errorMessage(error)})`, error);
+  }
+}
+
+function parseJson(setting: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(setting, 'is not JSON', error);
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function assertRolesHaveTheirs(config: NodeConfig): void {
+  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http'>> = {
+    ingest: 'mqtt',
+    notification: 'smtp',
+    gateway: 'http',
+  };
+  for (const role of config.roles) {
+    const need = needs[role];
+    if (need !== undefined && config[need] === undefined) {
+      throw new ConfigError(need, `is needed by the role ${role}`);
+    }
+  }
+  if (config.keyFile !== undefined && config.passphraseFile !== undefined) {
+    throw new ConfigError('keyFile', 'cannot be given together with passphraseFile');
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value;
+}
