@@ -57,7 +57,8 @@ export interface RecordStore extends AsyncDisposable {
   readonly epoch: string;
   /**
    * Writes all or nothing. `copy` says who holds the second copy; null when nobody does yet (it is owed).
-   * For a record already there at the same or a higher revision only `copy` is updated (when not null).
+   * For a record already there at the same revision only `copy` is updated (when not null); at a higher
+   * revision nothing changes: whoever holds a lower one holds no copy of it.
    * @throws {StoreFullError} (retryable) · {StoreFailedError}.
    */
   put(records: readonly SealedRecord[], copy: CopyHolder | null): Promise<void>;
