@@ -1,15 +1,17 @@
-import type { KeyTree } from '@pulsemesh/crypto';
 import type { Random } from '@pulsemesh/base';
+import type { KeyTree } from '@pulsemesh/crypto';
 import { recordKinds, type SealedRecord } from '@pulsemesh/store';
 import { decodeCbor, encodeCbor } from '@pulsemesh/wire';
 import type { AlertEvent, AlertKind } from '../alerts/alert.ts';
-import { type Reading, readingKey } from '../readings/reading.ts';
+import { decodeReading, encodeReading } from '../readings/codec.ts';
+import { type Reading, readingKey, type UserId, windowStartSeconds } from '../readings/reading.ts';
 import type { InputKind, Prediction, Window, WindowQuality } from '../windows/window.ts';
 import {
   MalformedRecordError,
   parseArray,
   parseBoolean,
   parseBytes,
+  parseFields,
   parseInteger,
   parseText,
   parseTuple,
@@ -66,6 +68,13 @@ export function describeWindow(tree: KeyTree, window: Window): StoredWindow {
   };
 }
 
+/** The sealed record of a reading: one per {@link readingKey}, in the window that holds its time. */
+export function readingRecord(tree: KeyTree, reading: Reading, random: Random): SealedRecord {
+  const id = tree.recordId(recordKinds.reading, readingKey(reading));
+  const bucketSeconds = windowStartSeconds(reading.tMs);
+  return sealRecord(tree, recordKinds.reading, bucketSeconds, id, 0, encodeReading(reading), random);
+}
+
 /** The sealed record of a window: one per start, its revision the number of readings. */
 export function windowRecord(tree: KeyTree, window: StoredWindow, random: Random): SealedRecord {
   const { missingSeconds, implausibleCount, isUsable } = window.quality;
@@ -108,11 +117,21 @@ export function predictionRecord(tree: KeyTree, prediction: StoredPrediction, ra
  * The sealed record of an alert event: one per alert and type, in the bucket of the episode's start. A `notified`
  * event with more recipients replaces one with fewer; of the other types the first stays.
  */
-export function alertRecord(tree: KeyTree, event: AlertEvent, episodeStartSeconds: number, random: Random): SealedRecord {
+export function alertRecord(
+  tree: KeyTree,
+  event: AlertEvent,
+  episodeStartSeconds: number,
+  random: Random,
+): SealedRecord {
   const plaintext = encodeCbor([version, ...alertFields(event)]);
   const id = tree.recordId(recordKinds.alert, `${event.alertId}:${event.type}`);
   const revision = event.type === 'notified' ? event.recipientCount : 0;
   return sealRecord(tree, recordKinds.alert, episodeStartSeconds, id, revision, plaintext, random);
+}
+
+/** @throws {SealBrokenError}; {@link ReadingCodecError} */
+export function openReading(tree: KeyTree, record: SealedRecord, userId: UserId): Reading {
+  return decodeReading(openPlaintext(tree, record), userId);
 }
 
 /** @throws {SealBrokenError}; {@link MalformedRecordError} */
@@ -148,6 +167,28 @@ export function openPrediction(tree: KeyTree, record: SealedRecord): StoredPredi
 export function openAlertEvent(tree: KeyTree, record: SealedRecord): AlertEvent {
   const value = openRecord(tree, record);
   return parseAlertEvent(parseArray(value, 'alert event', 8).slice(1));
+}
+
+/**
+ * An event as an object, the form it has between aggregation and notification.
+ * @throws {MalformedRecordError}
+ */
+export function parseAlertEventObject(value: unknown): AlertEvent {
+  const event = parseFields(value, 'alert event');
+  const type = event['type'];
+  const alertId = event['alertId'];
+  switch (type) {
+    case 'raised':
+      return parseAlertEvent([type, alertId, event['kind'], event['episodeStartSeconds'], event['atSeconds']]);
+    case 'resolved':
+      return parseAlertEvent([type, alertId, event['kind'], event['atSeconds']]);
+    case 'notified':
+      return parseAlertEvent([type, alertId, event['recipientCount'], event['atMs']]);
+    case 'acknowledged':
+      return parseAlertEvent([type, alertId, event['by'], event['atMs']]);
+    default:
+      throw new MalformedRecordError('alert event type');
+  }
 }
 
 /** The fields of an event for the wire and for records, in the order {@link parseAlertEvent} reads. */

@@ -1,7 +1,15 @@
 import type { ProtocolName } from '@pulsemesh/network';
 import { type BucketDigest, type CopyHolder, type RecordKind, recordKinds, type SealedRecord } from '@pulsemesh/store';
-import { MalformedRecordError, parseArray, parseBytes, parseFields, parseInteger, parseText, parseTuple } from './parse.ts';
-import { RecordLimitError } from './parse.ts';
+import {
+  MalformedRecordError,
+  parseArray,
+  parseBytes,
+  parseFields,
+  parseInteger,
+  parseText,
+  parseTuple,
+  RecordLimitError,
+} from './parse.ts';
 
 /** What storage peers serve, to trusted peers only. */
 export const storageProtocol: ProtocolName = '/pulsemesh/storage/1';

@@ -1,8 +1,9 @@
 import { type Clock, errorCode, type Logger, type Meter, startTicker } from '@pulsemesh/base';
-import { type NetworkPort, rankPeers, type RpcClient } from '@pulsemesh/network';
+import { type NetworkPort, type RpcClient, rankPeers } from '@pulsemesh/network';
 import type { CopyHolder, RecordStore, SealedRecord } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
 import { parseFields } from '../records/parse.ts';
+import { PeerPauses } from '../records/peer-pauses.ts';
 import { parseEpoch, splitForCalls, storageLimits, storageProtocol, toRow } from '../records/storage-wire.ts';
 
 export interface StorageCopiesOptions {
@@ -90,8 +91,7 @@ class CopyState {
   readonly #deps: StorageCopiesDeps;
   /** Epoch each peer last told, and when it was last heard, on the monotonic clock. */
   readonly #heard = new Map<string, { epoch: string | null; atMs: number }>();
-  /** Peers that failed a copy just now, and until when they are not asked by a put. */
-  readonly #pausedUntilMs = new Map<PeerId, number>();
+  readonly #pauses: PeerPauses;
   readonly #owed;
   readonly #copied;
   readonly #forgotten;
@@ -99,22 +99,21 @@ class CopyState {
   constructor(options: StorageCopiesOptions, deps: StorageCopiesDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#pauses = new PeerPauses(options.holderPauseMs, deps.clock);
     this.#owed = deps.meter.counter('storage_copies_owed_total', 'Records written without a second copy at first');
     this.#copied = deps.meter.counter('storage_copies_made_total', 'Records whose owed second copy was brought about');
     this.#forgotten = deps.meter.counter('storage_copies_lost_total', 'Second copies given up', ['reason']);
   }
 
   async copyElsewhere(records: readonly SealedRecord[], signal: AbortSignal): Promise<CopyHolder | null> {
-    const { clock, logger } = this.#deps;
-    const others = this.#others().filter((peer) => (this.#pausedUntilMs.get(peer) ?? 0) <= clock.monotonicMs());
+    const others = this.#others().filter((peer) => !this.#pauses.isPaused(peer));
     for (const peer of others.slice(0, holdersTriedMax)) {
       try {
         return await this.#copyTo(peer, records, signal);
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        logger.debug('copy refused', { peer, code: errorCode(error) });
-        // A peer that hangs costs one put its patience, not every put until the roster has noticed.
-        this.#pausedUntilMs.set(peer, clock.monotonicMs() + this.#options.holderPauseMs);
+        this.#deps.logger.debug('copy refused', { peer, code: errorCode(error) });
+        this.#pauses.pause(peer);
       }
     }
     this.#owed.add(records.length);
@@ -122,9 +121,6 @@ class CopyState {
   }
 
   async round(): Promise<void> {
-    for (const [peer, untilMs] of this.#pausedUntilMs) {
-      if (untilMs <= this.#deps.clock.monotonicMs()) this.#pausedUntilMs.delete(peer);
-    }
     await this.#hear();
     await this.#forgetLost();
     await this.#payOwed();
@@ -226,4 +222,3 @@ class CopyState {
 export function callBytesMax(port: NetworkPort): number {
   return Math.min(storageLimits.bytesMax, Math.floor(port.frameBytesMax * 0.9));
 }
-

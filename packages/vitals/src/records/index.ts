@@ -1,0 +1,26 @@
+export {
+  createRecordsClient,
+  type RecordsClient,
+  type RecordsClientDeps,
+  type RecordsClientOptions,
+  type Span,
+} from './client.ts';
+export {
+  alertRecord,
+  alertStateBytesMax,
+  describeWindow,
+  digestReadings,
+  openAlertEvent,
+  openPrediction,
+  openReading,
+  openWindow,
+  parseAlertEventObject,
+  predictionRecord,
+  readingRecord,
+  type StoredPrediction,
+  type StoredWindow,
+  windowRecord,
+} from './codec.ts';
+export { MalformedRecordError, RecordLimitError } from './parse.ts';
+export { RecordsUnavailableError } from './peer-answers.ts';
+export { type AskedBucket, storageLimits, storageProtocol } from './storage-wire.ts';
