@@ -100,7 +100,10 @@ class PairedChannel implements Channel {
   }
 
   setPressure(isHigh: boolean): void {
-    if (!isHigh) return this.#settleRoom();
+    if (!isHigh) {
+      this.#settleRoom();
+      return;
+    }
     this.#room ??= Promise.withResolvers<void>();
     this.#room.promise.catch(() => {}); // nobody may be waiting when the channel breaks
   }

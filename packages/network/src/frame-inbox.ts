@@ -37,7 +37,10 @@ export class FrameInbox {
   push(frame: Uint8Array): void {
     if (this.isClosed) return;
     const waiter = this.#waiters.shift();
-    if (waiter !== undefined) return waiter.resolve(frame);
+    if (waiter !== undefined) {
+      waiter.resolve(frame);
+      return;
+    }
     this.#frames.push(frame);
     this.#bytes += frame.byteLength;
     if (!this.#isHigh && this.#bytes > this.#options.highWaterBytes) this.#setPressure(true);

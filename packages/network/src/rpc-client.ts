@@ -1,5 +1,4 @@
 import {
-  assert,
   type Clock,
   Condition,
   type Logger,

@@ -116,9 +116,10 @@ export class RpcLink {
     const { peer } = this.#options;
     const wasWanted = this.#requests.size > 0;
     this.#channel?.abort(new Condition('rpc-broken', 'the rpc channel broke', { cause: error }));
-    if (error instanceof ProtocolRefusedError || error instanceof BusyError) return this.#close(error);
-    this.#close(error instanceof PeerUnreachableError ? error : new PeerUnreachableError(peer, error));
-    if (wasWanted) this.#dependencies.port.report(peer, 'unreachable');
+    const isItsAnswer = error instanceof ProtocolRefusedError || error instanceof BusyError;
+    const isKnown = isItsAnswer || error instanceof PeerUnreachableError;
+    this.#close(isKnown ? error : new PeerUnreachableError(peer, error));
+    if (wasWanted && !isItsAnswer) this.#dependencies.port.report(peer, 'unreachable');
   }
 
   #close(reason: Condition): void {
@@ -141,14 +142,17 @@ export class RpcLink {
         return;
       case 'answer':
         this.#end(message.id);
-        return listener.onAnswer(message.body);
+        listener.onAnswer(message.body);
+        return;
       case 'end':
         this.#end(message.id);
-        return listener.onAnswer(undefined);
+        listener.onAnswer(undefined);
+        return;
       case 'failure': {
         this.#end(message.id);
         const { code, retryable } = message;
-        return listener.onFailure(new RemoteError(this.#options.peer, code, message.message, retryable));
+        listener.onFailure(new RemoteError(this.#options.peer, code, message.message, retryable));
+        return;
       }
       case 'request':
       case 'subscribe':

@@ -1,4 +1,12 @@
-import { Condition, type Logger, type Meter, silentLogger, silentMeter, type WaitOptions } from '@pulsemesh/base';
+import {
+  Condition,
+  errorMessage,
+  type Logger,
+  type Meter,
+  silentLogger,
+  silentMeter,
+  type WaitOptions,
+} from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { BusyError, FrameTooLargeError, NetworkStoppedError } from './errors.ts';
 import type { Channel, NetworkPort, ProtocolName } from './port.ts';
@@ -59,9 +67,9 @@ export function serveRpc(
       refused.add(1, { reason: 'untrusted' });
       return refuseStranger(channel);
     }
-    const session = new RpcServerSession(channel, table, options.inFlightMax ?? 256, port.frameBytesMax, (reason) =>
-      refused.add(1, { reason }),
-    );
+    const onRefused = (reason: string) => refused.add(1, { reason });
+    const inFlightMax = options.inFlightMax ?? 256;
+    const session = new RpcServerSession(channel, table, inFlightMax, port.frameBytesMax, onRefused, logger);
     sessions.add(session);
     try {
       await session.run();
@@ -104,6 +112,7 @@ class RpcServerSession {
   readonly #inFlightMax: number;
   readonly #frameBytesMax: number;
   readonly #onRefused: (reason: string) => void;
+  readonly #logger: Logger;
   readonly #entries = new Map<number, ServerEntry>();
   readonly #ended = new AbortController();
   #unsentBytes = 0;
@@ -115,12 +124,14 @@ class RpcServerSession {
     inFlightMax: number,
     frameBytesMax: number,
     onRefused: (reason: string) => void,
+    logger: Logger,
   ) {
     this.#channel = channel;
     this.#methods = methods;
     this.#inFlightMax = inFlightMax;
     this.#frameBytesMax = frameBytesMax;
     this.#onRefused = onRefused;
+    this.#logger = logger;
   }
 
   async run(): Promise<void> {
@@ -146,7 +157,8 @@ class RpcServerSession {
     switch (message.kind) {
       case 'request':
       case 'subscribe':
-        return this.#start(message.id, message.method, message.body);
+        this.#start(message.id, message.method, message.body);
+        return;
       case 'cancel':
         this.#entries.get(message.id)?.controller.abort(new Condition('cancelled', 'the caller gave up'));
         return;
@@ -167,10 +179,14 @@ class RpcServerSession {
 
   #start(id: number, name: string, body: unknown): void {
     const method = this.#methods.get(name);
-    if (method === undefined) return this.#fail(id, new Condition('no-such-method', 'no such method'));
+    if (method === undefined) {
+      this.#fail(id, new Condition('no-such-method', 'no such method'));
+      return;
+    }
     if (this.#entries.size >= this.#inFlightMax || this.#entries.has(id)) {
       this.#onRefused('busy');
-      return this.#fail(id, new BusyError('requests of a channel', this.#inFlightMax));
+      this.#fail(id, new BusyError('requests of a channel', this.#inFlightMax));
+      return;
     }
     const entry: ServerEntry = {
       controller: new AbortController(),
@@ -228,6 +244,9 @@ class RpcServerSession {
   }
 
   #fail(id: number, error: unknown): void {
+    if (!(error instanceof Condition)) {
+      this.#logger.error('rpc method failed', { peer: this.#channel.remote, text: errorMessage(error) });
+    }
     this.#send(
       error instanceof Condition
         ? { kind: 'failure', id, code: error.code, message: error.message, retryable: error.retryable }
