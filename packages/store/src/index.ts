@@ -1,4 +1,15 @@
 export {
+  StoreBusyError,
+  StoreClosedError,
+  StoreFailedError,
+  StoreFullError,
+  StoreInUseError,
+  StoreLimitError,
+  StoreSchemaError,
+} from './errors.ts';
+export { createMemoryRecords } from './memory-records.ts';
+export { createMemoryTables } from './memory-tables.ts';
+export {
   type BucketDigest,
   type CopyHolder,
   type RecordKind,
@@ -8,4 +19,6 @@ export {
   type ScanCursor,
   type SealedRecord,
 } from './record.ts';
+export { recordLimits } from './record-limits.ts';
 export type { TableChange, TableEntry, TableRange, TableStore } from './table.ts';
+export { tableLimits } from './table-limits.ts';
