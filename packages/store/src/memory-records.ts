@@ -16,9 +16,9 @@ import { checkedRecordBytes, checkKey, checkLimit, checkQuery } from './record-l
 
 interface Stored {
   readonly cursor: Uint8Array;
-  readonly record: SealedRecord;
+  record: SealedRecord;
   /** Null: the second copy is owed. */
-  readonly copy: CopyHolder | null;
+  copy: CopyHolder | null;
 }
 
 /**
@@ -38,8 +38,9 @@ class MemoryRecords implements RecordStore {
   readonly #stored = new Map<string, Stored>();
   #bytes = 0;
   #isClosed = false;
-  /** All of it in key order; null after an insertion, made again when next asked for. */
-  #sorted: Stored[] | null = [];
+  /** All of it, in key order unless something was appended since. */
+  readonly #entries: Stored[] = [];
+  #isSorted = true;
 
   constructor(bytesMax: number, random: Random) {
     this.#bytesMax = bytesMax;
@@ -67,7 +68,7 @@ class MemoryRecords implements RecordStore {
       checkKey(key);
       const found = this.#bucketRange(key.subject, key.kind, key.bucketSeconds, key.bucketSeconds + 1);
       const idsXor = new Uint8Array(16);
-      for (const { record } of found) record.id.forEach((byte, index) => (idsXor[index] = (idsXor[index] ?? 0) ^ byte));
+      for (const { record } of found) xorInto(idsXor, record.id);
       return { count: found.length, idsXor };
     });
   }
@@ -81,12 +82,11 @@ class MemoryRecords implements RecordStore {
   async forgetCopies(lost: CopyHolder): Promise<number> {
     this.#assertOpen();
     let count = 0;
-    for (const [key, stored] of this.#stored) {
+    for (const stored of this.#entries) {
       if (stored.copy?.peer !== lost.peer || stored.copy.epoch !== lost.epoch) continue;
-      this.#stored.set(key, { ...stored, copy: null });
+      stored.copy = null;
       count += 1;
     }
-    this.#sorted = null;
     return count;
   }
 
@@ -130,13 +130,19 @@ class MemoryRecords implements RecordStore {
     const cursor = encodeCursor(record);
     const key = Buffer.from(cursor.buffer).toString('latin1');
     const present = this.#stored.get(key);
-    if (present !== undefined && present.record.revision >= record.revision) {
-      if (copy !== null) this.#stored.set(key, { ...present, copy });
-    } else {
-      this.#stored.set(key, { cursor, record: copyOf(record), copy });
-      this.#bytes += record.sealed.length - (present?.record.sealed.length ?? 0);
+    if (present === undefined) {
+      const stored = { cursor, record: copyOf(record), copy };
+      this.#stored.set(key, stored);
+      this.#entries.push(stored);
+      this.#isSorted = false;
+      this.#bytes += record.sealed.length;
+    } else if (present.record.revision < record.revision) {
+      this.#bytes += record.sealed.length - present.record.sealed.length;
+      present.record = copyOf(record);
+      present.copy = copy;
+    } else if (copy !== null) {
+      present.copy = copy;
     }
-    this.#sorted = null;
   }
 
   #bucketRange(subject: Uint8Array, kind: RecordKind, fromSeconds: number, untilSeconds: number): Stored[] {
@@ -149,8 +155,10 @@ class MemoryRecords implements RecordStore {
 
   #inOrder(): readonly Stored[] {
     this.#assertOpen();
-    this.#sorted ??= [...this.#stored.values()].sort((a, b) => compareBytes(a.cursor, b.cursor));
-    return this.#sorted;
+    // Sorting a sorted array with a few appended entries costs little more than one pass.
+    if (!this.#isSorted) this.#entries.sort((a, b) => compareBytes(a.cursor, b.cursor));
+    this.#isSorted = true;
+    return this.#entries;
   }
 
   #assertOpen(): void {
@@ -171,6 +179,13 @@ export function emptyCounts(): Record<RecordKind, number> {
 function copyOf(record: SealedRecord): SealedRecord {
   const { subject, kind, bucketSeconds, id, revision, sealed } = record;
   return { subject: subject.slice(), kind, bucketSeconds, id: id.slice(), revision, sealed: sealed.slice() };
+}
+
+/** Xors `bytes` into `target`, both of one length. */
+export function xorInto(target: Uint8Array, bytes: Uint8Array): void {
+  for (let index = 0; index < target.length; index += 1) {
+    target[index] = (target[index] as number) ^ (bytes[index] as number);
+  }
 }
 
 /** The first position whose cursor is at (or, with `isAfter`, past) `cursor`. */
