@@ -1,4 +1,15 @@
 export {
+  DirectoryFullError,
+  openPeopleDirectory,
+  type Patient,
+  PatientUnknownError,
+  type PeopleDirectory,
+  type PeopleDirectoryDependencies,
+  type PeopleDirectoryOptions,
+  UserIdTakenError,
+} from './directory.ts';
+export { createLocalPeopleClient } from './local-people.ts';
+export {
   type Contacts,
   type Language,
   languages,
@@ -9,3 +20,5 @@ export {
   personLimits,
 } from './patient.ts';
 export { DirectoryUnreachableError, type KnownPatient, noContacts, type PeopleClient } from './people-client.ts';
+export { createPeopleClient, type PeopleClientDependencies, type PeopleClientOptions } from './remote-people.ts';
+export { servePeople } from './serve-people.ts';
