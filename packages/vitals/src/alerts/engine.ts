@@ -78,12 +78,7 @@ function decide(
 }
 
 /** Resolves what was open, and forgets what was recent, when nothing was known for too long. */
-function afterSilence(
-  state: AlertState,
-  startSeconds: number,
-  policy: AlertPolicy,
-  events: AlertEvent[],
-): AlertState {
+function afterSilence(state: AlertState, startSeconds: number, policy: AlertPolicy, events: AlertEvent[]): AlertState {
   if (state.lastScoredSeconds === null) return state;
   const knownUntilSeconds = state.lastScoredSeconds + windowSeconds;
   if (startSeconds - knownUntilSeconds < policy.silenceSeconds) return state;
@@ -133,7 +128,10 @@ function episodeStart(recent: readonly number[], lastStartSeconds: number): numb
 
 function assertStep(window: ScoredWindow, policy: AlertPolicy): void {
   const { startSeconds, score } = window;
-  assert(Number.isSafeInteger(startSeconds) && startSeconds % windowSeconds === 0, 'a window starts at a multiple of 10 s');
+  assert(
+    Number.isSafeInteger(startSeconds) && startSeconds % windowSeconds === 0,
+    'a window starts at a multiple of 10 s',
+  );
   assert(score === null || (score >= 0 && score <= 1), 'a score is 0 … 1');
   const { spanSeconds, enterMean, leaveMean, coverageMin, muteSeconds, silenceSeconds } = policy;
   const isSpanGood = spanSeconds > 0 && spanSeconds % windowSeconds === 0 && spanSeconds <= alertSpanSecondsMax;

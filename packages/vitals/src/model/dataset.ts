@@ -1,8 +1,7 @@
-import type { RhythmChange } from '../recordings/recording.ts';
-import type { Recording } from '../recordings/recording.ts';
+import { type Reading, type UserId, windowSeconds, windowStartSeconds } from '../readings/reading.ts';
+import type { Recording, RhythmChange } from '../recordings/recording.ts';
 import { fibrillationRhythms, rhythmSpans } from '../recordings/rhythm.ts';
 import { durationSeconds, seriesOf, toReadings } from '../recordings/series.ts';
-import { type Reading, type UserId, windowSeconds, windowStartSeconds } from '../readings/reading.ts';
 import { makeWindow } from '../windows/make-window.ts';
 import type { InputKind, Window } from '../windows/window.ts';
 import { featureCount, featuresOf } from './features.ts';

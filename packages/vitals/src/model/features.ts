@@ -106,7 +106,8 @@ function withoutEctopy(values: readonly number[], median: number): readonly numb
   for (let index = 0; index + 1 < cleaned.length; index += 1) {
     const early = cleaned[index] as number; // both within the list
     const pause = cleaned[index + 1] as number;
-    const isPair = early < 0.88 * median && pause > 1.08 * median && Math.abs(early + pause - 2 * median) < 0.2 * median;
+    const isPair =
+      early < 0.88 * median && pause > 1.08 * median && Math.abs(early + pause - 2 * median) < 0.2 * median;
     if (!isPair) continue;
     cleaned[index] = (early + pause) / 2;
     cleaned[index + 1] = (early + pause) / 2;

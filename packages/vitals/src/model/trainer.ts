@@ -72,13 +72,19 @@ export function trainNetwork(set: TrainingSet, options: TrainerOptions, random: 
         });
       }
       step += 1;
-      for (const layer of layers) update(layer, step, stepSize(options.learningRate, step, stepCount), options.weightDecay);
+      for (const layer of layers)
+        update(layer, step, stepSize(options.learningRate, step, stepCount), options.weightDecay);
     }
   }
   return toSinglePrecision({
     means,
     scales,
-    layers: layers.map(({ inputs: from, outputs: to, weights, biases }) => ({ inputs: from, outputs: to, weights, biases })),
+    layers: layers.map(({ inputs: from, outputs: to, weights, biases }) => ({
+      inputs: from,
+      outputs: to,
+      weights,
+      biases,
+    })),
   });
 }
 

@@ -13,7 +13,10 @@ export function isMonitorHeader(line: string): boolean {
  * is a second that does not appear.
  * @throws {RecordingError} with file and line.
  */
-export function parseMonitorCsv(text: string, options: { readonly name: string; readonly file: string }): RateRecording {
+export function parseMonitorCsv(
+  text: string,
+  options: { readonly name: string; readonly file: string },
+): RateRecording {
   const { name, file } = options;
   const rates = new NumberList();
   let timeColumn = -1;
@@ -29,7 +32,8 @@ export function parseMonitorCsv(text: string, options: { readonly name: string; 
     if (line.trim() === '') continue;
     const fields = line.split(',').map((field) => field.trim());
     const second = Math.floor(Number(fields[timeColumn]));
-    if (fields[timeColumn] === '' || !(second >= rates.length)) throw malformedLine(file, number, 'time does not increase');
+    if (fields[timeColumn] === '' || !(second >= rates.length))
+      throw malformedLine(file, number, 'time does not increase');
     if (second >= recordingLimits.samplesMax) throw tooLarge(file, 'samplesMax');
     while (rates.length < second) rates.push(Number.NaN);
     rates.push(firstRate(fields, rateColumns, file, number));

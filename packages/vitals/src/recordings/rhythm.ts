@@ -29,7 +29,8 @@ export function fibrillationEpisodes(
   for (const span of rhythmSpans(rhythms, endSeconds)) {
     if (!fibrillationRhythms.has(span.rhythm)) continue;
     const last = joined.at(-1);
-    if (last?.untilSeconds === span.fromSeconds) joined[joined.length - 1] = { ...last, untilSeconds: span.untilSeconds };
+    if (last?.untilSeconds === span.fromSeconds)
+      joined[joined.length - 1] = { ...last, untilSeconds: span.untilSeconds };
     else joined.push(span);
   }
   return joined.filter(({ fromSeconds, untilSeconds }) => untilSeconds - fromSeconds >= lengthSecondsMin);

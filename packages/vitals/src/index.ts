@@ -1,0 +1,3 @@
+export * from './alerts/index.ts';
+export * from './model/index.ts';
+export * from './recordings/index.ts';
