@@ -1,0 +1,95 @@
+import { constants } from 'node:fs';
+import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errorCode, type Random } from '@pulsemesh/base';
+import { toHex } from '@pulsemesh/wire';
+import { IdentityDamagedError, IdentityFileError, KeyFileExposedError } from './errors.ts';
+
+/** No file of this package is longer. */
+const fileBytesMax = 4096;
+
+/**
+ * The content of a small file, or null when there is none.
+ * @throws {IdentityDamagedError} when it is longer than any identity; {@link IdentityFileError}; {@link KeyFileExposedError}
+ * when `isSecret` and others than the owner have a right to it.
+ */
+export async function readSmallFile(file: string, isSecret: boolean): Promise<Uint8Array | null> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file, constants.O_RDONLY);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw new IdentityFileError(file, 'read', { cause: error });
+  }
+  try {
+    // Asked of the opened file, so that nobody swaps it between the question and the reading.
+    if (isSecret) await assertPrivate(file, handle);
+    const buffer = new Uint8Array(fileBytesMax + 1);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    if (bytesRead > fileBytesMax) throw new IdentityDamagedError(file);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function assertPrivate(file: string, handle: FileHandle): Promise<void> {
+  const userId = process.getuid?.();
+  if (userId === undefined) return; // Windows: rights are inherited from the user's own directory
+  const { mode, uid } = await handle.stat();
+  const isOwn = uid === userId || uid === 0;
+  if ((mode & 0o077) !== 0 || !isOwn) throw new KeyFileExposedError(file, (mode & 0o777).toString(8).padStart(4, '0'));
+}
+
+/**
+ * Creates `file` (mode 0600; missing directories 0700) with `content`, whole or not at all, on disk when it resolves.
+ * Resolves to false, and changes nothing, when there is one already.
+ * @throws {IdentityFileError}
+ */
+export async function createSmallFile(
+  file: string,
+  content: Uint8Array,
+  dependencies: { readonly random: Random },
+): Promise<boolean> {
+  const temporary = `${file}.${toHex(dependencies.random.bytes(8))}.tmp`;
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeDurably(temporary, content);
+    try {
+      await link(temporary, file);
+      await unlink(temporary);
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') {
+        await unlink(temporary);
+        return false;
+      }
+      // File systems without hard links: a rename is as whole, only not exclusive.
+      await rename(temporary, file);
+    }
+    await syncDirectory(dirname(file));
+    return true;
+  } catch (error) {
+    throw new IdentityFileError(file, 'write', { cause: error });
+  }
+}
+
+async function writeDurably(file: string, content: Uint8Array): Promise<void> {
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the new name itself survive a power cut. */
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return; // directories cannot be opened there
+  const handle = await open(directory, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
