@@ -1,0 +1,11 @@
+export { type ComposedMail, type ComposeOptions, composeMail, type MailRequest, messageIdOf } from './compose.ts';
+export { OutboxFullError } from './outbox.ts';
+export type { MailSenderOptions } from './sender.ts';
+export { type MailText, type MailVariant, mailTexts } from './texts.ts';
+export {
+  createSmtpTransport,
+  MailDeferredError,
+  MailRefusedError,
+  type MailTransport,
+  type SmtpOptions,
+} from './transport.ts';
