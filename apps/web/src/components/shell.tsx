@@ -1,0 +1,119 @@
+import type { Overview } from '@pulsemesh/node/api';
+import type { ReactNode } from 'react';
+import type { ConnectionState } from '../api/live-feed.ts';
+import { type Route, routeHref } from '../state/route.ts';
+import type { Theme } from '../state/theme.ts';
+import { ConnectionBadge, ConnectionBanner } from './connection-badge.tsx';
+import { ThemeSwitch } from './theme-switch.tsx';
+
+export interface ShellProps {
+  readonly route: Route;
+  readonly connection: ConnectionState;
+  readonly overview: Overview | null;
+  /** Alerts that need somebody. */
+  readonly openCount: number;
+  /** Read out when it changes; '' says nothing. */
+  readonly announcement: string;
+  readonly theme: Theme;
+  readonly onTheme: (theme: Theme) => void;
+  readonly onRetry: () => void;
+  readonly children: ReactNode;
+}
+
+/** What is around every page: where one is, how fresh it is, and what kind of data it shows. */
+export function Shell(props: ShellProps) {
+  const { overview, connection } = props;
+  const speed = overview?.replaySpeed ?? null;
+  return (
+    <div className={`shell shell-${connection.kind}`}>
+      <a className="skip" href="#main" onClick={skipToMain}>
+        Skip to the content
+      </a>
+      <header className="top">
+        <a className="brand" href={routeHref({ page: 'hearts' })}>
+          <svg viewBox="0 0 32 32" aria-hidden="true">
+            <rect width="32" height="32" rx="8" />
+            <path d="M4 17h6l2.5-6 5 12 3-8 1.5 2h6" />
+          </svg>
+          Pulsemesh
+        </a>
+        <MainNavigation route={props.route} openCount={props.openCount} />
+        <ConnectionBadge state={connection} />
+      </header>
+      <ConnectionBanner state={connection} onRetry={props.onRetry} />
+      {speed === null ? null : (
+        <p className="banner banner-replay">
+          {speed === 1 ? 'Recordings, replayed as fast as life. ' : `Recordings, replayed ${speed}× faster than life. `}
+          Times of hearts and alerts are the recording's.
+        </p>
+      )}
+      <main id="main" tabIndex={-1}>
+        {props.children}
+      </main>
+      <footer className="foot">
+        <span>{overview === null ? 'Pulsemesh' : `${overview.name}, version ${overview.version}`}</span>
+        <ThemeSwitch theme={props.theme} onChange={props.onTheme} />
+      </footer>
+      <p className="visually-hidden" role="status" aria-live="assertive">
+        {props.announcement}
+      </p>
+    </div>
+  );
+}
+
+const places: readonly { readonly route: Route; readonly name: string; readonly icon: string }[] = [
+  { route: { page: 'hearts' }, name: 'Hearts', icon: 'M2 12h5l2-5 4 10 3-7 1.5 2H22' },
+  {
+    route: { page: 'alerts', alertId: null },
+    name: 'Alerts',
+    icon: 'M6 16V11a6 6 0 0 1 12 0v5l1.5 2H4.5ZM10 20.5h4',
+  },
+  {
+    route: { page: 'people' },
+    name: 'People',
+    icon: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c.5-4 3-6 6.5-6s6 2 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6M18 14.5c2 .8 3.2 2.6 3.5 5.5',
+  },
+  {
+    route: { page: 'network' },
+    name: 'Network',
+    icon: 'M12 7.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM5 21a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM19 21a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM10.8 7.2 6.2 16.3M13.2 7.2l4.6 9.1M7.5 18.5h9',
+  },
+];
+
+function MainNavigation({ route, openCount }: { readonly route: Route; readonly openCount: number }) {
+  return (
+    <nav className="nav" aria-label="Pages">
+      <ul>
+        {places.map((place) => (
+          <li key={place.name}>
+            <a href={routeHref(place.route)} aria-current={isWithin(route, place.route) ? 'page' : undefined}>
+              <svg viewBox="0 0 24 24" aria-hidden="true">
+                <path d={place.icon} />
+              </svg>
+              {place.name}
+              {place.route.page === 'alerts' && openCount > 0 ? (
+                <span className="count">
+                  {openCount}
+                  <span className="visually-hidden"> need attention</span>
+                </span>
+              ) : null}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+/** A patient's page belongs to Hearts, a form to People. */
+function isWithin(route: Route, place: Route): boolean {
+  if (route.page === 'patient') return place.page === 'hearts';
+  if (route.page === 'person') return place.page === 'people';
+  return route.page === place.page;
+}
+
+/** The hash holds the page, so the link moves the focus by itself. */
+function skipToMain(event: { preventDefault(): void }): void {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
+}

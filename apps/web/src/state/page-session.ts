@@ -1,0 +1,72 @@
+import type { Clock } from '@pulsemesh/base/clock';
+import { AccessRefusedError, type ApiClient } from '../api/client.ts';
+import { type EventSourceLike, LiveFeed } from '../api/live-feed.ts';
+import type { PageStore } from './page-store.ts';
+
+export interface PageSessionDependencies {
+  readonly clock: Clock;
+  readonly store: PageStore;
+  readonly client: ApiClient;
+  readonly openEventSource: (url: string) => EventSourceLike;
+}
+
+/**
+ * Keeps a store up to date: opens the feed, and asks for the state after each (re)connection. Returns a function
+ * that ends it. Failures go into the store, where every page sees them.
+ */
+export function startPageSession(dependencies: PageSessionDependencies): { stop(): void; retryNow(): void } {
+  const { clock, store, client, openEventSource } = dependencies;
+  const abort = new AbortController();
+
+  const refresh = async () => {
+    try {
+      // Each answer is shown as it comes; a slow one holds up nobody.
+      await Promise.all([
+        client.overview(abort.signal).then((overview) => store.setOverview(overview)),
+        client.patients(abort.signal).then((patients) => store.putPatients(patients)),
+        client.alerts(abort.signal).then((alerts) => store.putAlerts(alerts)),
+        client.network(abort.signal).then((network) => store.setNetwork(network)),
+      ]);
+      store.setLoadError(null);
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      if (error instanceof AccessRefusedError) refuse();
+      else store.setLoadError(error instanceof Error ? error.message : 'Loading failed.');
+    }
+  };
+
+  const refuse = () => {
+    stop();
+    store.setAccess('refused');
+  };
+
+  const stop = () => {
+    abort.abort();
+    feed.stop();
+  };
+
+  const feed = new LiveFeed(
+    client.liveUrl,
+    {
+      onOpen: () => void refresh(),
+      onEvent: (event) => store.apply(event),
+      onState: (state) => {
+        store.setConnection(state);
+        // An EventSource does not tell a refusal from an outage; a request does.
+        if (state.kind === 'reconnecting' || state.kind === 'offline') void probe();
+      },
+      onBadEvent: () => store.countBadEvent(),
+    },
+    { clock, openEventSource },
+  );
+
+  const probe = async () => {
+    try {
+      store.setOverview(await client.overview(abort.signal));
+    } catch (error) {
+      if (error instanceof AccessRefusedError && !abort.signal.aborted) refuse();
+    }
+  };
+
+  return { stop, retryNow: () => feed.retryNow() };
+}

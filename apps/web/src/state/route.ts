@@ -1,0 +1,63 @@
+import { useSyncExternalStore } from 'react';
+
+/** Where the person is; written in the address after `#`. */
+export type Route =
+  | { readonly page: 'hearts' }
+  | { readonly page: 'patient'; readonly subject: string }
+  | { readonly page: 'alerts'; readonly alertId: string | null }
+  | { readonly page: 'people' }
+  | { readonly page: 'person'; readonly subject: string | null }
+  | { readonly page: 'network' }
+  | { readonly page: 'unknown' };
+
+/** Reads `#/…`. Anything that is no page is 'unknown', never an error. */
+export function parseRoute(hash: string): Route {
+  const [first = '', second = '', ...more] = (hash.replace(/^#\/?/, '').split('?')[0] ?? '').split('/');
+  if (more.length > 0) return { page: 'unknown' };
+  const id = /^[0-9A-Za-z_-]{1,128}$/.test(second) ? second : null;
+  switch (first) {
+    case '':
+      return { page: 'hearts' };
+    case 'patients':
+      return id === null ? { page: 'unknown' } : { page: 'patient', subject: id };
+    case 'alerts':
+      return second === '' || id !== null ? { page: 'alerts', alertId: id } : { page: 'unknown' };
+    case 'people':
+      if (second === '') return { page: 'people' };
+      if (second === 'new') return { page: 'person', subject: null };
+      return id === null ? { page: 'unknown' } : { page: 'person', subject: id };
+    case 'network':
+      return second === '' ? { page: 'network' } : { page: 'unknown' };
+    default:
+      return { page: 'unknown' };
+  }
+}
+
+/** The address of a route. */
+export function routeHref(route: Route): string {
+  switch (route.page) {
+    case 'patient':
+      return `#/patients/${route.subject}`;
+    case 'alerts':
+      return route.alertId === null ? '#/alerts' : `#/alerts/${route.alertId}`;
+    case 'people':
+      return '#/people';
+    case 'person':
+      return `#/people/${route.subject ?? 'new'}`;
+    case 'network':
+      return '#/network';
+    case 'hearts':
+    case 'unknown':
+      return '#/';
+  }
+}
+
+function subscribe(listener: () => void): () => void {
+  window.addEventListener('hashchange', listener);
+  return () => window.removeEventListener('hashchange', listener);
+}
+
+/** The hash of the address, live. */
+export function useHash(): string {
+  return useSyncExternalStore(subscribe, () => window.location.hash);
+}
