@@ -14,6 +14,7 @@ export {
   openPrediction,
   openReading,
   openWindow,
+  parseAlertEvent,
   parseAlertEventObject,
   predictionRecord,
   readingRecord,
