@@ -19,8 +19,8 @@ function reading(second: number, fields: Partial<Reading> = {}): Reading {
   };
 }
 
-const anyReading = fc.record({
-  userId: fc.constant(userId),
+const anyReading: fc.Arbitrary<Reading> = fc.record({
+  userId: fc.constant<UserId>(userId),
   tMs: fc.integer({ min: (startSeconds - 5) * 1000, max: (startSeconds + 15) * 1000 }),
   heartRateBpm: fc.double({ min: 1, max: 400, noNaN: true }),
   rrMs: fc.array(fc.integer({ min: 1, max: 4_000 }), { maxLength: 4 }),

@@ -1,0 +1,381 @@
+import { errorCode } from '@pulsemesh/base';
+import type { KeyTree } from '@pulsemesh/crypto';
+import type { SubjectId, WorkerFinder } from '@pulsemesh/network';
+import { type BucketDigest, recordKinds, type SealedRecord } from '@pulsemesh/store';
+import { equalBytes } from '@pulsemesh/wire';
+import type { Reading, UserId } from '../../readings/reading.ts';
+import { windowSeconds } from '../../readings/reading.ts';
+import {
+  alertRecord,
+  describeWindow,
+  digestReadings,
+  openPrediction,
+  predictionRecord,
+  type StoredPrediction,
+  type StoredWindow,
+  windowRecord,
+} from '../../records/codec.ts';
+import { makeWindow } from '../../windows/make-window.ts';
+import type { Prediction, Window } from '../../windows/window.ts';
+import { AlertFold, encodeFold, type FoldedEvent, type FoldRecord, parseFold } from './fold.ts';
+import type { AggregationDependencies } from './options.ts';
+import {
+  encodeWindowForPrediction,
+  parsePredictions,
+  predictionLimits,
+  predictionProtocol,
+} from './prediction-wire.ts';
+
+/** One window to deal with, as it was when the job began. */
+export interface ClosingItem {
+  readonly subjectId: SubjectId;
+  readonly userId: UserId;
+  readonly isRegistered: boolean;
+  readonly startSeconds: number;
+  readonly readings: readonly Reading[];
+  readonly keysDigest: string;
+  readonly lastEntry: number;
+  /** Do not wait any longer for storage to agree with itself. */
+  readonly isLastAttempt: boolean;
+  /** Earlier windows were looked for already. */
+  readonly isGapKnown: boolean;
+}
+
+/** What became of a window. */
+export type ClosingResult =
+  | {
+      readonly outcome: 'done';
+      readonly item: ClosingItem;
+      readonly events: readonly FoldedEvent[];
+      readonly made: MadeWindow | null;
+    }
+  /** Storage does not yet tell one story, or the patient is not known: again later. */
+  | { readonly outcome: 'unsettled'; readonly item: ClosingItem }
+  /** Earlier windows of the patient have to be dealt with first; storage has readings for them. */
+  | { readonly outcome: 'gap'; readonly item: ClosingItem; readonly missing: readonly number[] };
+
+/** A window that was computed and is in storage now. */
+export interface MadeWindow {
+  readonly window: Window;
+  readonly prediction: Prediction;
+  readonly isRevision: boolean;
+}
+
+export interface ClosingJobOptions {
+  readonly callTimeoutMs: number;
+}
+
+export interface ClosingJobDependencies extends AggregationDependencies {
+  readonly finder: WorkerFinder;
+}
+
+/** Before a window, how many earlier ones are looked for in storage when this peer has not dealt with them. */
+export const gapWindowsMax = 6;
+/** Newest predictions read to go on from. */
+const latestPredictionsMax = 8;
+
+interface Asked extends ClosingItem {
+  readonly tree: KeyTree;
+}
+
+interface Prepared {
+  readonly item: Asked;
+  readonly window: Window;
+  readonly described: StoredWindow;
+  /** What storage has for the window already. */
+  readonly stored: { readonly prediction: StoredPrediction; readonly fold: FoldRecord } | null;
+  readonly needsPrediction: boolean;
+}
+
+/**
+ * Deals with windows of several patients, those of one patient in the order of their start: compares with storage,
+ * takes the union where sets differ, asks for predictions, folds the alert engine, and writes everything in one put.
+ * It changes nothing but storage, so it can fail and be repeated at any point; `folds` moves on after the put.
+ */
+export class ClosingJob {
+  readonly #options: ClosingJobOptions;
+  readonly #deps: ClosingJobDependencies;
+  readonly #folds: Map<SubjectId, AlertFold>;
+  readonly #signal: AbortSignal;
+  readonly #onWaiting: (change: number) => void;
+
+  constructor(
+    options: ClosingJobOptions,
+    dependencies: ClosingJobDependencies,
+    folds: Map<SubjectId, AlertFold>,
+    signal: AbortSignal,
+    onWaiting: (change: number) => void,
+  ) {
+    this.#options = options;
+    this.#deps = dependencies;
+    this.#folds = folds;
+    this.#signal = signal;
+    this.#onWaiting = onWaiting;
+  }
+
+  /** @throws what storage, the people directory or `signal` say: nothing is decided then, try again later. */
+  async run(items: readonly ClosingItem[]): Promise<readonly ClosingResult[]> {
+    const patients = await this.#deps.people.resolve([...new Set(items.map((item) => item.userId))], this.#wait());
+    const results: ClosingResult[] = [];
+    const asked: Asked[] = [];
+    for (const item of items) {
+      const tree = patients.get(item.userId)?.keyTree;
+      if (tree === undefined) results.push({ outcome: 'unsettled', item });
+      else asked.push({ ...item, tree });
+    }
+    const digests = await this.#digests(asked);
+    const folds = await this.#foldsFor(asked, digests);
+    const gaps = await this.#gaps(asked, folds);
+    const ready: { item: Asked; index: number }[] = [];
+    asked.forEach((item, index) => {
+      const missing = gaps.get(item.subjectId);
+      if (missing === undefined) ready.push({ item, index });
+      else results.push({ outcome: 'gap', item, missing });
+    });
+    const prepared = await mapBounded(ready, fetchesMax, ({ item, index }) =>
+      this.#prepare(item, digests[2 * index] ?? null, digests[2 * index + 1] ?? null),
+    );
+    const settled = prepared.filter((one): one is Prepared => !('outcome' in one));
+    results.push(...prepared.filter((one): one is ClosingResult => 'outcome' in one));
+    results.push(...(await this.#write(settled, folds)));
+    return results;
+  }
+
+  /** For each item two: its stored readings and its stored prediction; null where storage peers differ. */
+  async #digests(asked: readonly Asked[]): Promise<readonly (BucketDigest | null)[]> {
+    if (asked.length === 0) return [];
+    const buckets = asked.flatMap(({ tree, startSeconds }) => [
+      { subject: tree.subject, kind: recordKinds.reading, bucketSeconds: startSeconds },
+      { subject: tree.subject, kind: recordKinds.prediction, bucketSeconds: startSeconds },
+    ]);
+    return await this.#deps.records.digests(buckets, this.#wait());
+  }
+
+  /** Copies of the folds, read again where this peer is not sure to have made the newest step itself. */
+  async #foldsFor(
+    asked: readonly Asked[],
+    digests: readonly (BucketDigest | null)[],
+  ): Promise<Map<SubjectId, AlertFold>> {
+    const folds = new Map<SubjectId, AlertFold>();
+    const stale = new Map<SubjectId, Asked>();
+    asked.forEach((item, index) => {
+      const known = folds.get(item.subjectId) ?? this.#folds.get(item.subjectId)?.clone();
+      const isFirst = !folds.has(item.subjectId);
+      if (known !== undefined) folds.set(item.subjectId, known);
+      const isNext = known !== undefined && (!isFirst || item.startSeconds <= known.upToSeconds + windowSeconds);
+      const isStored = digests[2 * index + 1]?.count !== 0;
+      if (!isNext || isStored) stale.set(item.subjectId, item);
+    });
+    await mapBounded([...stale.values()], fetchesMax, async (item) => {
+      const record = await this.#newestFold(item);
+      const known = folds.get(item.subjectId);
+      if (known === undefined || (record !== null && known.isBehind(record))) {
+        folds.set(item.subjectId, new AlertFold(item.subjectId, record));
+      }
+    });
+    return folds;
+  }
+
+  async #newestFold({ tree }: Asked): Promise<FoldRecord | null> {
+    const asked = { subject: tree.subject, kind: recordKinds.prediction, limit: latestPredictionsMax };
+    let newest: FoldRecord | null = null;
+    for (const sealed of await this.#deps.records.latest(asked, this.#wait())) {
+      const record = this.#readFold(tree, sealed);
+      if (record !== null && (newest === null || isNewer(record, newest))) newest = record;
+    }
+    return newest;
+  }
+
+  #readFold(tree: KeyTree, sealed: SealedRecord): FoldRecord | null {
+    try {
+      return parseFold(openPrediction(tree, sealed).alertState);
+    } catch (error) {
+      this.#deps.logger.warn('a prediction record is left out', { code: errorCode(error) });
+      return null;
+    }
+  }
+
+  /** Per patient the starts before its first item here that have readings in storage and no prediction. */
+  async #gaps(
+    asked: readonly Asked[],
+    folds: ReadonlyMap<SubjectId, AlertFold>,
+  ): Promise<ReadonlyMap<SubjectId, number[]>> {
+    const candidates: { subjectId: SubjectId; subject: Uint8Array; startSeconds: number }[] = [];
+    const seen = new Set<SubjectId>();
+    for (const { subjectId, tree, startSeconds, isGapKnown } of asked) {
+      if (seen.has(subjectId)) continue;
+      seen.add(subjectId);
+      if (isGapKnown) continue;
+      const upToSeconds = folds.get(subjectId)?.upToSeconds ?? Number.NEGATIVE_INFINITY;
+      const fromSeconds = Math.max(upToSeconds + windowSeconds, startSeconds - gapWindowsMax * windowSeconds, 0);
+      for (let start = fromSeconds; start < startSeconds; start += windowSeconds) {
+        candidates.push({ subjectId, subject: tree.subject, startSeconds: start });
+      }
+    }
+    const gaps = new Map<SubjectId, number[]>();
+    if (candidates.length === 0) return gaps;
+    const buckets = candidates.flatMap(({ subject, startSeconds }) => [
+      { subject, kind: recordKinds.reading, bucketSeconds: startSeconds },
+      { subject, kind: recordKinds.prediction, bucketSeconds: startSeconds },
+    ]);
+    const digests = await this.#deps.records.digests(buckets, this.#wait());
+    candidates.forEach(({ subjectId, startSeconds }, index) => {
+      if (digests[2 * index]?.count === 0 || digests[2 * index + 1]?.count !== 0) return;
+      gaps.set(subjectId, [...(gaps.get(subjectId) ?? []), startSeconds]);
+    });
+    return gaps;
+  }
+
+  async #prepare(
+    item: Asked,
+    readingsDigest: BucketDigest | null,
+    predictionDigest: BucketDigest | null,
+  ): Promise<Prepared | ClosingResult> {
+    const { tree, userId, startSeconds } = item;
+    const span = { fromSeconds: startSeconds, untilSeconds: startSeconds + windowSeconds };
+    let window = makeWindow(startSeconds, item.readings);
+    let idsXor = digestReadings(tree, window.readings);
+    if (readingsDigest?.count !== window.readings.length || !equalBytes(readingsDigest.idsXor, idsXor)) {
+      const stored = await this.#deps.records.readings(tree, userId, span, this.#wait());
+      window = makeWindow(startSeconds, [...item.readings, ...stored]);
+      idsXor = digestReadings(tree, window.readings);
+    }
+    const described = {
+      ...describeWindow(tree, { ...window, readings: [] }),
+      readingCount: window.readings.length,
+      idsXor,
+    };
+    if (window.readings.length === 0) return { outcome: 'done', item, events: [], made: null };
+    if (predictionDigest?.count === 0) return { item, window, described, stored: null, needsPrediction: true };
+    return await this.#compareWithStored(item, window, described, span);
+  }
+
+  /** Somebody computed the window before: with less, with the same, or with what cannot be seen now. */
+  async #compareWithStored(
+    item: Asked,
+    window: Window,
+    described: StoredWindow,
+    span: { fromSeconds: number; untilSeconds: number },
+  ): Promise<Prepared | ClosingResult> {
+    const { records } = this.#deps;
+    const [prediction] = await records.predictions(item.tree, span, this.#wait());
+    if (prediction === undefined) return { item, window, described, stored: null, needsPrediction: true };
+    const stored = { prediction, fold: parseFold(prediction.alertState) };
+    if (prediction.revision < described.readingCount) return { item, window, described, stored, needsPrediction: true };
+    const [storedWindow] = await records.windows(item.tree, span, this.#wait());
+    const isSame = storedWindow !== undefined && equalBytes(storedWindow.idsXor, described.idsXor);
+    if (isSame || item.isLastAttempt) return { item, window, described, stored, needsPrediction: false };
+    return { outcome: 'unsettled', item };
+  }
+
+  async #write(
+    prepared: readonly Prepared[],
+    folds: ReadonlyMap<SubjectId, AlertFold>,
+  ): Promise<readonly ClosingResult[]> {
+    const predictions = await this.#predict(prepared.filter((one) => one.needsPrediction).map((one) => one.window));
+    const records: SealedRecord[] = [];
+    const results = prepared.map((one): ClosingResult => {
+      const prediction = predictions.get(one.window);
+      if (prediction === undefined) {
+        // Computed before; what it caused is told again, in case its teller died in between.
+        return { outcome: 'done', item: one.item, events: one.stored?.fold.events ?? [], made: null };
+      }
+      const fold = folds.get(one.item.subjectId) ?? new AlertFold(one.item.subjectId, null);
+      const stepped = fold.step({
+        startSeconds: one.item.startSeconds,
+        score: prediction.score,
+        input: prediction.input,
+      });
+      const events = unionEvents(one.stored?.fold.events ?? [], stepped.events);
+      records.push(...this.#records(one, prediction, { ...stepped, events }));
+      const made = { window: one.window, prediction, isRevision: one.stored !== null };
+      return { outcome: 'done', item: one.item, events, made };
+    });
+    if (records.length > 0) await this.#deps.records.put(records, this.#wait());
+    for (const [subjectId, fold] of folds) this.#folds.set(subjectId, fold);
+    return results;
+  }
+
+  #records(one: Prepared, prediction: Prediction, fold: FoldRecord): readonly SealedRecord[] {
+    const { random } = this.#deps;
+    const { tree } = one.item;
+    const stored = { ...prediction, revision: one.described.readingCount, alertState: encodeFold(fold) };
+    return [
+      windowRecord(tree, one.described, random),
+      predictionRecord(tree, stored, random),
+      ...fold.events.map(({ event, episodeStartSeconds }) => alertRecord(tree, event, episodeStartSeconds, random)),
+    ];
+  }
+
+  /** Asks whoever is free, for as long as it takes. */
+  async #predict(windows: readonly Window[]): Promise<ReadonlyMap<Window, Prediction>> {
+    const predicted = new Map<Window, Prediction>();
+    this.#onWaiting(windows.length);
+    try {
+      for (const part of splitForPrediction(windows)) {
+        const body = { windows: part.map(encodeWindowForPrediction) };
+        const predictions = await this.#deps.finder.run(async (peer) => {
+          const options = { ...this.#wait(), timeoutMs: this.#options.callTimeoutMs };
+          return parsePredictions(await this.#deps.rpc.call(peer, predictionProtocol, 'predict', body, options), part);
+        }, this.#wait());
+        part.forEach((window, index) => {
+          predicted.set(window, predictions[index] as Prediction); // as many as asked for
+        });
+      }
+    } finally {
+      this.#onWaiting(-windows.length);
+    }
+    return predicted;
+  }
+
+  #wait(): { readonly signal: AbortSignal } {
+    return { signal: this.#signal };
+  }
+}
+
+const fetchesMax = 16;
+
+function isNewer(one: FoldRecord, other: FoldRecord): boolean {
+  if (one.upToSeconds !== other.upToSeconds) return one.upToSeconds > other.upToSeconds;
+  return one.generation > other.generation;
+}
+
+function unionEvents(stored: readonly FoldedEvent[], fresh: readonly FoldedEvent[]): readonly FoldedEvent[] {
+  const isNew = ({ event }: FoldedEvent) =>
+    !stored.some((known) => known.event.alertId === event.alertId && known.event.type === event.type);
+  return [...stored, ...fresh.filter(isNew)];
+}
+
+/** Parts that one call may carry. A window of more readings than that goes alone. */
+function splitForPrediction(windows: readonly Window[]): Window[][] {
+  const parts: Window[][] = [];
+  let part: Window[] = [];
+  let readings = 0;
+  for (const window of windows) {
+    const isFull = part.length >= predictionLimits.windowsPerCallMax;
+    if (part.length > 0 && (isFull || readings + window.readings.length > predictionLimits.readingsPerCallMax)) {
+      parts.push(part);
+      part = [];
+      readings = 0;
+    }
+    part.push(window);
+    readings += window.readings.length;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** `action` for each item, at most `max` at once, results in the items' order. The first failure is thrown. */
+async function mapBounded<T, R>(items: readonly T[], max: number, action: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      results[index] = await action(items[index] as T); // index is within the array
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(max, items.length) }, worker));
+  return results;
+}
