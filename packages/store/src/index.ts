@@ -7,6 +7,8 @@ export {
   StoreLimitError,
   StoreSchemaError,
 } from './errors.ts';
+export { type FreeBytes, freeBytesOnDisk } from './free-space.ts';
+export { type LmdbTablesDependencies, type LmdbTablesOptions, openLmdbTables } from './lmdb-tables.ts';
 export { createMemoryRecords } from './memory-records.ts';
 export { createMemoryTables } from './memory-tables.ts';
 export {

@@ -1,7 +1,7 @@
 import { compareBytes } from './compare-bytes.ts';
-import { StoreClosedError, StoreFullError, StoreLimitError } from './errors.ts';
+import { StoreClosedError, StoreFullError } from './errors.ts';
 import type { TableChange, TableEntry, TableRange, TableStore } from './table.ts';
-import { checkedChangeBytes, tableLimits } from './table-limits.ts';
+import { checkedChangeBytes, checkNewTable } from './table-limits.ts';
 
 /**
  * Tables in memory: for tests and simulation, durable as long as the object lives. `bytesMax` (default unlimited)
@@ -36,8 +36,9 @@ class MemoryTables implements TableStore {
     if (this.#isClosed) throw new StoreClosedError();
     checkedChangeBytes(changes);
     this.#assertRoom(changes);
-    for (const change of changes) {
-      const table = this.#table(change.table);
+    const tables = changes.map((change) => this.#table(change.table));
+    for (const [index, change] of changes.entries()) {
+      const table = tables[index] as SortedEntries;
       if (change.kind === 'put') table.put(change.key.slice(), change.value.slice());
       else table.remove(change.key);
     }
@@ -51,7 +52,7 @@ class MemoryTables implements TableStore {
     if (this.#isClosed) throw new StoreClosedError();
     let table = this.#tables.get(name);
     if (table === undefined) {
-      if (this.#tables.size >= tableLimits.tablesMax) throw new StoreLimitError('tablesMax');
+      checkNewTable(name, this.#tables.size);
       table = new SortedEntries();
       this.#tables.set(name, table);
     }

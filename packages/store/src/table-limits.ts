@@ -25,3 +25,9 @@ export function checkedChangeBytes(changes: readonly TableChange[]): number {
   }
   return bytes;
 }
+
+/** @throws {StoreLimitError} for a name that is not 1 … 64 of `A-Z a-z 0-9 . _ : / -`, a letter first, or one table too many. */
+export function checkNewTable(name: string, tableCount: number): void {
+  if (!/^[A-Za-z][\w.:/-]{0,63}$/.test(name)) throw new StoreLimitError('table name');
+  if (tableCount >= tableLimits.tablesMax) throw new StoreLimitError('tablesMax');
+}

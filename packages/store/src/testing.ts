@@ -1,0 +1,1 @@
+export { type ContractRunner, runTableStoreContract, type StoreUnderTest } from './table-store-contract.ts';
