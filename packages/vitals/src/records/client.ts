@@ -83,7 +83,7 @@ export interface RecordsClient extends Disposable {
   predictions(tree: KeyTree, span: Span, options?: WaitOptions): Promise<readonly StoredPrediction[]>;
   /** The prediction of the newest window there is, or null. */
   latestPrediction(tree: KeyTree, options?: WaitOptions): Promise<StoredPrediction | null>;
-  /** Events of the alerts whose episode started in the span. */
+  /** Events of the alerts whose episode started in the span, by episode start, in no order within one. */
   alertEvents(tree: KeyTree, span: Span, options?: WaitOptions): Promise<readonly AlertEvent[]>;
 }
 
@@ -171,7 +171,10 @@ class Client implements RecordsClient {
   }
 
   async readings(tree: KeyTree, userId: UserId, span: Span, options: WaitOptions = {}): Promise<readonly Reading[]> {
-    return await this.#open(tree, recordKinds.reading, span, (record) => openReading(tree, record, userId), options);
+    const open = (record: SealedRecord) => openReading(tree, record, userId);
+    const readings = await this.#open(tree, recordKinds.reading, span, open, options);
+    // Within a bucket records lie in the order of their ids, which says nothing.
+    return readings.sort((one, other) => one.tMs - other.tMs || (one.seq ?? -1) - (other.seq ?? -1));
   }
 
   async windows(tree: KeyTree, span: Span, options: WaitOptions = {}): Promise<readonly StoredWindow[]> {
@@ -205,7 +208,7 @@ class Client implements RecordsClient {
     span: Span,
     open: (record: SealedRecord) => T,
     options: WaitOptions,
-  ): Promise<readonly T[]> {
+  ): Promise<T[]> {
     const query = { subject: tree.subject, kind, ...span, limit: this.#settings.recordsMax };
     const opened: T[] = [];
     for (const copies of await this.#candidates(query, options)) {
