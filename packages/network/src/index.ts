@@ -9,6 +9,13 @@ export {
   ProtocolTakenError,
   RemoteError,
 } from './errors.ts';
+export {
+  type ElectedBootstrap,
+  type Libp2pNetwork,
+  type Libp2pNetworkDependencies,
+  type Libp2pNetworkOptions,
+  startLibp2pNetwork,
+} from './libp2p-network.ts';
 export { placementCacheMax, rankPeers } from './placement.ts';
 export {
   type Channel,
@@ -20,6 +27,7 @@ export {
   roleNames,
   type SubjectId,
 } from './port.ts';
+export type { PubSub } from './pubsub.ts';
 export {
   createRpcClient,
   noAnswer,

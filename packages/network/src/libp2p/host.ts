@@ -1,0 +1,134 @@
+import { mkdir } from 'node:fs/promises';
+import { privateKeyFromRaw } from '@libp2p/crypto/keys';
+import { identify } from '@libp2p/identify';
+import type { ConnectionGater, Libp2p, PeerId as Libp2pPeerId } from '@libp2p/interface';
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
+import { noise } from '@libp2p/noise';
+import { ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { yamux } from '@libp2p/yamux';
+import { errorMessage, type Logger } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import { createLibp2p, type Libp2pOptions } from 'libp2p';
+import { createPubSub, type PubSub } from '../pubsub.ts';
+
+/** Limits of one libp2p host. */
+export const hostLimits = {
+  connectionsMax: 256,
+  /** Handshakes under way at once, and new connections a second from one address (a machine, a hospital's NAT). */
+  pendingConnectionsMax: 64,
+  connectionsPerSecondMax: 50,
+  parallelDialsMax: 16,
+  dialMs: 5_000,
+  /** Streams of one protocol on one connection, each way. */
+  streamsMax: 64,
+  /** What a peer may send before the reader has read: below {@link readBufferBytesMax}, or a pause would reset it. */
+  windowBytesMax: 2 * 1024 * 1024,
+  readBufferBytesMax: 4 * 1024 * 1024,
+  /** Peer store: addresses not heard of for so long are dropped. */
+  addressAgeMs: 7 * 24 * 3_600_000,
+} as const;
+
+export const kadProtocol = '/pulsemesh/kad/1.0.0';
+
+export interface HostOptions {
+  readonly identityKeyBytes: Uint8Array;
+  readonly listen: readonly string[];
+  /** Which of the host's own addresses others are told. */
+  readonly isAnnounced: (address: string) => boolean;
+  /** Whether a peer may be connected at all. */
+  readonly isAllowed: (peer: PeerId) => boolean;
+  /** Bootstraps do without. */
+  readonly hasPubSub: boolean;
+  readonly dataDirectory: string | undefined;
+}
+
+/** A libp2p node that has not been started. */
+export interface Host {
+  readonly libp2p: Libp2p;
+  readonly pubsub: PubSub | undefined;
+  /** Closes the peer store; after the node was stopped. */
+  close(): Promise<void>;
+}
+
+/** TCP, TLS 1.3 (noise where a peer lacks it), yamux, identify, ping, Kademlia in a network of its own. */
+export async function createHost(options: HostOptions, logger: Logger): Promise<Host> {
+  const store = await openPeerStore(options.dataDirectory, logger);
+  const config: Libp2pOptions = {
+    start: false,
+    nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
+    privateKey: privateKeyFromRaw(options.identityKeyBytes),
+    addresses: {
+      listen: [...options.listen],
+      announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
+    },
+    transports: [tcp()],
+    connectionEncrypters: [tls(), noise()],
+    streamMuxers: [
+      yamux({
+        streamOptions: {
+          maxStreamWindowSize: hostLimits.windowBytesMax,
+          maxReadBufferLength: hostLimits.readBufferBytesMax,
+        },
+      }),
+    ],
+    connectionGater: createGater(options.isAllowed),
+    connectionManager: {
+      maxConnections: hostLimits.connectionsMax,
+      maxIncomingPendingConnections: hostLimits.pendingConnectionsMax,
+      inboundConnectionThreshold: hostLimits.connectionsPerSecondMax,
+      maxParallelDials: hostLimits.parallelDialsMax,
+      dialTimeout: hostLimits.dialMs,
+      reconnectRetries: 0, // the roster redials
+    },
+    // The hello channel's beats do its work; it aborts sound connections of a busy machine.
+    connectionMonitor: { enabled: false },
+    peerStore: { maxAddressAge: hostLimits.addressAgeMs, maxPeerAge: hostLimits.addressAgeMs },
+    ...(store === undefined ? {} : { datastore: store }),
+  };
+  const services = {
+    identify: identify(),
+    ping: ping(),
+    dht: kadDHT({
+      protocol: kadProtocol,
+      clientMode: false,
+      peerInfoMapper: passthroughMapper,
+      allowQueryWithZeroPeers: true,
+    }),
+  };
+  if (!options.hasPubSub) {
+    const libp2p = await createLibp2p({ ...config, services });
+    return { libp2p, pubsub: undefined, close: async () => store?.close() };
+  }
+  const libp2p = await createLibp2p({ ...config, services: { ...services, pubsub: createPubSub() } });
+  return { libp2p, pubsub: libp2p.services.pubsub, close: async () => store?.close() };
+}
+
+function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
+  const isDenied = (peer: Libp2pPeerId) => !isAllowed(peer.toString() as PeerId); // libp2p's text form is ours
+  return {
+    denyDialPeer: isDenied,
+    denyInboundEncryptedConnection: isDenied,
+    denyOutboundEncryptedConnection: isDenied,
+    // The default refuses private and loopback addresses in browsers only; here they are the rule.
+    denyDialMultiaddr: () => false,
+  };
+}
+
+// Addresses survive a restart. Provider records do not: what this node provides it says anew, or no longer.
+async function openPeerStore(directory: string | undefined, logger: Logger) {
+  if (directory === undefined) return undefined;
+  const { LevelDatastore } = await import('datastore-level');
+  const small = { cacheSize: 256 * 1024, writeBufferSize: 256 * 1024, maxOpenFiles: 64 };
+  const store = new LevelDatastore(directory, small);
+  try {
+    await mkdir(directory, { recursive: true });
+    await store.open();
+    for await (const key of store.queryKeys({ prefix: '/dht' })) await store.delete(key);
+    return store;
+  } catch (error) {
+    logger.warn('the peer store cannot be used; addresses will not survive a restart', { text: errorMessage(error) });
+    return undefined;
+  }
+}
