@@ -1,3 +1,13 @@
+export { type DemoEntry, demoPromise, demoTable } from './demo-table.ts';
+export {
+  type GeneratedRhythm,
+  type GeneratedStretch,
+  generatedSecondsMax,
+  generateRecording,
+  type HeartProfile,
+  restingHeart,
+} from './generator.ts';
+export { locateRecordings } from './locate.ts';
 export { isMonitorHeader, parseMonitorCsv } from './monitor-csv.ts';
 export { openRecordings, type RecordingFile } from './open-recordings.ts';
 export {
