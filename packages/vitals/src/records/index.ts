@@ -1,4 +1,14 @@
 export {
+  type AcknowledgedReading,
+  acknowledgedMax,
+  type CheckedPatient,
+  type CheckedPatientReport,
+  type CheckInput,
+  type CheckReport,
+  checkRecords,
+  isSound,
+} from './checker.ts';
+export {
   createRecordsClient,
   type RecordsClient,
   type RecordsClientDeps,
