@@ -11,7 +11,7 @@ export interface FeedFollowerDependencies {
 
 /** The protocol on which aggregation peers push what passes through them. */
 const feedProtocol = '/pulsemesh/feed/1';
-const feedMethod = 'feed';
+const feedMethod = 'subscribe';
 const retryMsMin = 200;
 const retryMsMax = 5_000;
 /** Peers followed at once. */

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import type { RoleName } from '@pulsemesh/network';
+
+/** One node of the demo network. */
+export interface Member {
+  /** Also the name of its directory and of its process. */
+  readonly name: string;
+  readonly role: RoleName;
+}
+
+/** The demo network: each role its own process. */
+export const members: readonly Member[] = [
+  { name: 'bootstrap-1', role: 'bootstrap' },
+  { name: 'bootstrap-2', role: 'bootstrap' },
+  { name: 'gateway', role: 'gateway' },
+  { name: 'storage-1', role: 'storage' },
+  { name: 'storage-2', role: 'storage' },
+  { name: 'prediction-1', role: 'prediction' },
+  { name: 'prediction-2', role: 'prediction' },
+  { name: 'notification', role: 'notification' },
+  { name: 'aggregation-1', role: 'aggregation' },
+  { name: 'aggregation-2', role: 'aggregation' },
+  { name: 'ingest', role: 'ingest' },
+];
+
+/** Processes of the demo that are no nodes. */
+export const helpers = { inbox: 'inbox', devices: 'devices' } as const;
+
+/** In which order they stop: first whoever brings something in, last whom the others need to finish. */
+export const stopOrder: readonly (readonly string[])[] = [
+  [helpers.devices],
+  ['ingest'],
+  ['aggregation-1', 'aggregation-2'],
+  ['prediction-1', 'prediction-2', 'notification', 'gateway'],
+  ['storage-1', 'storage-2', helpers.inbox],
+  ['bootstrap-1', 'bootstrap-2'],
+];
+
+/** Where things lie in the demo's data directory. */
+export function demoPaths(dataDirectory: string) {
+  return {
+    state: join(dataDirectory, 'demo.json'),
+    trust: join(dataDirectory, 'trust.json'),
+    logs: join(dataDirectory, 'logs'),
+    inbox: join(dataDirectory, 'inbox'),
+    compileCache: join(dataDirectory, 'compile-cache'),
+    devices: join(dataDirectory, 'devices.json'),
+    run: join(dataDirectory, 'run'),
+    node: (name: string) => join(dataDirectory, 'nodes', name),
+    keyFile: (name: string) => join(dataDirectory, 'keys', `${name}.key`),
+    config: (name: string) => join(dataDirectory, 'nodes', `${name}.json`),
+    log: (name: string) => join(dataDirectory, 'logs', `${name}.log`),
+  };
+}

@@ -1,0 +1,73 @@
+import type { NodeConfigInput } from '../config/node-config.ts';
+import { type Installation, servicePorts } from './installation.ts';
+import { demoPaths, type Member, members } from './layout.ts';
+
+/** What of the demo's settings reaches the nodes. */
+export interface MemberSettings {
+  readonly dataDirectory: string;
+  readonly speed: number;
+  readonly webDirectory: string | null;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** When given, the gateway writes arrivals there. */
+  readonly arrivalsFile: string | null;
+}
+
+const host = '127.0.0.1';
+
+/** The address of the page, without the token. */
+export function pageUrl(installation: Installation): string {
+  return `http://localhost:${installation.ports[servicePorts.http]}`;
+}
+
+/** The address of the inbox. */
+export function inboxUrl(installation: Installation): string {
+  return `http://localhost:${installation.ports[servicePorts.inbox]}`;
+}
+
+/** The address of the broker. */
+export function mqttUrl(installation: Installation): string {
+  return `mqtt://${host}:${installation.ports[servicePorts.mqtt]}`;
+}
+
+/** The configuration of one node of the demo. */
+export function memberConfig(member: Member, installation: Installation, settings: MemberSettings): NodeConfigInput {
+  const { name, role } = member;
+  const { ports, peerIds } = installation;
+  const paths = demoPaths(settings.dataDirectory);
+  const portOf = (key: string) => ports[key] ?? 0;
+  const addressOf = (other: string) => `/ip4/${host}/tcp/${portOf(other)}/p2p/${peerIds[other]}`;
+  const bootstraps = members.filter((one) => one.role === 'bootstrap' && one.name !== name).map((one) => one.name);
+  return {
+    name,
+    roles: [role],
+    listen: [`/ip4/${host}/tcp/${portOf(name)}`],
+    bootstrap: bootstraps.map(addressOf),
+    dataDirectory: paths.node(name),
+    keyFile: paths.keyFile(name),
+    trust: members.filter((one) => one.role !== 'bootstrap').map((one) => peerIds[one.name] ?? ''),
+    log: { level: settings.logLevel, file: paths.log(name) },
+    ...(role === 'ingest' ? { mqtt: { host, port: portOf(servicePorts.mqtt) } } : {}),
+    ...(role === 'notification'
+      ? {
+          smtp: {
+            host,
+            port: portOf(servicePorts.smtp),
+            from: 'Pulsemesh demo <alerts@pulsemesh.example>',
+            pageUrl: pageUrl(installation),
+          },
+        }
+      : {}),
+    ...(role === 'gateway' ? { http: httpSettings(installation, settings) } : {}),
+  };
+}
+
+function httpSettings(installation: Installation, settings: MemberSettings) {
+  return {
+    host,
+    port: installation.ports[servicePorts.http] ?? 0,
+    inboxUrl: inboxUrl(installation),
+    replaySpeed: settings.speed,
+    ...(settings.webDirectory === null ? {} : { webDirectory: settings.webDirectory }),
+    ...(settings.arrivalsFile === null ? {} : { arrivalsFile: settings.arrivalsFile }),
+  };
+}

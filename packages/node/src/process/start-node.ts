@@ -1,0 +1,141 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { startTicker } from '@pulsemesh/base';
+import { type Identity, loadOrCreateIdentity } from '@pulsemesh/identity';
+import type { RoleName } from '@pulsemesh/network';
+import type { PeerId } from '@pulsemesh/wire';
+import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
+import { type PeerStatus, processFacts, serveStatus } from '../status/status.ts';
+import { version } from '../version.ts';
+import { NodeContext, type NodeDependencies, type StartedRole } from './node-context.ts';
+
+/** A node that is up; dispose it to let its roles finish what they hold and stop. */
+export interface RunningNode extends AsyncDisposable {
+  readonly peerId: PeerId;
+  readonly roles: readonly RoleName[];
+  /** Multiaddrs it can be dialled at. */
+  readonly addresses: readonly string[];
+  /** Ports of its roles, by what they are for: `mqtt`, `http`. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** How much its roles still have to do with what they were given; 0 when all is done. */
+  pending(): number;
+}
+
+// The order in which the roles of one process start: the gateway first, because it holds the directory that the
+// others ask; whoever takes readings last, because then everybody it hands them to is there.
+const startOrder: readonly RoleName[] = [
+  'bootstrap',
+  'gateway',
+  'storage',
+  'prediction',
+  'notification',
+  'aggregation',
+  'ingest',
+];
+
+// Each role's code is loaded by the processes that run it and by no other.
+const starters: Readonly<Record<RoleName, ((context: NodeContext) => Promise<StartedRole>) | null>> = {
+  bootstrap: null, // the network itself is all it does
+  gateway: async (context) => (await import('../roles/gateway.ts')).startGateway(context),
+  storage: async (context) => (await import('../roles/storage.ts')).startStorage(context),
+  prediction: async (context) => (await import('../roles/prediction.ts')).startPrediction(context),
+  notification: async (context) => (await import('../roles/notification.ts')).startNotification(context),
+  aggregation: async (context) => (await import('../roles/aggregation.ts')).startAggregation(context),
+  ingest: async (context) => (await import('../roles/ingest.ts')).startIngest(context),
+};
+
+/**
+ * Starts one node with the roles that its configuration names.
+ * @throws what the identity, the network, the stores and the roles throw; whatever had started is stopped again.
+ */
+export async function startNode(
+  config: NodeConfig,
+  secrets: NodeSecrets,
+  deps: NodeDependencies,
+): Promise<RunningNode> {
+  mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 });
+  const identity = await loadNodeIdentity(config, secrets, deps);
+  const { startLibp2pNetwork } = await import('@pulsemesh/network');
+  await using stack = new AsyncDisposableStack();
+  const network = stack.use(
+    await startLibp2pNetwork(
+      {
+        identityKeyBytes: identity.libp2pPrivateKeyBytes,
+        listen: config.listen,
+        bootstrap: config.bootstrap,
+        roles: config.roles,
+        dataDirectory: join(config.dataDirectory, 'network'),
+        trust: { peers: config.trust },
+        ...(config.allow === undefined ? {} : { allow: config.allow }),
+      },
+      deps,
+    ),
+  );
+  const startedMs = deps.clock.now();
+  const started: StartedRole[] = [];
+  const status = (): PeerStatus => ({
+    name: config.name,
+    version,
+    pid: process.pid,
+    startedMs,
+    rssBytes: processFacts(deps.clock).rssBytes,
+    connections: [...network.connections()],
+    patientCount: countPatients(started),
+  });
+  const context = stack.use(new NodeContext(config, secrets, deps, identity, network, status));
+  measureProcess(context);
+  context.stack.use(serveStatus(network, { status, metrics: () => deps.meter.text() }));
+  for (const role of startOrder) {
+    if (!config.roles.includes(role)) continue;
+    const start = starters[role];
+    if (start !== null) started.push(await start(context));
+    deps.logger.info('role started', { role });
+  }
+  const rest = stack.move();
+  return {
+    peerId: identity.peerId,
+    roles: config.roles,
+    addresses: network.addresses(),
+    ports: Object.assign({}, ...started.map((role) => role.ports)),
+    pending: () => started.reduce((sum, role) => sum + (role.pending?.() ?? 0), 0),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** The identity that lies in the data directory, made at the first start. @throws as `loadOrCreateIdentity`. */
+export function loadNodeIdentity(
+  config: Pick<NodeConfig, 'dataDirectory' | 'keyFile'>,
+  secrets: NodeSecrets,
+  deps: Pick<NodeDependencies, 'random'>,
+): Promise<Identity> {
+  const file = join(config.dataDirectory, 'identity.json');
+  const passphrase = secrets.passphrase?.reveal();
+  return loadOrCreateIdentity(
+    passphrase === undefined
+      ? { file, keyFile: config.keyFile ?? join(config.dataDirectory, 'identity.key') }
+      : { file, passphrase },
+    deps,
+  );
+}
+
+function countPatients(started: readonly StartedRole[]): number | null {
+  const counts = started.flatMap((role) => role.patientCount?.() ?? []);
+  return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
+}
+
+const measurePeriodMs = 5_000;
+
+function measureProcess({ deps, stack }: NodeContext): void {
+  const rss = deps.meter.gauge('process_resident_memory_bytes', 'Memory of the process');
+  const cpu = deps.meter.gauge('process_cpu_seconds', 'Processor time used since the start');
+  const up = deps.meter.gauge('process_up_seconds', 'Time since the start');
+  const measure = () => {
+    const facts = processFacts(deps.clock);
+    rss.set(facts.rssBytes);
+    cpu.set(facts.cpuSeconds);
+    up.set(facts.upSeconds);
+  };
+  measure();
+  const ticker = startTicker(deps.clock, measurePeriodMs, measure, () => {});
+  stack.defer(() => ticker.stop());
+}

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { servePeople } from '@pulsemesh/vitals/people';
+import { createArrivalsWriter } from '../gateway/arrivals.ts';
+import { loadOrCreateToken } from '../gateway/bearer-token.ts';
+import { startHttpServer } from '../gateway/http-server.ts';
+import { MeshBackend } from '../gateway/mesh-backend.ts';
+import type { NodeContext, StartedRole } from '../process/node-context.ts';
+import { version } from '../version.ts';
+
+/** Where the gateway keeps the token of its API, in its data directory. */
+export function tokenFile(dataDirectory: string): string {
+  return join(dataDirectory, 'token');
+}
+
+/** The gateway: the page, its API, and the people directory. */
+export async function startGateway(context: NodeContext): Promise<StartedRole> {
+  const { config, deps, port, rpc, stack } = context;
+  const { http } = config;
+  if (http === undefined) throw new TypeError('a gateway without http settings'); // parseNodeConfig refuses it
+  const [directory, records] = [await context.directory(), await context.records()];
+  stack.use(servePeople(port, directory, deps));
+  const arrivals = http.arrivalsFile === undefined ? null : stack.use(createArrivalsWriter(http.arrivalsFile, deps));
+  const backend = stack.use(
+    new MeshBackend(
+      {
+        name: 'Pulsemesh',
+        version,
+        replaySpeed: http.replaySpeed ?? null,
+        inboxUrl: http.inboxUrl ?? null,
+      },
+      {
+        ...deps,
+        port,
+        rpc,
+        directory,
+        records,
+        ownStatus: () => context.status(),
+        ownMetrics: () => deps.meter.text(),
+        ...(arrivals === null ? {} : { onArrival: (change) => arrivals.write(change) }),
+      },
+    ),
+  );
+  const server = await startHttpServer(
+    {
+      host: http.host,
+      port: http.port,
+      token: loadOrCreateToken(tokenFile(config.dataDirectory), deps.random),
+      hostNames: http.hostNames,
+      webDirectory: http.webDirectory ?? null,
+      version,
+    },
+    backend,
+    deps,
+  );
+  stack.use(server);
+  return { ports: { http: server.port } };
+}
