@@ -8,6 +8,7 @@ const timeFormat = new Intl.DateTimeFormat(undefined, {
   timeZoneName: 'short',
 });
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clockSecondsFormat = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 const dayFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 const dayKeyFormat = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' });
 const countFormat = new Intl.NumberFormat(undefined);
@@ -15,6 +16,11 @@ const countFormat = new Intl.NumberFormat(undefined);
 /** "14:03:12 CET" */
 export function formatTime(ms: number): string {
   return timeFormat.format(ms);
+}
+
+/** "14:03:12" */
+export function formatClockSeconds(ms: number): string {
+  return clockSecondsFormat.format(ms);
 }
 
 /** "14:03" */

@@ -108,14 +108,19 @@ export class LiveFeed {
   }
 
   #read(data: unknown): void {
-    if (typeof data !== 'string' || data.length > eventCharsMax) return this.#handlers.onBadEvent();
-    let event: LiveEvent | null;
-    try {
-      event = liveEvent(JSON.parse(data));
-    } catch (error) {
-      if (error instanceof UnexpectedShapeError || error instanceof SyntaxError) return this.#handlers.onBadEvent();
-      throw error;
-    }
-    if (event !== null) this.#handlers.onEvent(event);
+    const event = parseEvent(data);
+    if (event === 'unreadable') this.#handlers.onBadEvent();
+    else if (event !== null) this.#handlers.onEvent(event);
+  }
+}
+
+/** Null for a kind of event that this page does not know. */
+function parseEvent(data: unknown): LiveEvent | null | 'unreadable' {
+  if (typeof data !== 'string' || data.length > eventCharsMax) return 'unreadable';
+  try {
+    return liveEvent(JSON.parse(data));
+  } catch (error) {
+    if (error instanceof UnexpectedShapeError || error instanceof SyntaxError) return 'unreadable';
+    throw error;
   }
 }

@@ -47,10 +47,13 @@ function mountTrace(
   });
   sizes.observe(host);
   // What is scrolled out of sight is not drawn.
-  const sight = new IntersectionObserver((entries) => {
-    isSeen = entries.at(-1)?.isIntersecting ?? true;
-    request();
-  });
+  const sight = new IntersectionObserver(
+    (entries) => {
+      isSeen = entries.at(-1)?.isIntersecting ?? true;
+      request();
+    },
+    { rootMargin: '300px' },
+  );
   sight.observe(host);
   const unsubscribe = store.subscribe(`samples:${subject}`, request);
   window.addEventListener(coloursChanged, rebuild);

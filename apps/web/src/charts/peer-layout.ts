@@ -20,8 +20,14 @@ export interface PeerLink {
   readonly b: string;
 }
 
-/** Size of the drawing in its own units. */
-export const mapSize = { width: 720, height: 440 } as const;
+/** Size of a map in its own units. */
+export interface MapSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+export const wideMap: MapSize = { width: 800, height: 440 };
+export const narrowMap: MapSize = { width: 380, height: 520 };
 /** Steps of one settling: by then the forces have faded out. */
 const settleSteps = 300;
 
@@ -33,13 +39,16 @@ export class PeerLayout {
   readonly #simulation: Simulation<PeerNode, SimulationLinkDatum<PeerNode>>;
   #nodes = new Map<string, PeerNode>();
   #key = '';
+  readonly size: MapSize;
 
-  constructor() {
+  constructor(size: MapSize = wideMap) {
+    this.size = size;
+    const flatness = size.width / size.height;
     this.#simulation = forceSimulation<PeerNode>()
-      .force('charge', forceManyBody<PeerNode>().strength(-900).distanceMax(520))
-      .force('apart', forceCollide<PeerNode>(42))
-      .force('x', forceX<PeerNode>(0).strength(0.09))
-      .force('y', forceY<PeerNode>(0).strength(0.17))
+      .force('charge', forceManyBody<PeerNode>().strength(-1_100).distanceMax(620))
+      .force('apart', forceCollide<PeerNode>(46))
+      .force('x', forceX<PeerNode>(0).strength(0.12 / flatness))
+      .force('y', forceY<PeerNode>(0).strength(0.12 * flatness))
       .stop();
   }
 
@@ -61,7 +70,7 @@ export class PeerLayout {
       forceLink<PeerNode, SimulationLinkDatum<PeerNode>>(links.map((link) => ({ source: link.a, target: link.b })))
         .id((node) => node.id)
         .distance(150)
-        .strength(0.03),
+        .strength(0.02),
     );
     this.#simulation.alpha(isFirst ? 1 : 0.35);
     return isFirst ? 'first' : 'changed';
@@ -80,11 +89,11 @@ export class PeerLayout {
   /** Where a peer is, inside the map's frame. */
   place(peerId: string): { readonly x: number; readonly y: number } {
     const node = this.#nodes.get(peerId);
-    const halfWidth = mapSize.width / 2 - 44;
-    const halfHeight = mapSize.height / 2 - 40;
+    const halfWidth = this.size.width / 2 - 52;
+    const halfHeight = this.size.height / 2 - 36;
     const x = Math.min(halfWidth, Math.max(-halfWidth, node?.x ?? 0));
     const y = Math.min(halfHeight, Math.max(-halfHeight, node?.y ?? 0));
-    return { x: x + mapSize.width / 2, y: y + mapSize.height / 2 - 6 };
+    return { x: x + this.size.width / 2, y: y + this.size.height / 2 - 10 };
   }
 }
 

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useReducer, useRef } from 'react';
 import { shortId } from '../format.ts';
 import type { ShownPeer } from '../state/network-memory.ts';
-import { connectionsOf, mapSize, PeerLayout } from './peer-layout.ts';
+import { connectionsOf, narrowMap, PeerLayout, wideMap } from './peer-layout.ts';
 import { roleLook } from './role-look.ts';
 
 export interface PeerMapProps {
@@ -13,7 +13,7 @@ export interface PeerMapProps {
 /** The peers and who is connected to whom. A table beside it says the same in words. */
 export function PeerMap({ peers, self }: PeerMapProps) {
   const layoutRef = useRef<PeerLayout | null>(null);
-  layoutRef.current ??= new PeerLayout();
+  layoutRef.current ??= new PeerLayout(window.matchMedia('(width < 46rem)').matches ? narrowMap : wideMap);
   const layout = layoutRef.current;
   const links = useMemo(() => connectionsOf(peers), [peers]);
   const [, redraw] = useReducer((count: number) => count + 1, 0);
@@ -39,7 +39,7 @@ export function PeerMap({ peers, self }: PeerMapProps) {
   const alive = peers.filter((peer) => peer.isAlive).length;
   const label = `Map of ${peers.length} peers, ${alive} alive, ${links.length} connections. The table below lists them.`;
   return (
-    <svg className="peer-map" viewBox={`0 0 ${mapSize.width} ${mapSize.height}`} role="img" aria-label={label}>
+    <svg className="peer-map" viewBox={`0 0 ${layout.size.width} ${layout.size.height}`} role="img" aria-label={label}>
       {links.map(({ a, b }) => {
         const from = layout.place(a);
         const to = layout.place(b);

@@ -1,10 +1,11 @@
 import uPlot from 'uplot';
+import { formatClock, formatClockSeconds } from '../format.ts';
 import type { SampleBuffer } from '../state/sample-buffer.ts';
 
 /** A pause longer than this is a gap in the line: nothing is drawn where nothing was measured. */
 export const gapSeconds = 5;
 /** The rate's scale when nothing is outside it: the same on all cards, so that they compare at a glance. */
-export const bpmScale = { low: 40, high: 140 } as const;
+export const bpmScale = { low: 40, high: 120 } as const;
 
 export interface TraceOptions {
   readonly spanSeconds: number;
@@ -84,7 +85,7 @@ function plotOptions(options: TraceOptions, colours: TraceColours, widthPx: numb
     grid: { stroke: colours.grid, width: 1 },
     ticks: { show: false },
   };
-  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  const clock = options.spanSeconds > 600 ? formatClock : formatClockSeconds;
   return {
     width: widthPx,
     height: options.heightPx,
@@ -98,7 +99,7 @@ function plotOptions(options: TraceOptions, colours: TraceColours, widthPx: numb
         show: isFull,
         size: 28,
         space: 90,
-        values: (_plot, ticks) => ticks.map((t) => clock.format(t * 1000)),
+        values: (_plot, ticks) => ticks.map((t) => clock(t * 1000)),
       },
       {
         ...axis,

@@ -43,7 +43,7 @@ export function AlertItem({ alert, nowMs, isTarget, savedName, onAcknowledge }: 
           </dd>
         </div>
         <div>
-          <dt>Raised for the window of</dt>
+          <dt>Alert raised</dt>
           <dd>
             <Moment ms={alert.raisedForMs} nowMs={nowMs} />
           </dd>

@@ -61,7 +61,8 @@ export function CurrentRate(props: { readonly latest: Latest | null; readonly fr
   return (
     <div className="rate">
       <p className="rate-value">
-        <strong>{latest === null ? '––' : Math.round(latest.heartRateBpm)}</strong> <span>bpm</span>
+        <strong>{latest === null ? '––' : Math.round(latest.heartRateBpm)}</strong>{' '}
+        <span className="rate-unit">bpm</span>
       </p>
       <p className="rate-when">
         {latest === null ? null : (

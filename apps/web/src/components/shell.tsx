@@ -26,9 +26,9 @@ export function Shell(props: ShellProps) {
   const speed = overview?.replaySpeed ?? null;
   return (
     <div className={`shell shell-${connection.kind}`}>
-      <a className="skip" href="#main" onClick={skipToMain}>
+      <button type="button" className="skip" onClick={skipToMain}>
         Skip to the content
-      </a>
+      </button>
       <header className="top">
         <a className="brand" href={routeHref({ page: 'hearts' })}>
           <svg viewBox="0 0 32 32" aria-hidden="true">
@@ -112,8 +112,7 @@ function isWithin(route: Route, place: Route): boolean {
   return route.page === place.page;
 }
 
-/** The hash holds the page, so the link moves the focus by itself. */
-function skipToMain(event: { preventDefault(): void }): void {
-  event.preventDefault();
+/** A button and no link: the address's hash holds the page. */
+function skipToMain(): void {
   document.getElementById('main')?.focus();
 }

@@ -57,7 +57,7 @@ function UnregisteredDevices({ devices }: { readonly devices: readonly PatientVi
 function PeopleTable({ people }: { readonly people: readonly PatientView[] }) {
   return (
     <div className="table-frame">
-      <table className="table table-stack">
+      <table className="table table-stack table-wide">
         <caption className="visually-hidden">Registered patients</caption>
         <thead>
           <tr>

@@ -38,6 +38,10 @@ export function rememberNetwork(before: ShownNetwork | null, view: NetworkView, 
   };
 }
 
+/** The way of a reading through the roles: how people look for them. */
+const roleOrder = ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway'];
+
 function rank(peer: PeerView): string {
-  return `${peer.roles[0] ?? '~'} ${peer.peerId}`;
+  const place = roleOrder.indexOf(peer.roles[0] ?? '');
+  return `${place === -1 ? roleOrder.length : place} ${peer.peerId}`;
 }

@@ -1,0 +1,41 @@
+import { createSystemClock, silentLogger, silentMeter } from '@pulsemesh/base';
+import { startHttpServer } from '../../packages/node/src/gateway/http-server.ts';
+import { createScriptedMesh, type ScriptedMesh, type ScriptOptions } from './scripted-mesh.ts';
+
+/** The access key of every scripted server. */
+export const scriptedToken = 'scripted-token-of-the-browser-tests';
+
+export interface PageServer extends AsyncDisposable {
+  readonly mesh: ScriptedMesh;
+  /** Without a slash at the end. */
+  readonly origin: string;
+  /** Address that opens the page with its key. */
+  readonly entry: string;
+}
+
+/** The gateway's real HTTP server, with its real headers and limits, before a scripted mesh. */
+export async function startPageServer(
+  options: Partial<ScriptOptions> & { readonly webDirectory: string; readonly port?: number },
+): Promise<PageServer> {
+  const clock = createSystemClock();
+  const mesh = createScriptedMesh({ historySeconds: 600, nowMs: () => clock.now(), ...options });
+  const server = await startHttpServer(
+    {
+      host: '127.0.0.1',
+      port: options.port ?? 0,
+      token: scriptedToken,
+      hostNames: [],
+      webDirectory: options.webDirectory,
+      version: '0.1.0',
+    },
+    mesh,
+    { clock, logger: silentLogger, meter: silentMeter },
+  );
+  const origin = `http://localhost:${server.port}`;
+  return {
+    mesh,
+    origin,
+    entry: `${origin}/#token=${scriptedToken}`,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
