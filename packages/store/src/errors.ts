@@ -16,14 +16,11 @@ export class StoreFailedError extends Condition {
   }
 }
 
-/** More writes wait than the store holds. Nothing changed. Retryable. */
+/** More waits than the store holds; `limit` names which. Nothing changed. Retryable. */
 export class StoreBusyError extends Condition {
   override readonly name = 'StoreBusyError';
-  constructor(waitingBytesMax: number) {
-    super('store-busy', `more than ${waitingBytesMax} bytes wait to be written`, {
-      facts: { waitingBytesMax },
-      retryable: true,
-    });
+  constructor(limit: string) {
+    super('store-busy', `too much waits for the store: ${limit}`, { facts: { limit }, retryable: true });
   }
 }
 
@@ -35,11 +32,11 @@ export class StoreClosedError extends Condition {
   }
 }
 
-/** Another process has the store open. Retryable once it has ended. */
+/** Another process holds the store locked. Nothing changed. Retryable. */
 export class StoreInUseError extends Condition {
   override readonly name = 'StoreInUseError';
   constructor(options: { readonly cause?: unknown } = {}) {
-    super('store-in-use', 'another process has the store open', { retryable: true, ...options });
+    super('store-in-use', 'another process holds the store locked', { retryable: true, ...options });
   }
 }
 

@@ -22,5 +22,6 @@ export {
   type SealedRecord,
 } from './record.ts';
 export { recordLimits } from './record-limits.ts';
+export { openSqliteRecords, type SqliteRecordsDependencies, type SqliteRecordsOptions } from './sqlite-records.ts';
 export type { TableChange, TableEntry, TableRange, TableStore } from './table.ts';
 export { tableLimits } from './table-limits.ts';

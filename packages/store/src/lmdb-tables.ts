@@ -124,7 +124,7 @@ class LmdbTables implements TableStore {
     if (changes.length === 0) return;
     const bytes = checkedChangeBytes(changes);
     for (const change of changes) this.#table(change.table);
-    if (this.#waitingBytes + bytes > tableLimits.waitingBytesMax) throw new StoreBusyError(tableLimits.waitingBytesMax);
+    if (this.#waitingBytes + bytes > tableLimits.waitingBytesMax) throw new StoreBusyError('waitingBytesMax');
     const isRemoval = changes.every((change) => change.kind === 'remove');
     const settled = Promise.withResolvers<void>();
     this.#waiting.push({ changes, bytes, isRemoval, settled });

@@ -1,18 +1,18 @@
 import { createSystemRandom, type Random } from '@pulsemesh/base';
 import { compareBytes } from './compare-bytes.ts';
 import { StoreClosedError, StoreFullError } from './errors.ts';
-import {
-  type BucketDigest,
-  type CopyHolder,
-  type RecordKind,
-  type RecordQuery,
-  type RecordStore,
-  recordKinds,
-  type ScanCursor,
-  type SealedRecord,
+import type {
+  BucketDigest,
+  CopyHolder,
+  RecordKind,
+  RecordQuery,
+  RecordStore,
+  ScanCursor,
+  SealedRecord,
 } from './record.ts';
-import { encodeCursor, epochText } from './record-key.ts';
-import { checkedRecordBytes, checkKey, checkLimit, checkQuery } from './record-limits.ts';
+import { decodeCursor, encodeCursor, epochText } from './record-key.ts';
+import { checkAsked, checkedRecordBytes, checkLimit, checkQuery } from './record-limits.ts';
+import { emptyCounts, xorInto } from './record-sums.ts';
 
 interface Stored {
   readonly cursor: Uint8Array;
@@ -64,8 +64,8 @@ class MemoryRecords implements RecordStore {
   async digests(
     asked: readonly { readonly subject: Uint8Array; readonly kind: RecordKind; readonly bucketSeconds: number }[],
   ): Promise<readonly BucketDigest[]> {
+    checkAsked(asked);
     return asked.map((key) => {
-      checkKey(key);
       const found = this.#bucketRange(key.subject, key.kind, key.bucketSeconds, key.bucketSeconds + 1);
       const idsXor = new Uint8Array(16);
       for (const { record } of found) xorInto(idsXor, record.id);
@@ -100,6 +100,7 @@ class MemoryRecords implements RecordStore {
 
   async scan(after: ScanCursor | null, limit: number) {
     checkLimit(limit);
+    if (after !== null) decodeCursor(after); // refuses what is none
     const sorted = this.#inOrder();
     const start = after === null ? 0 : lowerBound(sorted, after, true);
     const page = sorted.slice(start, start + limit);
@@ -166,26 +167,9 @@ class MemoryRecords implements RecordStore {
   }
 }
 
-/** A count of nought for each kind. */
-export function emptyCounts(): Record<RecordKind, number> {
-  return {
-    [recordKinds.reading]: 0,
-    [recordKinds.window]: 0,
-    [recordKinds.prediction]: 0,
-    [recordKinds.alert]: 0,
-  };
-}
-
 function copyOf(record: SealedRecord): SealedRecord {
   const { subject, kind, bucketSeconds, id, revision, sealed } = record;
   return { subject: subject.slice(), kind, bucketSeconds, id: id.slice(), revision, sealed: sealed.slice() };
-}
-
-/** Xors `bytes` into `target`, both of one length. */
-export function xorInto(target: Uint8Array, bytes: Uint8Array): void {
-  for (let index = 0; index < target.length; index += 1) {
-    target[index] = (target[index] as number) ^ (bytes[index] as number);
-  }
 }
 
 /** The first position whose cursor is at (or, with `isAfter`, past) `cursor`. */

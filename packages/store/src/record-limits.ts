@@ -13,6 +13,10 @@ export const recordLimits = {
   putBytesMax: 64 * 1024 * 1024,
   /** Sealed bytes of all puts that wait at one time; past it {@link StoreBusyError}. */
   waitingBytesMax: 256 * 1024 * 1024,
+  /** Questions that wait at one time, and puts likewise; past it {@link StoreBusyError}. */
+  waitingRequestsMax: 10_000,
+  /** Buckets of one `digests`. */
+  askedBucketsMax: 100_000,
 } as const;
 
 export const allRecordKinds: readonly RecordKind[] = Object.values(recordKinds);
@@ -39,6 +43,12 @@ export function checkKey(key: { subject: Uint8Array; kind: RecordKind; bucketSec
   if (key.subject.length !== 16) throw new StoreLimitError('subject is 16 bytes');
   if (!allRecordKinds.includes(key.kind)) throw new StoreLimitError('kind');
   if (!Number.isSafeInteger(key.bucketSeconds) || key.bucketSeconds < 0) throw new StoreLimitError('bucketSeconds');
+}
+
+/** @throws {StoreLimitError} */
+export function checkAsked(asked: readonly { subject: Uint8Array; kind: RecordKind; bucketSeconds: number }[]): void {
+  if (asked.length > recordLimits.askedBucketsMax) throw new StoreLimitError('askedBucketsMax');
+  for (const key of asked) checkKey(key);
 }
 
 /** @throws {StoreLimitError} */

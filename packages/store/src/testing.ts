@@ -1,1 +1,2 @@
+export { runRecordStoreContract } from './record-store-contract.ts';
 export { type ContractRunner, runTableStoreContract, type StoreUnderTest } from './table-store-contract.ts';
