@@ -35,9 +35,11 @@ export async function playFaults(
     readonly network: MemoryNetwork;
     readonly machines: readonly Machine[];
     readonly note: (what: string) => void;
+    /** A machine that does not start again. */
+    readonly failed: (error: unknown) => void;
   },
 ): Promise<void> {
-  const { clock, network, machines, note } = dependencies;
+  const { clock, network, machines, note, failed } = dependencies;
   const cuts: (readonly [string, string])[] = [];
   const applyCuts = () => {
     network.heal();
@@ -69,7 +71,7 @@ export async function playFaults(
       await machine.kill();
       await sleep(clock, fault.forMs);
       // Not awaited: killed again while it starts, it would never have started.
-      void machine.start();
+      void machine.start().catch(failed);
       note(`started ${fault.machine}`);
     }),
   );

@@ -121,8 +121,9 @@ class CutClock implements Clock {
     this.#isCut = true;
   }
 
+  /** Whole milliseconds, as the machine's clock gives them. */
   now(): number {
-    return this.#inner.now();
+    return Math.floor(this.#inner.now());
   }
 
   monotonicMs(): number {

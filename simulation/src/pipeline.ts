@@ -1,4 +1,4 @@
-import { createSeededRandom, type Logger, sleep } from '@pulsemesh/base';
+import { createSeededRandom, errorMessage, type Logger, sleep } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { sha256 } from '@pulsemesh/crypto';
 import type { RoleName } from '@pulsemesh/network';
@@ -141,8 +141,14 @@ class World {
     );
     const faults = this.#drawFaults();
     this.#breakRate = this.#options.breakRate;
-    const { clock } = this;
-    await playFaults(faults, { clock, network: this.#network, machines: this.#machines, note: (what) => this.#note(what) });
+    const failures: string[] = [];
+    await playFaults(faults, {
+      clock: this.clock,
+      network: this.#network,
+      machines: this.#machines,
+      note: (what) => this.#note(what),
+      failed: (error) => failures.push(`a machine did not start again: ${errorMessage(error)}`),
+    });
     this.#breakRate = 0;
     const isAtRest = await this.#rest(() => devices.every((device) => device.isDone));
     const checked = await checkPipeline({
@@ -155,7 +161,8 @@ class World {
     for (const reading of devices.flatMap((device) => device.acknowledged)) this.#note(`${reading.userId}${reading.key}`);
     this.#note(JSON.stringify(checked.report));
     const traceHash = Buffer.from(this.#traceHash).toString('hex');
-    return { ...checked, seed: this.#options.seed, faults, traceHash, virtualMs: this.clock.monotonicMs() };
+    const violations = [...failures, ...checked.violations];
+    return { ...checked, violations, seed: this.#options.seed, faults, traceHash, virtualMs: this.clock.monotonicMs() };
   }
 
   #machine(name: string): Machine {
