@@ -13,6 +13,8 @@ export interface ProcessSpec {
   readonly env?: Readonly<Record<string, string>>;
   /** False: what dies stays dead. Default true. */
   readonly isRestarted?: boolean;
+  /** How long it may take to stop before it is ended by force; default the supervisor's. */
+  readonly stopMs?: number;
 }
 
 /** A line of JSON that a process wrote to its standard output. */
