@@ -55,7 +55,7 @@ const regularBeatsAfterEctopy = 3;
  * - Ectopy: a beat after two thirds to three quarters of the interval, and a pause that makes up for it, so that the two together
  *   last two intervals (a full compensatory pause).
  * - Fibrillation: each interval a normal and an exponential part, drawn independently (the exponential tail:
- *   Hennig 2006, rate 3–12 Hz). The coefficient of variation is near 0.24 (Tateno & Glass 2001) and neighbouring
+ *   Hennig 2006, rate 3–12 Hz). The coefficient of variation is nearly the same from patient to patient (Tateno & Glass 2001), here near 0.24, and neighbouring
  *   intervals are uncorrelated (Bootsma 1970).
  */
 export function generateRecording(

@@ -35,8 +35,8 @@ export type Recording = BeatRecording | RateRecording;
 /** What a reader accepts at most. */
 export const recordingLimits = {
   /** Of the file as it lies on the disk, and unpacked. */
-  fileBytesMax: 64 * 1024 * 1024,
-  unpackedBytesMax: 256 * 1024 * 1024,
+  fileBytesMax: 32 * 1024 * 1024,
+  unpackedBytesMax: 64 * 1024 * 1024,
   lineLengthMax: 1_000,
   /** Beats or seconds: about a month. */
   samplesMax: 4_000_000,
