@@ -10,10 +10,10 @@ export const helloProtocol: ProtocolName = '/pulsemesh/hello/1';
 export const peersTopic = 'pulsemesh/peers/1';
 
 export const helloPeriods = {
-  tickMs: 500,
+  tickMs: 250,
   beatMs: 1_500,
   /** Between two lists of new peers to one neighbour. */
-  hintsMs: 1_000,
+  hintsMs: 250,
   /** Between two published announcements: each costs every subscriber milliseconds of CPU. */
   publishMs: 10_000,
   /** A broken hello channel is opened again after so long. */
@@ -155,7 +155,7 @@ export class Hello implements AsyncDisposable {
           break;
         case 'peers':
           for (const hint of message.peers) roster.hinted(hint, this.#nowMs());
-          this.#dial();
+          this.dialNow();
           break;
       }
       this.#settle();
@@ -176,7 +176,7 @@ export class Hello implements AsyncDisposable {
   #tick(): void {
     if (this.#isStopped) return;
     const nowMs = this.#nowMs();
-    this.#dial();
+    this.dialNow();
     const isBeat = nowMs - this.#beatMs >= helloPeriods.beatMs - helloPeriods.tickMs / 2;
     if (isBeat) this.#beatMs = nowMs;
     const { roster } = this.#dependencies;
@@ -199,7 +199,7 @@ export class Hello implements AsyncDisposable {
   }
 
   /** Does what the roster says: dials and hangs up. */
-  #dial(): void {
+  dialNow(): void {
     const { roster, transport } = this.#dependencies;
     for (const action of roster.tick(this.#nowMs())) {
       if (action.do === 'hang-up') transport.hangUp(action.peer);

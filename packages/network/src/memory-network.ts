@@ -296,7 +296,9 @@ class Peer implements MemoryPeer {
     if (role === undefined) return this.#sorted;
     let peers = this.#byRole.get(role);
     if (peers === undefined) {
-      peers = this.#sorted.filter((peer) => peer.roles.includes(role));
+      // As every driver does: whoever asks by role hands the peer something, so only trusted ones serve.
+      const mayServe = (peer: LivePeer) => role === 'bootstrap' || this.isTrusted(peer.id);
+      peers = this.#sorted.filter((peer) => peer.roles.includes(role) && mayServe(peer));
       this.#byRole.set(role, peers);
     }
     return peers;

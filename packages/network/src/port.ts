@@ -81,7 +81,10 @@ export interface NetworkPort {
   /** Peers that said so, best effort: it may know too few and too many. */
   lookUp(key: string, options?: WaitOptions): Promise<readonly PeerId[]>;
 
-  /** Peers believed alive that have `role` (all, without), this one included if it has it. Sorted by id. */
+  /**
+   * Peers believed alive that have `role` (all, without), this one included if it has it. Sorted by id. By role only
+   * trusted peers (and bootstraps) are given: anybody can claim a role, and who asks for one hands it something.
+   */
   livePeers(role?: RoleName): readonly LivePeer[];
   /** Calls back after each change of {@link livePeers}. */
   onRosterChange(handler: () => void): Disposable;

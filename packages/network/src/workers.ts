@@ -196,7 +196,8 @@ class Finder implements WorkerFinder {
     const live = this.#port.livePeers(this.#role);
     if (live.length > 0) return live.map((peer) => peer.id);
     try {
-      return await this.#port.lookUp(roleKey(this.#role), { signal });
+      const found = await this.#port.lookUp(roleKey(this.#role), { signal });
+      return found.filter((peer) => this.#port.isTrusted(peer));
     } catch (error) {
       signal.throwIfAborted();
       this.#logger.debug('looking up a role failed', {

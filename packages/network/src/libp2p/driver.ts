@@ -118,6 +118,7 @@ export class Driver implements Libp2pNetwork {
     );
     for (const role of this.#options.roles) this.provide(roleKey(role));
     this.#dialConfigured();
+    hello.dialNow();
     this.#logger.info('the network is up', { peer: this.self, roles: this.#options.roles.join(' ') });
   }
 

@@ -1,5 +1,5 @@
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface';
-import { Condition, errorMessage, type WaitOptions } from '@pulsemesh/base';
+import { Condition, errorMessage, raceSignal, type WaitOptions } from '@pulsemesh/base';
 import { encodeFrame, FrameDecoder, type PeerId } from '@pulsemesh/wire';
 import { ChannelClosedError, FrameTooLargeError } from '../errors.ts';
 import { FrameInbox } from '../frame-inbox.ts';
@@ -21,6 +21,7 @@ export class StreamChannel implements Channel {
   readonly #decoder: FrameDecoder;
   #isClosed = false;
   #brokenBy: Condition | undefined;
+  #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(stream: Stream, remote: PeerId, frameBytesMax: number) {
     this.remote = remote;
@@ -36,6 +37,7 @@ export class StreamChannel implements Channel {
       },
     });
     stream.addEventListener('message', (event: StreamMessageEvent) => this.#take(event.data.subarray()));
+    stream.addEventListener('drain', () => this.#drainedBy());
     stream.addEventListener('end', () => this.#end());
     stream.addEventListener('close', (event: StreamCloseEvent) => this.#closed(event.error));
     if (stream.status === 'aborted' || stream.status === 'reset') this.#closed(new Error('the stream broke'));
@@ -45,12 +47,23 @@ export class StreamChannel implements Channel {
     if (this.#isClosed || this.#brokenBy !== undefined) throw new ChannelClosedError(this.#brokenBy);
     if (frame.byteLength > this.#frameBytesMax) throw new FrameTooLargeError(frame.byteLength, this.#frameBytesMax);
     try {
-      if (this.#stream.send(encodeFrame(frame))) return;
-      await this.#stream.onDrain({ ...(options.signal === undefined ? {} : { signal: options.signal }) });
+      this.#stream.send(encodeFrame(frame));
     } catch (error) {
-      options.signal?.throwIfAborted();
       throw new ChannelClosedError(error);
     }
+    if (this.#stream.writableNeedsDrain) await raceSignal(this.#untilDrained(), options.signal);
+  }
+
+  // The stream's own `onDrain` resolves at once from its second use on (@libp2p/utils 7.4).
+  #untilDrained(): Promise<void> {
+    this.#drained ??= Promise.withResolvers<void>();
+    return this.#drained.promise;
+  }
+
+  #drainedBy(error?: ChannelClosedError): void {
+    if (error === undefined) this.#drained?.resolve();
+    else this.#drained?.reject(error);
+    this.#drained = undefined;
   }
 
   receive(options: WaitOptions = {}): Promise<Uint8Array | null> {
@@ -75,19 +88,24 @@ export class StreamChannel implements Channel {
   }
 
   #take(chunk: Uint8Array): void {
+    // Plain arrays only: the transport's are Buffers, which copy and print differently.
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     try {
-      for (const frame of this.#decoder.push(chunk)) this.#inbox.push(frame);
+      for (const frame of this.#decoder.push(bytes)) this.#inbox.push(frame);
     } catch (error) {
       this.abort(new Condition('bad-frame', 'the remote sent no frames', { cause: error }));
     }
   }
 
   #end(): void {
+    // A break tells of the end first, and of itself at once after.
+    if (this.#stream.status === 'reset' || this.#stream.status === 'aborted') return;
     if (this.#decoder.isAtBoundary) this.#inbox.end();
     else this.abort(new Condition('cut-frame', 'the channel ended inside a frame', { retryable: true }));
   }
 
   #closed(error: Error | undefined): void {
+    this.#drainedBy(new ChannelClosedError(error));
     if (error === undefined) {
       this.#inbox.end();
       return;
