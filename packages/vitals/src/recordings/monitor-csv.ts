@@ -10,7 +10,7 @@ export function isMonitorHeader(line: string): boolean {
 /**
  * Reads a bedside monitor's numerics at 1 Hz (`Time [s], HR, PULSE, RESP, SpO2`; column order is free). The
  * rate is HR, or PULSE where HR is missing; an empty field, `-` or `NaN` is a second without a value, and so
- * is a second that does not appear.
+ * is a second that does not appear. Time counts from the first line's, whatever that is (some start at −1).
  * @throws {RecordingError} with file and line.
  */
 export function parseMonitorCsv(
@@ -20,6 +20,7 @@ export function parseMonitorCsv(
   const { name, file } = options;
   const rates = new NumberList();
   let timeColumn = -1;
+  let originSeconds: number | null = null;
   let rateColumns: readonly number[] = [];
   for (const { line, number } of linesOf(text, file)) {
     if (number === 1) {
@@ -31,9 +32,10 @@ export function parseMonitorCsv(
     }
     if (line.trim() === '') continue;
     const fields = line.split(',').map((field) => field.trim());
-    const second = Math.floor(Number(fields[timeColumn]));
-    if (fields[timeColumn] === '' || !(second >= rates.length))
-      throw malformedLine(file, number, 'time does not increase');
+    const time = fields[timeColumn] === '' ? Number.NaN : Math.floor(Number(fields[timeColumn]));
+    originSeconds ??= time;
+    const second = time - originSeconds;
+    if (!(second >= rates.length)) throw malformedLine(file, number, 'time does not increase');
     if (second >= recordingLimits.samplesMax) throw tooLarge(file, 'samplesMax');
     while (rates.length < second) rates.push(Number.NaN);
     rates.push(firstRate(fields, rateColumns, file, number));

@@ -64,7 +64,12 @@ describe('the reader of monitor numerics', () => {
     expect(() => parseMonitorCsv(`${head}0,fast,93,25,97\n`, source)).toThrow('line 2: not a heart rate');
     expect(() => parseMonitorCsv('a,b\n1,2\n', source)).toThrow('line 1: no header');
     expect(() => parseMonitorCsv(head, source)).toThrow('no values');
-    expect(() => parseMonitorCsv(`${head}999999999,94,93,25,97\n`, source)).toThrow('samplesMax');
+    expect(() => parseMonitorCsv(`${head}x,94,93,25,97\n`, source)).toThrow('line 2: time');
+    expect(() => parseMonitorCsv(`${head}0,94,93,25,97\n999999999,94,93,25,97\n`, source)).toThrow('samplesMax');
+  });
+
+  it('counts time from the first line', () => {
+    expect([...parseMonitorCsv(`${head}-1,63,63,18,97\n0,64,63,18,97\n`, source).heartRateBpm]).toEqual([63, 64]);
   });
 });
 
