@@ -141,7 +141,7 @@ class MemoryRecords implements RecordStore {
       this.#bytes += record.sealed.length - present.record.sealed.length;
       present.record = copyOf(record);
       present.copy = copy;
-    } else if (copy !== null && present.record.revision === record.revision) {
+    } else if (present.record.revision === record.revision) {
       present.copy = copy;
     }
   }

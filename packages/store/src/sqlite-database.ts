@@ -160,7 +160,7 @@ export class SqliteDatabase {
     const [presentRevision, presentCopy] = present.get(subject, kind, bucketSeconds, id) as unknown as number[];
     const isNewer = revision > (presentRevision as number);
     if (isNewer) replace.run(revision, copy, sealed, subject, kind, bucketSeconds, id);
-    else if (copy !== 0) setCopy.run(copy, subject, kind, bucketSeconds, id);
+    else if (revision === presentRevision) setCopy.run(copy, subject, kind, bucketSeconds, id);
     else return;
     attribute(presentCopy as number, -1);
     attribute(copy, 1);
