@@ -75,39 +75,55 @@ function answer(
   store: MessageStore,
   followers: Set<ServerResponse>,
 ): void {
-  if (!isThisMachine(request.headers.host)) return reply(response, 421, 'text/plain', 'Unknown host name.\n');
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('allow', 'GET, HEAD');
-    return reply(response, 405, 'text/plain', 'Only reading is possible.\n');
-  }
   const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  if (!isThisMachine(request.headers.host)) reply(response, 421, text('Unknown host name.\n'));
+  else if (request.method !== 'GET' && request.method !== 'HEAD')
+    reply(response, 405, text('Only reading is possible.\n'));
+  else if (path === '/events') follow(response, followers);
+  else {
+    const page = pageOf(path, store);
+    if (page === null) reply(response, 404, { type: 'text/html', body: renderNotFound() });
+    else reply(response, 200, page);
+  }
+}
+
+interface Page {
+  readonly type: string;
+  readonly body: string;
+}
+
+function text(body: string): Page {
+  return { type: 'text/plain', body };
+}
+
+function pageOf(path: string, store: MessageStore): Page | null {
   switch (path) {
     case '/':
-      return reply(response, 200, 'text/html', renderList(store.list()));
+      return { type: 'text/html', body: renderList(store.list()) };
     case '/style.css':
-      return reply(response, 200, 'text/css', style);
+      return { type: 'text/css', body: style };
     case '/app.js':
-      return reply(response, 200, 'text/javascript', script);
+      return { type: 'text/javascript', body: script };
     case '/messages.json':
-      return reply(response, 200, 'application/json', JSON.stringify({ messages: store.list() }));
-    case '/events':
-      return follow(response, followers);
+      return { type: 'application/json', body: JSON.stringify({ messages: store.list() }) };
     default: {
       const message = path.startsWith('/messages/') ? store.get(path.slice('/messages/'.length)) : undefined;
-      if (message === undefined) return reply(response, 404, 'text/html', renderNotFound());
-      return reply(response, 200, 'text/html', renderMessage(message));
+      return message === undefined ? null : { type: 'text/html', body: renderMessage(message) };
     }
   }
 }
 
-function reply(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { ...headers, 'content-type': `${type}; charset=utf-8` });
-  response.end(body);
+function reply(response: ServerResponse, status: number, page: Page): void {
+  response.writeHead(status, { ...headers, 'content-type': `${page.type}; charset=utf-8` });
+  response.end(page.body);
 }
 
 function follow(response: ServerResponse, followers: Set<ServerResponse>): void {
   // 204 tells a browser's EventSource to stop asking.
-  if (followers.size >= followersMax) return reply(response, 204, 'text/plain', '');
+  if (followers.size >= followersMax) {
+    reply(response, 204, text(''));
+    return;
+  }
   response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
   response.write('retry: 2000\n\n');
   followers.add(response);

@@ -27,7 +27,8 @@ export interface InboxSmtp extends AsyncDisposable {
 const clientsMax = 20;
 const recipientsMax = 100;
 const silenceMs = 30_000;
-const closeMs = 1000;
+/** How long stopping waits for clients in the middle of a mail; they offer it again. */
+const closeMs = 200;
 
 /** A mail server that takes every mail for anybody and delivers none: 250 once the mail is durable. */
 export async function startInboxSmtp(options: InboxSmtpOptions, deps: InboxSmtpDeps): Promise<InboxSmtp> {

@@ -58,8 +58,7 @@ export function parseInteger(value: unknown, what: string, min: number, max: num
 
 /** 1 … `max` characters without control characters. @throws {MalformedRecordError} */
 export function parseText(value: unknown, what: string, max: number): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (typeof value !== 'string' || value.length === 0 || value.length > max || /[\u0000-\u001f\u007f]/.test(value)) {
+  if (typeof value !== 'string' || value.length === 0 || value.length > max || /\p{Cc}/u.test(value)) {
     throw new MalformedRecordError(what);
   }
   return value;
