@@ -170,10 +170,13 @@ function copiesContract({ it }: ContractRunner, subject: StoreUnderTest<RecordSt
     assert.deepEqual(sortedPeers(await store.copyHolders()), ['cellar', 'ward']);
   });
 
-  it('does not forget a holder because the record comes again without one', async () => {
+  it('owes a copy again when the record comes again without a holder', async () => {
     await using store = await subject.open();
     await store.put([record({})], ward);
     await store.put([record({})], null);
+    assert.equal((await store.owed(10)).length, 1);
+    assert.deepEqual(await store.copyHolders(), []);
+    await store.put([record({})], ward);
     assert.deepEqual(await store.owed(10), []);
     await store.put([record({ revision: 1 })], null);
     assert.equal((await store.owed(10)).length, 1);

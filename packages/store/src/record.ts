@@ -57,7 +57,8 @@ export interface RecordStore extends AsyncDisposable {
   readonly epoch: string;
   /**
    * Writes all or nothing. `copy` says who holds the second copy; null when nobody does yet (it is owed).
-   * For a record already there at the same revision only `copy` is updated (when not null); at a higher
+   * For a record already there at the same revision only `copy` is updated, also to null: who writes it again alone
+   * may do so because the other died before it wrote, and a copy owed once too often does no harm. At a higher
    * revision nothing changes: whoever holds a lower one holds no copy of it.
    * @throws {StoreFullError} (retryable) · {StoreFailedError}.
    */
