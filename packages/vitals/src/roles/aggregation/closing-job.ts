@@ -277,7 +277,9 @@ export class ClosingJob {
     const results = prepared.map((one): ClosingResult => {
       const prediction = predictions.get(one.window);
       if (prediction === undefined) {
-        // Computed before; what it caused is told again, in case its teller died in between.
+        // Computed before. Written and told again, in case whoever did so died in between: a record that its second
+        // holder was handed may be the only copy, and an alert may be in nobody's outbox.
+        if (one.stored !== null) records.push(...this.#recordsAgain(one, one.stored));
         return { outcome: 'done', item: one.item, events: one.stored?.fold.events ?? [], made: null };
       }
       const fold = folds.get(one.item.subjectId) ?? new AlertFold(one.item.subjectId, null);
@@ -304,6 +306,18 @@ export class ClosingJob {
       windowRecord(tree, one.described, random),
       predictionRecord(tree, stored, random),
       ...fold.events.map(({ event, episodeStartSeconds }) => alertRecord(tree, event, episodeStartSeconds, random)),
+    ];
+  }
+
+  #recordsAgain(one: Prepared, stored: NonNullable<Prepared['stored']>): readonly SealedRecord[] {
+    const { random } = this.#deps;
+    const { tree } = one.item;
+    // A last attempt does not know the stored window's readings: its record is left as it is.
+    if (stored.prediction.revision !== one.described.readingCount) return [];
+    return [
+      windowRecord(tree, one.described, random),
+      predictionRecord(tree, stored.prediction, random),
+      ...stored.fold.events.map((folded) => alertRecord(tree, folded.event, folded.episodeStartSeconds, random)),
     ];
   }
 

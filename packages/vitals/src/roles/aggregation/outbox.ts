@@ -10,7 +10,7 @@ import { aggregationTables } from './log.ts';
 import { parseSubjectId } from './wire.ts';
 
 /** What notification peers serve. */
-export const notificationProtocol: ProtocolName = '/pulsemesh/notification/1';
+const notificationProtocol: ProtocolName = '/pulsemesh/notification/1';
 
 interface Row {
   readonly key: Uint8Array;
