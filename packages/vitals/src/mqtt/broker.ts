@@ -87,7 +87,7 @@ export interface MqttBrokerDependencies {
    * Says whose readings a connection may bring, or null to refuse it. Without: everybody may bring anybody's, which
    * is for one's own machine or network.
    */
-  readonly authenticate?: (login: DeviceLogin) => Promise<AllowedUserIds | null>;
+  readonly authenticate?: ((login: DeviceLogin) => Promise<AllowedUserIds | null>) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;

@@ -2,13 +2,14 @@ import { encodeCbor, toHex } from '@pulsemesh/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codecLimits, decodeReading, decodeReadings, encodeReading, encodeReadings } from './codec.ts';
+import { messageLimits } from './message.ts';
 import type { Reading, UserId } from './reading.ts';
 
 const userId = 'wearer' as UserId;
 
 const anyReading: fc.Arbitrary<Reading> = fc.record({
   userId: fc.constant(userId),
-  tMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  tMs: fc.integer({ min: 0, max: messageLimits.tMsMax }),
   heartRateBpm: fc.double({ min: 0, minExcluded: true, max: 400, noNaN: true }),
   rrMs: fc.array(fc.double({ min: 0.1, max: 60_000, noNaN: true }), { maxLength: 64 }),
   seq: fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })),
@@ -34,7 +35,7 @@ describe('the reading codec', () => {
   it('fits the longest reading into its limit', () => {
     const longest = {
       userId,
-      tMs: Number.MAX_SAFE_INTEGER,
+      tMs: messageLimits.tMsMax,
       heartRateBpm: 75.52868227718442,
       rrMs: Array<number>(64).fill(801.0000001),
       seq: Number.MAX_SAFE_INTEGER,
@@ -48,6 +49,7 @@ describe('the reading codec', () => {
     ['nothing', new Uint8Array()],
     ['another version', encodeCbor([2, 1, 60, [], null, null, false])],
     ['a rate no heart has', encodeCbor([1, 1, 401, [], null, null, false])],
+    ['a time no record can be filed under', encodeCbor([1, messageLimits.tMsMax + 1, 60, [], null, null, false])],
     ['a negative time', encodeCbor([1, -1, 60, [], null, null, false])],
     ['too many intervals', encodeCbor([1, 1, 60, Array(65).fill(800), null, null, false])],
     ['a text for a counter', encodeCbor([1, 1, 60, [], '7', null, false])],

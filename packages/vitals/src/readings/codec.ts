@@ -76,7 +76,7 @@ function decode(bytes: Uint8Array, bytesMax: number): unknown {
 function parseRow(row: unknown, userId: UserId): Reading {
   if (!Array.isArray(row) || row.length !== 6) throw new ReadingCodecError('row');
   const [tMs, heartRateBpm, rrMs, seq, confidence, isStamped] = row as readonly unknown[];
-  if (!isCount(tMs)) throw new ReadingCodecError('tMs');
+  if (!isCount(tMs) || tMs > messageLimits.tMsMax) throw new ReadingCodecError('tMs');
   if (!isWithin(heartRateBpm, messageLimits.heartRateBpmMax)) throw new ReadingCodecError('heartRateBpm');
   if (!isIntervals(rrMs)) throw new ReadingCodecError('rrMs');
   if (seq !== null && !isCount(seq)) throw new ReadingCodecError('seq');

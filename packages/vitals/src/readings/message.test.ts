@@ -71,6 +71,7 @@ describe('parseReadingMessage', () => {
     ['time-malformed', { ...valid, t: '2025-10-09T08:53:20' }],
     ['time-malformed', { ...valid, t: '2025-13-09T08:53:20Z' }],
     ['time-malformed', { ...valid, t: -1 }],
+    ['time-malformed', { ...valid, t: messageLimits.tMsMax + 1 }],
     ['time-malformed', { ...valid, t: null }],
     ['rr-malformed', { ...valid, rr: 800 }],
     ['rr-malformed', { ...valid, rr: [800, '800'] }],

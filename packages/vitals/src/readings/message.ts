@@ -9,6 +9,8 @@ export const messageLimits = {
   rrCountMax: 64,
   /** An interval longer than this is no heart's pause but a lost strap. */
   rrMsMax: 60_000,
+  /** The end of what records can be filed under, in the year 2514; for replays, whose times are not checked. */
+  tMsMax: 2 ** 34 * 1000 - 1,
 } as const;
 
 // Letters, digits, punctuation and symbols of any script; no spaces, controls or format characters,
@@ -94,7 +96,7 @@ function parseHeartRate(value: unknown): number {
 
 function parseTime(value: unknown): number {
   const tMs = typeof value === 'string' && isoPattern.test(value) ? Date.parse(value) : value;
-  if (typeof tMs !== 'number' || !Number.isFinite(tMs) || tMs < 0 || tMs > Number.MAX_SAFE_INTEGER) {
+  if (typeof tMs !== 'number' || !Number.isFinite(tMs) || tMs < 0 || tMs > messageLimits.tMsMax) {
     throw new MessageRefusedError(
       'time-malformed',
       't must be milliseconds since 1970, or a date and time with a zone (ISO 8601)',
