@@ -23,7 +23,7 @@ export function ConnectionBanner(props: { readonly state: ConnectionState; reado
   const { state, onRetry } = props;
   if (state.kind === 'connecting' || state.kind === 'live') return null;
   return (
-    <div className="banner banner-offline">
+    <aside className="banner banner-offline" aria-label="Connection">
       <p>
         {state.kind === 'offline' ? 'No connection to the server. ' : 'The connection was lost; trying again. '}
         Shown is what was known at <time>{formatTime(state.sinceMs)}</time>.
@@ -31,6 +31,6 @@ export function ConnectionBanner(props: { readonly state: ConnectionState; reado
       <button type="button" className="button-quiet" onClick={onRetry}>
         Try now
       </button>
-    </div>
+    </aside>
   );
 }

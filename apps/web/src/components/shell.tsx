@@ -42,10 +42,14 @@ export function Shell(props: ShellProps) {
       </header>
       <ConnectionBanner state={connection} onRetry={props.onRetry} />
       {speed === null ? null : (
-        <p className="banner banner-replay">
-          {speed === 1 ? 'Recordings, replayed as fast as life. ' : `Recordings, replayed ${speed}× faster than life. `}
-          Times of hearts and alerts are the recording's.
-        </p>
+        <aside className="banner banner-replay" aria-label="Kind of data">
+          <p>
+            {speed === 1
+              ? 'Recordings, replayed as fast as life. '
+              : `Recordings, replayed ${speed}× faster than life. `}
+            Times of hearts and alerts are the recording's.
+          </p>
+        </aside>
       )}
       <main id="main" tabIndex={-1}>
         {props.children}
