@@ -46,7 +46,8 @@ export function parseArguments(args: readonly string[]): SimulateArguments | str
     if (text === undefined) continue;
     const [min, max] = limits[name];
     const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max) return `--${name} is a whole number from ${min} to ${max}`;
+    if (!Number.isInteger(value) || value < min || value > max)
+      return `--${name} is a whole number from ${min} to ${max}`;
     numbers[name] = value;
   }
   const { seed = 1, runs = 1, patients, faults, seconds } = numbers;

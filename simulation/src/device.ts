@@ -47,9 +47,7 @@ export function startDevice(
     const batch = waiting.slice(0, 40);
     if (batch.length === 0) return;
     const isTaken = await Promise.race([
-      ingest()
-        ?.accept(options.userId, batch)
-        .then(() => true) ?? Promise.resolve(false),
+      ingest()?.accept(batch) ?? Promise.resolve(false),
       sleep(clock, acknowledgeWithinMs).then(() => false),
     ]);
     if (!isTaken) return;

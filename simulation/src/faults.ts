@@ -7,7 +7,12 @@ import type { Machine } from './machine.ts';
 export type Fault =
   | { readonly kind: 'kill'; readonly machine: string; readonly atMs: number; readonly forMs: number }
   /** Two machines that do not reach each other; everybody else reaches both. */
-  | { readonly kind: 'cut'; readonly between: readonly [string, string]; readonly atMs: number; readonly forMs: number };
+  | {
+      readonly kind: 'cut';
+      readonly between: readonly [string, string];
+      readonly atMs: number;
+      readonly forMs: number;
+    };
 
 /** Draws `count` faults in the given time. */
 export function drawFaults(

@@ -50,12 +50,12 @@ export interface PipelineResult extends CheckResult {
   readonly virtualMs: number;
 }
 
-/** Where recordings start: not a multiple of ten, so that the first and last windows are partial. */
-const recordingStartSeconds = 1_767_225_603;
+/** Where recordings start: an hour before the clock, and not at a multiple of ten, so that the ends are partial. */
+const recordingStartSeconds = 1_767_222_003;
 
 /**
  * Runs the whole way of a reading (devices, ingest's hand-off, storage ×2, aggregation ×3, prediction ×2,
- * notification, people directory), the real roles over a seeded network, clock and disks, lets things go wrong, waits
+ * notification, people directory), the real roles over a seeded network, clock and disks (only MQTT's sockets are left out), lets things go wrong, waits
  * until all is at rest, and checks what is stored and who was told.
  */
 export async function runPipeline(options: PipelineOptions, logger?: Logger): Promise<PipelineResult> {
@@ -158,7 +158,8 @@ class World {
       mails: this.#mails,
       isAtRest,
     });
-    for (const reading of devices.flatMap((device) => device.acknowledged)) this.#note(`${reading.userId}${reading.key}`);
+    for (const reading of devices.flatMap((device) => device.acknowledged))
+      this.#note(`${reading.userId}${reading.key}`);
     this.#note(JSON.stringify(checked.report));
     const traceHash = Buffer.from(this.#traceHash).toString('hex');
     const violations = [...failures, ...checked.violations];
@@ -278,7 +279,11 @@ async function startNotification(environment: Environment, mailed: (messageId: s
   const people = createPeopleClient(environment);
   const records = createRecordsClient({}, environment);
   await startNotificationRole(
-    { from: 'pulsemesh@example.org', pageUrl: 'http://localhost:1', smtp: { host: 'localhost', port: 1, secure: false } },
+    {
+      from: 'pulsemesh@example.org',
+      pageUrl: 'http://localhost:1',
+      smtp: { host: 'localhost', port: 1, secure: false },
+    },
     {
       ...environment,
       people,
