@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger, silentMeter } from '@pulsemesh/base';
 import { createRpcClient } from '@pulsemesh/network';
-import { type RecordStore, recordKinds, type SealedRecord } from '@pulsemesh/store';
+import { openSqliteRecords, type RecordStore, recordKinds, type SealedRecord } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { storageLimits, storageProtocol, toRow } from '../records/storage-wire.ts';
@@ -61,6 +64,30 @@ describe('a storage peer', () => {
     expect(await one.store.owed(1)).toEqual([]);
     expect(await one.store.copyHolders()).toEqual([{ peer: 'peer-two', epoch: replacement.store.epoch }]);
     expect(await world.settle(client.readings(world.tree, userId, span))).toEqual(world.readings(250));
+  });
+
+  it('fills a replacement over real files, after the disk was destroyed', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'pulsemesh-storage-'));
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => rm(directory, { recursive: true, force: true }));
+    const open = async (name: string) => stack.use(await openSqliteRecords({ file: join(directory, name) }));
+    const world = new World();
+    const one = await world.storage('peer-one', await open('one.sqlite'));
+    const lost = await world.storage('peer-two', await open('two.sqlite'));
+    using client = world.client();
+    await world.settle(client.put(world.records(500)));
+    expect([await countOf(one.store), await countOf(lost.store)]).toEqual([500, 500]);
+    world.network.kill('peer-two' as PeerId);
+    await lost.store[Symbol.asyncDispose]();
+    await rm(join(directory, 'two.sqlite'));
+    await world.clock.advance(2000);
+    const replacement = await world.storage('peer-two', await open('two-again.sqlite'));
+    // The files answer in their own time, the timers in the clock's.
+    const isFilled = async () => (await countOf(replacement.store)) === 500 && (await one.store.owed(1)).length === 0;
+    for (let round = 0; round < 500 && !(await isFilled()); round += 1) await world.clock.advance(100);
+    expect(await countOf(replacement.store)).toBe(500);
+    expect(await one.store.owed(1)).toEqual([]);
+    for (const peer of [one, replacement]) await peer.role[Symbol.asyncDispose]();
   });
 
   it('gives up a holder gone for long when a third peer can hold the copy', async () => {
