@@ -40,7 +40,10 @@ export function renderNotFound(): string {
 }
 
 function renderItem(message: InboxMessage): string {
-  const firstLines = message.text.replace(/\s+/g, ' ').trim().slice(0, 160);
+  const firstLines = message.text
+    .replace(/https?:\/\/\S+|\s+/g, ' ')
+    .trim()
+    .slice(0, 160);
   return `<li><a href="/messages/${message.id}"><span class="head"><span class="to">${escapeHtml(message.to)}</span>${renderTime(message.receivedMs)}</span><span class="subject">${escapeHtml(message.subject || '(no subject)')}</span><span class="preview">${escapeHtml(firstLines)}</span></a></li>`;
 }
 

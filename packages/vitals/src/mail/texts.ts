@@ -71,7 +71,7 @@ export const mailTexts: Readonly<Record<Language, Readonly<Record<MailVariant, M
       privacy: 'Diese E-Mail enthält absichtlich keine Messwerte: E-Mail ist nicht vertraulich.',
     },
     doctor: {
-      subject: 'Pulsemesh: Es gibt einen Hinweis zu einer Ihrer Patientinnen oder einem Ihrer Patienten',
+      subject: 'Pulsemesh: Es gibt einen Hinweis zu einer von Ihnen betreuten Person',
       greeting: (name) => `Guten Tag ${name},`,
       notice:
         'Pulsemesh hat in der Aufzeichnung einer von Ihnen betreuten Person etwas bemerkt, das Sie sich ansehen sollten.',
