@@ -50,7 +50,14 @@ const nodeConfigSchema = z.strictObject({
       file: absolutePath.optional(),
     })
     .default({ level: 'info' }),
-  mqtt: z.strictObject({ host: host.default('127.0.0.1'), port: port.default(1883) }).optional(),
+  mqtt: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(1883),
+      /** Readings a second that one wearer may send in the long run; default that of the ingest role. */
+      readingsPerSecond: z.number().positive().max(100_000).optional(),
+    })
+    .optional(),
   smtp: z
     .strictObject({
       host,

@@ -87,7 +87,9 @@ async function recordedSources(directory: string): Promise<Source[]> {
 function rhythmOf(recording: Recording): CastMember['rhythm'] {
   // Nobody has labelled a monitor's recording: nothing can be promised of it.
   if (recording.type === 'rate' || recording.rhythms.length === 0) return 'episode';
-  return fibrillationEpisodes(recording.rhythms, durationSeconds(recording), episodeSecondsMin).length > 0 ? 'episode' : 'sinus';
+  return fibrillationEpisodes(recording.rhythms, durationSeconds(recording), episodeSecondsMin).length > 0
+    ? 'episode'
+    : 'sinus';
 }
 
 /** Loads or makes what a device plays. `directory`: where the recordings lie. @throws {RecordingError}. */

@@ -45,7 +45,10 @@ export function demoPaths(dataDirectory: string) {
     inbox: join(dataDirectory, 'inbox'),
     compileCache: join(dataDirectory, 'compile-cache'),
     devices: join(dataDirectory, 'devices.json'),
+    /** What a measured run writes, from which its report is made. */
     run: join(dataDirectory, 'run'),
+    journalFile: join(dataDirectory, 'run', 'acknowledged.jsonl'),
+    arrivalsFile: join(dataDirectory, 'run', 'arrivals.jsonl'),
     node: (name: string) => join(dataDirectory, 'nodes', name),
     keyFile: (name: string) => join(dataDirectory, 'keys', `${name}.key`),
     config: (name: string) => join(dataDirectory, 'nodes', `${name}.json`),

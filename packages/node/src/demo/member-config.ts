@@ -46,7 +46,7 @@ export function memberConfig(member: Member, installation: Installation, setting
     keyFile: paths.keyFile(name),
     trust: members.filter((one) => one.role !== 'bootstrap').map((one) => peerIds[one.name] ?? ''),
     log: { level: settings.logLevel, file: paths.log(name) },
-    ...(role === 'ingest' ? { mqtt: { host, port: portOf(servicePorts.mqtt) } } : {}),
+    ...(role === 'ingest' ? { mqtt: mqttSettings(portOf(servicePorts.mqtt), settings.speed) } : {}),
     ...(role === 'notification'
       ? {
           smtp: {
@@ -59,6 +59,11 @@ export function memberConfig(member: Member, installation: Installation, setting
       : {}),
     ...(role === 'gateway' ? { http: httpSettings(installation, settings) } : {}),
   };
+}
+
+// A device that replays faster than life sends as much faster.
+function mqttSettings(port: number, speed: number) {
+  return { host, port, readingsPerSecond: Math.max(20, 4 * speed) };
 }
 
 function httpSettings(installation: Installation, settings: MemberSettings) {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { servePeople } from '@pulsemesh/vitals/people';
 import { createArrivalsWriter } from '../gateway/arrivals.ts';
 import { loadOrCreateToken } from '../gateway/bearer-token.ts';
@@ -6,11 +5,7 @@ import { startHttpServer } from '../gateway/http-server.ts';
 import { MeshBackend } from '../gateway/mesh-backend.ts';
 import type { NodeContext, StartedRole } from '../process/node-context.ts';
 import { version } from '../version.ts';
-
-/** Where the gateway keeps the token of its API, in its data directory. */
-export function tokenFile(dataDirectory: string): string {
-  return join(dataDirectory, 'token');
-}
+import { tokenFile } from './token-file.ts';
 
 /** The gateway: the page, its API, and the people directory. */
 export async function startGateway(context: NodeContext): Promise<StartedRole> {

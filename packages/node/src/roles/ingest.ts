@@ -7,7 +7,15 @@ export async function startIngest(context: NodeContext): Promise<StartedRole> {
   const { mqtt } = config;
   if (mqtt === undefined) throw new TypeError('ingest without mqtt settings'); // parseNodeConfig refuses it
   const [tables, people] = [await context.tables(), await context.people()];
-  const role = await startIngestRole({ mqtt }, { ...deps, port, rpc, people, tables, box });
-  stack.use(role);
-  return { ports: { mqtt: Number(new URL(role.mqttUrl).port) } };
+  const { readingsPerSecond } = mqtt;
+  const role = stack.use(
+    await startIngestRole(
+      {
+        mqtt: { host: mqtt.host, port: mqtt.port },
+        ...(readingsPerSecond === undefined ? {} : { rate: { perSecond: readingsPerSecond } }),
+      },
+      { ...deps, port, rpc, people, tables, box },
+    ),
+  );
+  return { ports: { mqtt: Number(new URL(role.mqttUrl).port) }, pending: () => role.status().batchesWaiting };
 }

@@ -1,12 +1,7 @@
-import { join } from 'node:path';
 import { openSqliteRecords } from '@pulsemesh/store';
 import { startStorageRole } from '@pulsemesh/vitals/roles/storage';
 import type { NodeContext, StartedRole } from '../process/node-context.ts';
-
-/** Where a storage peer keeps its records, in its data directory. */
-export function recordsFile(dataDirectory: string): string {
-  return join(dataDirectory, 'records.sqlite');
-}
+import { recordsFile } from './storage-file.ts';
 
 /** A storage peer over SQLite. */
 export async function startStorage({ config, deps, port, rpc, stack }: NodeContext): Promise<StartedRole> {

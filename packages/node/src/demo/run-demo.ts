@@ -1,0 +1,331 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Clock, errorMessage, type Random, sleep } from '@pulsemesh/base';
+import { ApiClient, GatewayRefusedError } from '../client/api-client.ts';
+import { parseNodeConfig } from '../config/node-config.ts';
+import { loadOrCreateToken } from '../gateway/bearer-token.ts';
+import { aborted } from '../process/lifetime.ts';
+import { createNodeLogger } from '../process/run-node.ts';
+import { tokenFile } from '../roles/token-file.ts';
+import type { ProcessSpec } from '../supervisor/supervised-process.ts';
+import { Supervisor, type SupervisorEvent } from '../supervisor/supervisor.ts';
+import { type CastMember, chooseCast } from './cast.ts';
+import type { DevicesSettings } from './devices-settings.ts';
+import { watchGateway } from './gateway-feed.ts';
+import { type Installation, openInstallation, servicePorts, writeFileAtomically } from './installation.ts';
+import { demoPaths, helpers, members, stopOrder } from './layout.ts';
+import { lockDataDirectory } from './lock.ts';
+import { memberConfig, mqttUrl, pageUrl } from './member-config.ts';
+import { proportionalSetBytes } from './memory.ts';
+import type { ProcessReport, RunFacts, RunReport } from './report.ts';
+import { happeningLine, movedLines, type Print, readyLines, reportLines, startingLines } from './screen.ts';
+
+export interface DemoOptions {
+  /** Absolute. One demo at a time may use it. */
+  readonly dataDirectory: string;
+  /** A measured run: stop so many seconds after the first reading, and recount. Null: until stopped. */
+  readonly seconds: number | null;
+  /** Where the measured run's report goes, beside the screen. */
+  readonly reportFile: string | null;
+  /** A folder of recordings; null: generated hearts. */
+  readonly recordings: string | null;
+  /** How much faster than life; 1 … 100. */
+  readonly speed: number;
+  /** Where the page is wanted; 0: anywhere, absent: where it was. */
+  readonly httpPort?: number;
+  /** The built page; null: only the API. */
+  readonly webDirectory: string | null;
+  /** Processes that are not started again when they die. */
+  readonly notRestarted: readonly string[];
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
+
+export interface DemoDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly print: Print;
+  /** Aborts when the demo is to stop. */
+  readonly stop: AbortSignal;
+  /** Told the page's address with its token once it answers. */
+  readonly onPage?: (url: string) => void;
+}
+
+const drainMsMax = 30_000;
+/** Nothing pending for so long, said by every process, is taken for the end. */
+const drainedQuietMs = 1_500;
+const devicesStopMs = 25_000;
+
+// Small heaps: a dozen processes share one machine. The young generation is kept small because it is what an
+// idle process holds on to; the cap is far above what a role of the demo needs.
+const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=192'];
+
+/**
+ * Runs the whole network on this machine until stopped, or for a measured while.
+ * Resolves with the exit code: 0, or 1 where a measured run does not hold together.
+ * @throws {DataDirectoryInUseError}; {RecordingError}; {NoFreePortError}.
+ */
+export async function runDemo(options: DemoOptions, deps: DemoDependencies): Promise<number> {
+  const { dataDirectory } = options;
+  using _lock = lockDataDirectory(dataDirectory);
+  const cast = await chooseCast(options.recordings);
+  const installation = await openInstallation(dataDirectory, options.httpPort, deps);
+  for (const line of startingLines({ ...options, cast, isNew: installation.isNew })) deps.print(line);
+  for (const line of movedLines(installation.moved)) deps.print(line);
+  writeConfigs(options, installation, cast);
+  const demo = new Demo(options, deps, installation, cast);
+  const report = await demo.run();
+  return report === null || (report.isSound && report.hasDrained) ? 0 : 1;
+}
+
+class Demo {
+  readonly #options: DemoOptions;
+  readonly #deps: DemoDependencies;
+  readonly #installation: Installation;
+  readonly #cast: readonly CastMember[];
+  readonly #supervisor: Supervisor;
+  readonly #client: ApiClient;
+  readonly #token: string;
+  readonly #startedMs: number;
+  readonly #firstReading = Promise.withResolvers<number>();
+  /** What each process last said it still has to do; unknown counts as something. */
+  readonly #pending = new Map<string, number>();
+  #readingsSent = 0;
+  #isStopping = false;
+
+  constructor(options: DemoOptions, deps: DemoDependencies, installation: Installation, cast: readonly CastMember[]) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#installation = installation;
+    this.#cast = cast;
+    this.#startedMs = deps.clock.monotonicMs();
+    const paths = demoPaths(options.dataDirectory);
+    const logger = createNodeLogger({ name: 'supervisor', log: { level: 'info', file: paths.log('supervisor') } });
+    this.#supervisor = new Supervisor({}, { ...deps, logger, onEvent: (event) => this.#onEvent(event) });
+    this.#token = loadOrCreateToken(tokenFile(paths.node('gateway')), deps.random);
+    this.#client = new ApiClient({ url: pageUrl(installation).replace('localhost', '127.0.0.1'), token: this.#token });
+  }
+
+  async run(): Promise<RunReport | null> {
+    const watching = new AbortController();
+    try {
+      const network = this.#startNodes();
+      if (!(await this.#startDevices())) return await this.#stop(null);
+      void watchGateway(this.#client, this.#deps.clock, watching.signal, (happening) => {
+        if (happening.kind === 'first-reading') this.#firstReading.resolve(this.#elapsedMs());
+        this.#say(happeningLine(happening, this.#installation));
+      });
+      await Promise.race([network, aborted(this.#deps.stop)]);
+      if (!this.#deps.stop.aborted) this.#showReady();
+      return await this.#stop(await this.#measure());
+    } finally {
+      watching.abort();
+      await this.#supervisor.stopAll(stopOrder);
+    }
+  }
+
+  /** Starts every node and the inbox at once; resolves when all are up or have said why not. */
+  async #startNodes(): Promise<void> {
+    const names = [helpers.inbox, ...members.map((member) => member.name)];
+    await Promise.all(
+      names.map((name) =>
+        this.#supervisor.start(this.#spec(name)).catch((error: unknown) => {
+          if (!this.#isStopping) this.#say(`${errorMessage(error)}; it is tried again`);
+        }),
+      ),
+    );
+  }
+
+  /** Registers the patients, then starts their devices. False when the demo was stopped before that. */
+  async #startDevices(): Promise<boolean> {
+    const { clock, stop } = this.#deps;
+    while (!stop.aborted) {
+      try {
+        await this.#registerPatients();
+        await this.#supervisor.start({ ...this.#spec(helpers.devices), stopMs: devicesStopMs });
+        return true;
+      } catch (error) {
+        if (error instanceof GatewayRefusedError && !error.retryable) throw error;
+      }
+      await sleep(clock, 100, { signal: stop }).catch(() => {});
+    }
+    return false;
+  }
+
+  async #registerPatients(): Promise<void> {
+    const known = new Map((await this.#client.patients()).map((patient) => [patient.userId, patient]));
+    for (const { patient } of this.#cast) {
+      // One that somebody has changed on the page stays as it is.
+      if (!known.get(patient.userId)?.isRegistered) await this.#client.registerPatient(patient);
+    }
+  }
+
+  #showReady(): void {
+    for (const line of readyLines(this.#installation, this.#token, this.#elapsedMs() / 1000)) this.#deps.print(line);
+    this.#deps.onPage?.(`${pageUrl(this.#installation)}/#token=${this.#token}`);
+  }
+
+  /** Waits for the end: of the measured time, or by whoever stops it. Null when nothing was to be measured. */
+  async #measure(): Promise<RunFacts | null> {
+    const { clock, stop } = this.#deps;
+    const { seconds } = this.#options;
+    if (seconds === null) {
+      await aborted(stop);
+      return null;
+    }
+    const firstReadingMs = await Promise.race([this.#firstReading.promise, aborted(stop)]);
+    if (firstReadingMs === undefined) return null;
+    await sleep(clock, seconds * 1000, { signal: stop }).catch(() => {});
+    this.#say('the devices stop, the pipeline drains');
+    const { drainedMs, hasDrained } = await this.#drain();
+    return {
+      seconds,
+      speed: this.#options.speed,
+      recordings: this.#options.recordings,
+      readingsSent: this.#readingsSent,
+      firstReadingMs: Math.round(firstReadingMs),
+      drainedMs,
+      hasDrained,
+      processes: this.#processes(),
+    };
+  }
+
+  async #drain(): Promise<{ readonly drainedMs: number; readonly hasDrained: boolean }> {
+    const { clock } = this.#deps;
+    const startMs = clock.monotonicMs();
+    this.#isStopping = true;
+    this.#drainProcesses ??= this.#processes();
+    await this.#supervisor.stop(helpers.devices);
+    let quietSinceMs: number | null = null;
+    for (;;) {
+      const nowMs = clock.monotonicMs();
+      if ([...this.#pending.values()].some((count) => count > 0)) quietSinceMs = null;
+      else quietSinceMs ??= nowMs;
+      if (quietSinceMs !== null && nowMs - quietSinceMs >= drainedQuietMs) {
+        return { drainedMs: Math.round(quietSinceMs - startMs), hasDrained: true };
+      }
+      if (nowMs - startMs >= drainMsMax) return { drainedMs: drainMsMax, hasDrained: false };
+      await sleep(clock, 100);
+    }
+  }
+
+  /** As they were when the measured time was over, the devices among them. */
+  #drainProcesses: readonly ProcessReport[] | undefined;
+
+  #processes(): readonly ProcessReport[] {
+    if (this.#drainProcesses !== undefined) return this.#drainProcesses;
+    const roles = new Map<string, string>(members.map(({ name, role }) => [name, role]));
+    const own: ProcessReport = {
+      name: 'supervisor',
+      role: 'supervisor',
+      pid: process.pid,
+      pssBytes: proportionalSetBytes(process.pid),
+      restarts: 0,
+    };
+    return [
+      own,
+      ...this.#supervisor.states().map(({ name, pid, restarts }) => ({
+        name,
+        role: roles.get(name) ?? name,
+        pid,
+        pssBytes: pid === null ? null : proportionalSetBytes(pid),
+        restarts,
+      })),
+    ];
+  }
+
+  async #stop(facts: RunFacts | null): Promise<RunReport | null> {
+    this.#isStopping = true;
+    this.#say('stopping');
+    await this.#supervisor.stopAll(stopOrder);
+    if (facts === null) {
+      this.#say('stopped');
+      return null;
+    }
+    const { makeReport } = await import('./report.ts');
+    const report = await makeReport(this.#options.dataDirectory, this.#cast, facts, this.#deps);
+    const { reportFile } = this.#options;
+    if (reportFile !== null) writeFileSync(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+    for (const line of reportLines(report, reportFile)) this.#deps.print(line);
+    return report;
+  }
+
+  #spec(name: string): ProcessSpec {
+    const paths = demoPaths(this.#options.dataDirectory);
+    const files: Record<string, string> = {
+      [helpers.inbox]: './inbox-main.ts',
+      [helpers.devices]: './devices-main.ts',
+    };
+    return {
+      name,
+      module: fileURLToPath(new URL(files[name] ?? '../process/node-main.ts', import.meta.url)),
+      args: [paths.config(name)],
+      nodeFlags,
+      // One malloc arena: several keep freed memory from each other.
+      env: { NODE_COMPILE_CACHE: paths.compileCache, MALLOC_ARENA_MAX: '1' },
+      isRestarted: !this.#options.notRestarted.includes(name),
+    };
+  }
+
+  #onEvent(event: SupervisorEvent): void {
+    const { name } = event;
+    if (event.type === 'message') {
+      const { message } = event;
+      if (message.type === 'pending' && typeof message['count'] === 'number') this.#pending.set(name, message['count']);
+      if (message.type === 'sent' && typeof message['count'] === 'number') this.#readingsSent = message['count'];
+    }
+    if (event.type === 'ready' && event.isRestart) this.#say(`${name} is back (process ${event.message['pid']})`);
+    if (event.type !== 'ended') return;
+    if (event.restartsInMs === null) this.#pending.delete(name);
+    else this.#pending.set(name, 1);
+    if (this.#isStopping && event.restartsInMs === null) return;
+    const why = event.end.signal ?? `exit ${event.end.exitCode}`;
+    const last = event.end.lastWords.trim().split('\n').at(0) ?? '';
+    const next = event.restartsInMs === null ? 'and is not started again' : 'and is started again';
+    this.#say(`${name} ended (${why}) ${next}${last === '' ? '' : `: ${last.slice(0, 200)}`}`);
+  }
+
+  #elapsedMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#startedMs;
+  }
+
+  #say(text: string): void {
+    const time = new Date(this.#deps.clock.now()).toTimeString().slice(0, 8);
+    this.#deps.print(`${time}  ${text}`);
+  }
+}
+
+function writeConfigs(options: DemoOptions, installation: Installation, cast: readonly CastMember[]): void {
+  const { dataDirectory, seconds, speed, recordings } = options;
+  const paths = demoPaths(dataDirectory);
+  const isMeasured = seconds !== null;
+  if (isMeasured) {
+    // Of this run, not of an earlier one.
+    rmSync(paths.run, { recursive: true, force: true });
+    mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  }
+  const arrivalsFile = isMeasured ? paths.arrivalsFile : null;
+  for (const member of members) {
+    const config = memberConfig(member, installation, { ...options, arrivalsFile });
+    parseNodeConfig(config);
+    writeFileAtomically(paths.config(member.name), JSON.stringify(config, null, 2));
+  }
+  const { ports, createdMs } = installation;
+  const inbox = {
+    smtpPort: ports[servicePorts.smtp],
+    httpPort: ports[servicePorts.inbox],
+    directory: paths.inbox,
+    logFile: paths.log(helpers.inbox),
+  };
+  writeFileAtomically(paths.config(helpers.inbox), JSON.stringify(inbox));
+  const devices: DevicesSettings = {
+    mqttUrl: mqttUrl(installation),
+    speed,
+    startMs: createdMs,
+    recordings,
+    stateFile: paths.devices,
+    journalFile: isMeasured ? paths.journalFile : null,
+    logFile: paths.log(helpers.devices),
+    devices: cast.map(({ patient, source }) => ({ userId: patient.userId, source })),
+  };
+  writeFileAtomically(paths.config(helpers.devices), JSON.stringify(devices));
+}
