@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -14,12 +15,13 @@ describe.each(packages)('%s', (directory) => {
     expect(existsSync(path), 'README.md').toBe(true);
     const example = /```ts\n(.*?)```/s.exec(readFileSync(path, 'utf8'))?.[1];
     expect(example, 'a ```ts block').toBeDefined();
-    // A text given to Node resolves packages from the working directory, as a file of the root would.
-    const run = spawnSync(process.execPath, ['--input-type=module-typescript', '--eval', example ?? ''], {
-      cwd: root,
-      encoding: 'utf8',
-      timeout: 60_000,
-    });
+    // A file beside a link to the packages sees them as a user's project does.
+    const project = mkdtempSync(join(tmpdir(), 'pulsemesh-readme-'));
+    symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'), 'junction');
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(project, 'example.ts'), example ?? '');
+    const run = spawnSync(process.execPath, ['example.ts'], { cwd: project, encoding: 'utf8', timeout: 60_000 });
+    rmSync(project, { recursive: true, force: true });
     expect(run.stderr.replaceAll(/.*Warning.*\n|.*--trace-warnings.*\n/g, '')).toBe('');
     expect(run.status).toBe(0);
   });
