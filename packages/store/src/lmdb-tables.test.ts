@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { open } from 'lmdb';
 import { afterAll, describe, expect, it } from 'vitest';
-import { StoreFailedError, StoreFullError } from './errors.ts';
+import { StoreBusyError, StoreFailedError, StoreFullError, StoreSchemaError } from './errors.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
+import { tableLimits } from './table-limits.ts';
 import { runTableStoreContract } from './table-store-contract.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-lmdb-'));
@@ -48,6 +50,31 @@ describe('LMDB tables', () => {
     freeBytes = 1000;
     await store.commit(putOne);
     expect(store.count('a')).toBe(1);
+  });
+
+  it('refuse an environment of a newer version, and leave it as it is', async () => {
+    await (await openLmdbTables({ directory: newDirectory() }))[Symbol.asyncDispose]();
+    const root = open({ path: directory, noSubdir: false, overlappingSync: false });
+    const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
+    const meta = root.openDB<Uint8Array, Uint8Array>('\u0001meta', binary);
+    await meta.put(Uint8Array.of(1), Uint8Array.of(2));
+    await root.close();
+    await expect(openLmdbTables({ directory })).rejects.toThrow(StoreSchemaError);
+    await expect(openLmdbTables({ directory })).rejects.toThrow('has schema 2');
+  });
+
+  it('refuse what waits past the limit, and take it once there is room', async () => {
+    await using store = await openLmdbTables({ directory: newDirectory() });
+    const value = new Uint8Array(tableLimits.valueBytesMax);
+    const commits = Array.from({ length: 17 }, (_, number) =>
+      store.commit([{ kind: 'put', table: 'a', key: Uint8Array.of(number), value }]),
+    );
+    const outcomes = await Promise.allSettled(commits);
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: expect.any(StoreBusyError) },
+      { reason: expect.any(StoreBusyError) },
+    ]);
+    await store.commit(putOne);
   });
 
   it('cannot be opened where a file is in the way', async () => {

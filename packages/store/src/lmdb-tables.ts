@@ -44,6 +44,9 @@ export async function openLmdbTables(
       pageSize: 8192,
       // A commit's promise then means flushed, not only visible.
       overlappingSync: false,
+      // Commits are grouped here. The library's own grouping makes a promise that nobody holds: when a commit
+      // fails, its rejection would end the process before the caller hears of the failure.
+      eventTurnBatching: false,
       ...binary,
     });
     await checkSchema(root);

@@ -1,0 +1,51 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openLmdbTables } from './lmdb-tables.ts';
+import { recordKinds } from './record.ts';
+import { openSqliteRecords } from './sqlite-records.ts';
+
+const base = await mkdtemp(join(tmpdir(), 'pulsemesh-eio-'));
+afterAll(() => rm(base, { recursive: true }));
+const writer = join(import.meta.dirname, 'crash-writer.ts');
+
+// strace makes the system calls fail; it must be there and allowed to trace.
+const canInject = spawnSync('strace', ['-qq', '-o', '/dev/null', '-e', 'trace=none', 'true']).status === 0;
+const failingSyncs = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e'];
+
+/** Runs the writer on a disk whose every later flush fails; resolves to what it acknowledged and said on its way out. */
+async function writeUntilDiskFails(engine: 'lmdb' | 'sqlite', path: string) {
+  const inject = 'inject=fsync,fdatasync:error=EIO:when=12+';
+  const child = spawn('strace', [...failingSyncs, inject, process.execPath, writer, engine, path], { stdio: 'pipe' });
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const [code] = await once(child, 'close');
+  return { code, acknowledged: output.split('\n').filter(Boolean).map(Number), errors };
+}
+
+describe.skipIf(!canInject)('a disk whose flush fails', () => {
+  it('ends the acknowledgements of LMDB tables, and none was given too early', async () => {
+    const directory = join(base, 'tables');
+    const { code, acknowledged, errors } = await writeUntilDiskFails('lmdb', directory);
+    expect(code).not.toBe(0);
+    expect(errors).toContain('store-failed');
+    expect(acknowledged.length).toBeGreaterThan(0);
+    await using store = await openLmdbTables({ directory });
+    expect(store.count('log')).toBeGreaterThanOrEqual(acknowledged.length);
+  });
+
+  it('ends the acknowledgements of SQLite records, and none was given too early', async () => {
+    const file = join(base, 'records.sqlite');
+    const { code, acknowledged, errors } = await writeUntilDiskFails('sqlite', file);
+    expect(code).not.toBe(0);
+    expect(errors).toContain('store-failed');
+    expect(acknowledged.length).toBeGreaterThan(0);
+    await using store = await openSqliteRecords({ file });
+    expect((await store.counts())[recordKinds.window]).toBeGreaterThanOrEqual(acknowledged.length);
+  });
+});
