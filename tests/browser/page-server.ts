@@ -1,6 +1,6 @@
 import { createSystemClock, silentLogger, silentMeter } from '@pulsemesh/base';
 import { startHttpServer } from '../../packages/node/src/gateway/http-server.ts';
-import { createScriptedMesh, type ScriptedMesh, type ScriptOptions } from './scripted-mesh.ts';
+import { ScriptedMesh, type ScriptOptions } from './scripted-mesh.ts';
 
 /** The access key of every scripted server. */
 export const scriptedToken = 'scripted-token-of-the-browser-tests';
@@ -18,7 +18,7 @@ export async function startPageServer(
   options: Partial<ScriptOptions> & { readonly webDirectory: string; readonly port?: number },
 ): Promise<PageServer> {
   const clock = createSystemClock();
-  const mesh = createScriptedMesh({ historySeconds: 600, nowMs: () => clock.now(), ...options });
+  const mesh = new ScriptedMesh({ historySeconds: 600, nowMs: () => clock.now(), ...options });
   const server = await startHttpServer(
     {
       host: '127.0.0.1',
