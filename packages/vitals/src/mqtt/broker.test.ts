@@ -9,9 +9,9 @@ import {
   type MqttBrokerDependencies,
   type MqttLimits,
   type Refusal,
-  refusalTopic,
   startMqttBroker,
 } from './broker.ts';
+import { refusalTopic } from './refusal-topic.ts';
 import type { IncomingIds } from './session-persistence.ts';
 
 const stack: AsyncDisposable[] = [];

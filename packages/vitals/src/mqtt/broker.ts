@@ -10,6 +10,7 @@ import {
 } from '@pulsemesh/base';
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes';
 import { FrameGuard } from './frame-guard.ts';
+import { refusalTopic } from './refusal-topic.ts';
 import { createSessionPersistence, type IncomingIds } from './session-persistence.ts';
 
 /** Limits of the broker. What a full one does stands beside it. */
@@ -99,11 +100,6 @@ export interface MqttBroker extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly clientCount: number;
-}
-
-/** The topic on which a client is told why its messages were refused: JSON `{code, explanation}`. */
-export function refusalTopic(clientId: string): string {
-  return `pulsemesh/refusals/${clientId}`;
 }
 
 /** The broker could not listen. */

@@ -10,8 +10,8 @@ export {
   MqttListenError,
   type OnPublish,
   type Refusal,
-  refusalTopic,
   startMqttBroker,
 } from './broker.ts';
 export { PacketTooLargeError } from './frame-guard.ts';
+export { refusalTopic } from './refusal-topic.ts';
 export type { IncomingIds } from './session-persistence.ts';

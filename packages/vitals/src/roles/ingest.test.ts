@@ -3,7 +3,7 @@ import { createRpcClient } from '@pulsemesh/network';
 import { createMemoryTables, type TableStore } from '@pulsemesh/store';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { refusalTopic } from '../mqtt/broker.ts';
+import { refusalTopic } from '../mqtt/refusal-topic.ts';
 import { parsePatientInput } from '../people/patient.ts';
 import { createPeopleClient } from '../people/remote-people.ts';
 import { servePeople } from '../people/serve-people.ts';
