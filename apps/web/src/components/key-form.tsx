@@ -1,5 +1,6 @@
 import { type FormEvent, useId, useState } from 'react';
 import { readAccessKey } from '../state/access-key.ts';
+import { BrandMark } from './small.tsx';
 
 export interface KeyFormProps {
   /** 'refused': there was a key and the server did not take it. */
@@ -21,6 +22,7 @@ export function KeyForm({ reason, onKey }: KeyFormProps) {
   };
   return (
     <form className="key-form" onSubmit={submit} noValidate>
+      <BrandMark />
       <h1>{reason === 'refused' ? 'This access key is not accepted' : 'Welcome to Pulsemesh'}</h1>
       <p id={helpId}>
         {reason === 'refused' ? 'The server may have been set up anew. ' : ''}

@@ -4,6 +4,7 @@ import type { ConnectionState } from '../api/live-feed.ts';
 import { type Route, routeHref } from '../state/route.ts';
 import type { Theme } from '../state/theme.ts';
 import { ConnectionBadge, ConnectionBanner } from './connection-badge.tsx';
+import { BrandMark } from './small.tsx';
 import { ThemeSwitch } from './theme-switch.tsx';
 
 export interface ShellProps {
@@ -31,10 +32,7 @@ export function Shell(props: ShellProps) {
       </button>
       <header className="top">
         <a className="brand" href={routeHref({ page: 'hearts' })}>
-          <svg viewBox="0 0 32 32" aria-hidden="true">
-            <rect width="32" height="32" rx="8" />
-            <path d="M4 17h6l2.5-6 5 12 3-8 1.5 2h6" />
-          </svg>
+          <BrandMark />
           Pulsemesh
         </a>
         <MainNavigation route={props.route} openCount={props.openCount} />

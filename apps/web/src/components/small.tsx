@@ -59,3 +59,13 @@ export function PageTitle({ children, aside }: { readonly children: ReactNode; r
     </div>
   );
 }
+
+/** The sign of Pulsemesh; the word beside it says the name. */
+export function BrandMark() {
+  return (
+    <svg className="brand-mark" viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="8" />
+      <path d="M4 17h6l2.5-6 5 12 3-8 1.5 2h6" />
+    </svg>
+  );
+}

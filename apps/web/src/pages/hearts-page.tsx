@@ -32,11 +32,14 @@ export function HeartsPage() {
     const arrivalMs = store.latest(patient.subject)?.arrivalMs ?? patient.lastArrivalMs;
     return freshness(arrivalMs, nowMs).kind === 'live';
   }).length;
+  // Cut off, the page cannot tell who is streaming.
+  const howMany =
+    connection.kind === 'live' || connection.kind === 'connecting'
+      ? `${beating} of ${list.length} streaming now`
+      : formatPlural(list.length, 'heart', 'hearts');
   return (
     <>
-      <PageTitle aside={<p className="title-aside">{`${beating} of ${list.length} streaming now`}</p>}>
-        Hearts
-      </PageTitle>
+      <PageTitle aside={<p className="title-aside">{howMany}</p>}>Hearts</PageTitle>
       {list.length === 0 ? <NobodyYet /> : null}
       <div className="wall">
         {list.slice(0, shownCount).map((patient) => (
