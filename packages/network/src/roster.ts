@@ -15,6 +15,8 @@ export interface RosterOptions {
   readonly doubtMs: number;
   /** A peer that could not be dialled for so long is forgotten. */
   readonly forgetMs: number;
+  /** Of two peers that were told of each other, the one with the greater id leaves the other so long to dial. */
+  readonly yieldMs: number;
   readonly redialFirstMs: number;
   readonly redialLastMs: number;
   /** Peers known at once, alive or not; more are not remembered. */
@@ -29,6 +31,7 @@ export const defaultRoster: RosterOptions = {
   announcementMs: 30_000,
   doubtMs: 5_000,
   forgetMs: 600_000,
+  yieldMs: 1_500,
   redialFirstMs: 200,
   redialLastMs: 30_000,
   peersMax: 1_024,
@@ -167,8 +170,9 @@ export class Roster {
     const entry = this.#entry(hint.id, nowMs);
     if (entry === undefined) return;
     if (entry.announcement === undefined) entry.addresses = hint.addresses;
-    // Both ends hear of each other at about the same time: at random one is first, and the other finds the connection.
-    if (isNew) entry.redialMs = nowMs + this.#random.float() * this.#options.redialFirstMs;
+    // Both ends hear of each other at about the same time: the smaller dials, and a handshake is made once, not twice.
+    const yieldMs = this.#self < hint.id ? 0 : this.#options.yieldMs;
+    if (isNew) entry.redialMs = nowMs + yieldMs + this.#random.float() * this.#options.redialFirstMs;
   }
 
   /** The configuration names this peer: it is dialled for as long as the node runs. */
