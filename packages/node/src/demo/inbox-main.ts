@@ -4,7 +4,7 @@ import { createSystemClock, errorMessage } from '@pulsemesh/base';
 import { z } from 'zod';
 import { startInbox } from '../inbox/index.ts';
 import { aborted, watchForStop } from '../process/lifetime.ts';
-import { createNodeLogger, stopOnBugs, writeMessage } from '../process/run-node.ts';
+import { createNodeLogger, stopOnBugs, writeMessage } from '../process/process-log.ts';
 
 const settingsSchema = z.object({
   smtpPort: z.int(),

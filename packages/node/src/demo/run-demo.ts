@@ -5,7 +5,7 @@ import { ApiClient, GatewayRefusedError } from '../client/api-client.ts';
 import { parseNodeConfig } from '../config/node-config.ts';
 import { loadOrCreateToken } from '../gateway/bearer-token.ts';
 import { aborted } from '../process/lifetime.ts';
-import { createNodeLogger } from '../process/run-node.ts';
+import { createNodeLogger } from '../process/process-log.ts';
 import { tokenFile } from '../roles/token-file.ts';
 import type { ProcessSpec } from '../supervisor/supervised-process.ts';
 import { Supervisor, type SupervisorEvent } from '../supervisor/supervisor.ts';

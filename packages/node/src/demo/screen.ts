@@ -41,7 +41,7 @@ export function movedLines(moved: readonly MovedPort[]): readonly string[] {
 
 /** The addresses, once the network is up. */
 export function readyLines(installation: Installation, token: string, seconds: number): readonly string[] {
-  const topic = 'pulsemesh/readings';
+  const topic = 'pulsemesh/vitals';
   const { hostname, port } = new URL(mqttUrl(installation));
   const message = `{"userId":"my-watch","heartrate":"72.5"}`;
   return [

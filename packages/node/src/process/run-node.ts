@@ -1,18 +1,14 @@
 import {
   type Clock,
-  createLogger,
   createPrometheusMeter,
   createSystemClock,
   createSystemRandom,
-  errorCode,
-  errorMessage,
-  type Logger,
   startTicker,
   type Ticker,
 } from '@pulsemesh/base';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
 import { aborted, watchForStop } from './lifetime.ts';
-import { createRotatingFile } from './rotating-file.ts';
+import { createNodeLogger, stopOnBugs, writeMessage } from './process-log.ts';
 import { type RunningNode, startNode } from './start-node.ts';
 
 /** How long a node may take to stop before the process ends all the same. */
@@ -61,28 +57,4 @@ function tellPending(node: RunningNode, clock: Clock): Ticker {
     },
     () => {},
   );
-}
-
-/** Tells the supervisor, or whoever reads standard output, one thing. */
-export function writeMessage(message: { readonly type: string } & Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
-
-/** JSON lines to the configured file, which is kept within bounds, or to standard error. */
-export function createNodeLogger(config: Pick<NodeConfig, 'log' | 'name'>): Logger {
-  const { level, file } = config.log;
-  const destination =
-    file === undefined ? { write: (line: string) => void process.stderr.write(line) } : createRotatingFile({ file });
-  return createLogger({ level, fields: { node: config.name } }, destination);
-}
-
-/** A failed assertion, or a promise that nobody watched, stops the node: going on could do harm. */
-export function stopOnBugs(logger: Logger): void {
-  const stop = (error: unknown) => {
-    logger.error('a bug stops the node', { code: errorCode(error), text: errorMessage(error) });
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(70);
-  };
-  process.on('uncaughtException', stop);
-  process.on('unhandledRejection', stop);
 }

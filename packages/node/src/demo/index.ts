@@ -1,0 +1,4 @@
+export { DataDirectoryInUseError } from './lock.ts';
+export type { RunReport } from './report.ts';
+export { type DemoDependencies, type DemoOptions, runDemo } from './run-demo.ts';
+export { processNames } from './screen.ts';

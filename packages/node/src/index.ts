@@ -1,0 +1,16 @@
+export { ApiClient, type ApiClientOptions, GatewayRefusedError, GatewayUnreachableError } from './client/api-client.ts';
+export { ConfigError } from './config/config-error.ts';
+export { dataDirectory, type PlatformFacts } from './config/data-directory.ts';
+export {
+  type NodeConfig,
+  type NodeConfigInput,
+  type NodeSecrets,
+  parseNodeConfig,
+  readNodeConfig,
+  readNodeSecrets,
+  readPeerList,
+} from './config/node-config.ts';
+export { readToken } from './gateway/bearer-token.ts';
+export { watchForStop } from './process/lifetime.ts';
+export { demoTokenFile, readDemoGateway } from './demo/find-demo.ts';
+export { version } from './version.ts';

@@ -1,0 +1,1 @@
+export { createFakeBackend, type FakeBackend } from './gateway/fake-backend.ts';
