@@ -1,6 +1,6 @@
 import { createPeopleClient } from '@pulsemesh/vitals/people';
 import type { Reading } from '@pulsemesh/vitals/readings';
-import { type IngestDependencies, startIngestRole } from '@pulsemesh/vitals/roles/ingest';
+import { startIngestCore } from '@pulsemesh/vitals/roles/ingest-core';
 import type { Environment } from './machine.ts';
 
 /** Where simulated devices hand in readings. */
@@ -11,34 +11,19 @@ export interface HandOff {
   readonly pending: number;
 }
 
-type StartBroker = NonNullable<IngestDependencies['startBroker']>;
-type OnPublish = Parameters<StartBroker>[1]['onPublish'];
-
-/** Starts the ingest role behind a door without sockets: a call is a PUBLISH, its settling the PUBACK. */
+/** Starts the ingest behind a door without sockets: a call is a PUBLISH, its settling the PUBACK. */
 export async function startHandOff(environment: Environment): Promise<HandOff> {
-  let publish: OnPublish | undefined;
-  const startBroker: StartBroker = async (_options, { onPublish }) => {
-    publish = onPublish;
-    return { url: 'mqtt://simulated', port: 0, clientCount: 1, async [Symbol.asyncDispose]() {} };
-  };
-  const people = createPeopleClient(environment);
-  const role = await startIngestRole({}, { ...environment, people, startBroker });
+  const core = await startIngestCore({}, { ...environment, people: createPeopleClient(environment) });
+  const publish = (reading: Reading) =>
+    new Promise<boolean>((resolve) => {
+      const message = { clientId: reading.userId, allowedUserIds: 'any', messageId: null } as const;
+      core.onPublish({ ...message, payload: encodeMessage(reading) }, (refusal) => resolve(refusal === null));
+    });
   return {
     get pending() {
-      return role.status().batchesWaiting;
+      return core.status().batchesWaiting;
     },
-    async accept(readings) {
-      const settled = await Promise.all(
-        readings.map(
-          (reading) =>
-            new Promise<boolean>((resolve) => {
-              const message = { clientId: reading.userId, allowedUserIds: 'any', messageId: null } as const;
-              publish?.({ ...message, payload: encodeMessage(reading) }, (refusal) => resolve(refusal === null));
-            }),
-        ),
-      );
-      return settled.every((isTaken) => isTaken);
-    },
+    accept: async (readings) => (await Promise.all(readings.map(publish))).every((isTaken) => isTaken),
   };
 }
 
