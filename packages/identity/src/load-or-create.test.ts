@@ -2,8 +2,6 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { privateKeyFromRaw } from '@libp2p/crypto/keys';
-import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { createSystemRandom } from '@pulsemesh/base';
 import { verifySignature } from '@pulsemesh/crypto';
 import { fromHex, toHex } from '@pulsemesh/wire';
@@ -131,17 +129,15 @@ describe('Identity', () => {
   const seed = fromHex('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60');
   const identity = identityOfSeed(seed);
 
-  it('is the peer that libp2p makes of the same key', () => {
-    const libp2pKey = privateKeyFromRaw(identity.libp2pPrivateKeyBytes);
-    expect(libp2pKey.type).toBe('Ed25519');
-    expect(identity.peerId).toBe(peerIdFromPrivateKey(libp2pKey).toString());
+  it('is the peer that @libp2p/peer-id makes of the same key', () => {
+    expect(identity.peerId).toBe('12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV');
+    const publicKey = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a';
+    expect(toHex(identity.libp2pPrivateKeyBytes)).toBe(toHex(seed) + publicKey);
   });
 
-  it('signs what others verify', async () => {
+  it('signs what others verify', () => {
     const message = new TextEncoder().encode('beat');
     expect(verifySignature(identity.publicKey, message, identity.sign(message))).toBe(true);
-    const libp2pKey = privateKeyFromRaw(identity.libp2pPrivateKeyBytes);
-    expect(await libp2pKey.publicKey.verify(message, identity.sign(message))).toBe(true);
   });
 
   it('prints as its peer id and nothing else', () => {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
@@ -11,7 +12,7 @@ import { openSqliteRecords } from './sqlite-records.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-crash-'));
 afterAll(() => rm(base, { recursive: true }));
-const writer = join(import.meta.dirname, 'crash-writer.ts');
+const writer = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 const numberOf = (bytes: Uint8Array) => Buffer.from(bytes).readUInt32BE(12);
 
 /** Runs the writer, kills it with SIGKILL after `count` acknowledged writes, and resolves to the numbers acknowledged. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
@@ -10,7 +11,7 @@ import { openSqliteRecords } from './sqlite-records.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-eio-'));
 afterAll(() => rm(base, { recursive: true }));
-const writer = join(import.meta.dirname, 'crash-writer.ts');
+const writer = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 
 // strace makes the system calls fail; it must be there and allowed to trace.
 const canInject = spawnSync('strace', ['-qq', '-o', '/dev/null', '-e', 'trace=none', 'true']).status === 0;

@@ -1,6 +1,6 @@
 import { createSystemRandom, type Random } from '@pulsemesh/base';
 import { compareBytes } from './compare-bytes.ts';
-import { StoreClosedError, StoreFullError } from './errors.ts';
+import { StoreClosedError, StoreFullError, StoreLimitError } from './errors.ts';
 import type {
   BucketDigest,
   CopyHolder,
@@ -11,7 +11,7 @@ import type {
   SealedRecord,
 } from './record.ts';
 import { decodeCursor, encodeCursor, epochText } from './record-key.ts';
-import { checkAsked, checkedRecordBytes, checkLimit, checkQuery } from './record-limits.ts';
+import { checkAsked, checkedRecordBytes, checkLimit, checkQuery, recordLimits } from './record-limits.ts';
 import { emptyCounts, xorInto } from './record-sums.ts';
 
 interface Stored {
@@ -58,7 +58,9 @@ class MemoryRecords implements RecordStore {
     checkQuery(query);
     const found = this.#bucketRange(query.subject, query.kind, query.fromSeconds, query.untilSeconds);
     if (query.isReverse) found.reverse();
-    return found.slice(0, query.limit).map((stored) => copyOf(stored.record));
+    const page = found.slice(0, query.limit);
+    if (sealedBytesOf(page) > recordLimits.resultBytesMax) throw new StoreLimitError('resultBytesMax');
+    return page.map((stored) => copyOf(stored.record));
   }
 
   async digests(
@@ -103,8 +105,10 @@ class MemoryRecords implements RecordStore {
     if (after !== null) decodeCursor(after); // refuses what is none
     const sorted = this.#inOrder();
     const start = after === null ? 0 : lowerBound(sorted, after, true);
-    const page = sorted.slice(start, start + limit);
-    const next = page.length < limit ? null : (page.at(-1)?.cursor.slice() ?? null);
+    const whole = sorted.slice(start, start + limit);
+    const page = whole.slice(0, countWithin(whole, recordLimits.resultBytesMax));
+    const isLast = page.length === whole.length && page.length < limit;
+    const next = isLast ? null : (page.at(-1)?.cursor.slice() ?? null);
     return { records: page.map((stored) => copyOf(stored.record)), next };
   }
 
@@ -165,6 +169,20 @@ class MemoryRecords implements RecordStore {
   #assertOpen(): void {
     if (this.#isClosed) throw new StoreClosedError();
   }
+}
+
+function sealedBytesOf(page: readonly Stored[]): number {
+  return page.reduce((bytes, { record }) => bytes + record.sealed.length, 0);
+}
+
+/** How many of `page`, from the first, until together they weigh `bytesMax`; all when they weigh less. */
+function countWithin(page: readonly Stored[], bytesMax: number): number {
+  let bytes = 0;
+  for (const [index, { record }] of page.entries()) {
+    bytes += record.sealed.length;
+    if (bytes >= bytesMax) return index + 1;
+  }
+  return page.length;
 }
 
 function copyOf(record: SealedRecord): SealedRecord {

@@ -145,6 +145,22 @@ function askingContract({ it }: ContractRunner, subject: StoreUnderTest<RecordSt
     await assert.rejects(store.scan(new Uint8Array(3), 1), StoreLimitError);
   });
 
+  it('refuses an answer heavier than it gives, and scans it in lighter pages', async () => {
+    await using store = await subject.open();
+    const sealed = new Uint8Array(recordLimits.sealedBytesMax);
+    const pageRecords = recordLimits.resultBytesMax / sealed.length;
+    const records = Array.from({ length: pageRecords }, (_, index) => record({ bucketSeconds: index, sealed }));
+    await store.put(records, null);
+    await store.put([record({ bucketSeconds: 1e6 })], null);
+    await assert.rejects(store.query(everything), StoreLimitError);
+    assert.equal((await store.query({ ...everything, limit: pageRecords })).length, pageRecords);
+    const first = await store.scan(null, 10_000);
+    assert.equal(first.records.length, pageRecords);
+    const second = await store.scan(first.next, 10_000);
+    assert.equal(second.records.length, 1);
+    assert.equal(second.next, null);
+  });
+
   it('knows its subjects and counts', async () => {
     await using store = await subject.open();
     assert.deepEqual(await store.subjects(), []);
@@ -179,6 +195,14 @@ function copiesContract({ it }: ContractRunner, subject: StoreUnderTest<RecordSt
     await store.put([record({})], ward);
     assert.deepEqual(await store.owed(10), []);
     await store.put([record({ revision: 1 })], null);
+    assert.equal((await store.owed(10)).length, 1);
+    assert.deepEqual(await store.copyHolders(), []);
+  });
+
+  it('takes who holds a lower revision for no holder of the record', async () => {
+    await using store = await subject.open();
+    await store.put([record({ revision: 2 })], null);
+    await store.put([record({ revision: 1 })], ward);
     assert.equal((await store.owed(10)).length, 1);
     assert.deepEqual(await store.copyHolders(), []);
   });

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
-import { StoreFailedError, StoreFullError, StoreSchemaError } from './errors.ts';
+import { StoreBusyError, StoreFailedError, StoreFullError, StoreSchemaError } from './errors.ts';
 import { recordKinds, type SealedRecord } from './record.ts';
+import { recordLimits } from './record-limits.ts';
 import { runRecordStoreContract } from './record-store-contract.ts';
 import { openSqliteRecords } from './sqlite-records.ts';
 
@@ -68,6 +69,18 @@ describe('SQLite records', () => {
     expect(await store.forgetCopies({ peer: 'ward', epoch: 'e' })).toBe(40_000);
     expect(await store.copyHolders()).toEqual([{ peer: 'cellar', epoch: 'e' }]);
     expect(await store.owed(10_000)).toHaveLength(10_000);
+  });
+
+  it('refuse the question and the put past what may wait, and answer all the others', async () => {
+    await using store = await openSqliteRecords({ file: newFile() });
+    const asks: (() => Promise<unknown>)[] = [() => store.counts(), () => store.put([record], null)];
+    for (const ask of asks) {
+      const asked = Array.from({ length: recordLimits.waitingRequestsMax + 1 }, ask);
+      const outcomes = await Promise.allSettled(asked);
+      const refused = outcomes.filter(({ status }) => status === 'rejected');
+      expect(refused).toMatchObject([{ reason: expect.any(StoreBusyError) }]);
+    }
+    expect((await store.counts())[recordKinds.window]).toBe(1);
   });
 
   it('is safe in the hands of two processes', async () => {
