@@ -1,7 +1,8 @@
 // Two libp2p nodes on this machine, a method, a call.
+
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { createSystemClock, createSystemRandom } from '@pulsemesh/base';
 import { createRpcClient, type RoleName, serveRpc, startLibp2pNetwork } from '@pulsemesh/network';
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 
 const clock = createSystemClock();
 const random = createSystemRandom();

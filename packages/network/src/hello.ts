@@ -32,6 +32,8 @@ export interface HelloDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Whose word on an elected bootstrap counts. */
+  readonly mayVouch: (peer: PeerId) => boolean;
   /** False for bootstraps, which do not publish. */
   readonly hasPubSub: boolean;
   /** Told after the roster may have changed. */
@@ -154,7 +156,10 @@ export class Hello implements AsyncDisposable {
           roster.heard(channel.remote, this.#nowMs());
           break;
         case 'peers':
-          for (const hint of message.peers) roster.hinted(hint, this.#nowMs());
+          for (const hint of message.peers) {
+            if (hint.isSuccessor && this.#dependencies.mayVouch(channel.remote)) roster.vouch(hint.id);
+            roster.hinted(hint, this.#nowMs());
+          }
           this.dialNow();
           break;
       }

@@ -38,6 +38,9 @@ export const defaultRoster: RosterOptions = {
   connectionsMax: 64,
 };
 
+/** Elected bootstraps remembered on the word of others. */
+export const vouchedMax = 8;
+
 /** What the driver has to do. */
 export type RosterAction =
   | { readonly do: 'dial'; readonly peer: PeerId; readonly addresses: readonly string[] }
@@ -72,6 +75,7 @@ export class Roster {
   readonly #random: Random;
   readonly #isTrusted: (peer: PeerId) => boolean;
   readonly #entries = new Map<PeerId, Entry>();
+  readonly #vouched = new Set<PeerId>();
   #selfPeer: LivePeer | undefined;
   #connected = 0;
   #tickedMs: number | undefined;
@@ -133,8 +137,22 @@ export class Roster {
     return this.#options.peersMax;
   }
 
+  /** An elected bootstrap, by its own word or a vouching one's. */
   isSuccessor(peer: PeerId): boolean {
-    return this.#entries.get(peer)?.announcement?.isSuccessor === true;
+    return this.#vouched.has(peer) || this.#entries.get(peer)?.announcement?.isSuccessor === true;
+  }
+
+  /** Somebody who may say so says that `peer` is an elected bootstrap; the latest few are remembered. */
+  vouch(peer: PeerId): void {
+    this.#vouched.delete(peer);
+    this.#vouched.add(peer);
+    const oldest = this.#vouched.values().next().value;
+    if (this.#vouched.size > vouchedMax && oldest !== undefined) this.#vouched.delete(oldest);
+  }
+
+  /** True where a peer that may say so vouched for this one: what opens an allow-list. */
+  isVouched(peer: PeerId): boolean {
+    return this.#vouched.has(peer);
   }
 
   /** A peer said who it is: over its own channel, or published (signed, but perhaps long ago). */

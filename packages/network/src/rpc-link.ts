@@ -17,6 +17,9 @@ export interface RpcLinkDependencies {
   readonly onClosed: () => void;
 }
 
+/** Bytes waiting for the transport above which further requests are refused. */
+export const unsentBytesMax = 16 * 1024 * 1024;
+
 /** How a request is told of what came of it: any number of items, then one answer or one failure. */
 export interface RpcListener {
   readonly onItem?: (item: unknown) => void;
@@ -41,6 +44,7 @@ export class RpcLink {
   #channel: Channel | undefined;
   /** Frames written before the channel is open; bounded by `inFlightMax` (a cancelled one leaves a short frame). */
   #early: Uint8Array[] = [];
+  #unsentBytes = 0;
   #nextId = 0;
   #idle: Timer | undefined;
   #owedCredit = new Map<number, number>();
@@ -58,6 +62,7 @@ export class RpcLink {
    */
   request(kind: 'request' | 'subscribe', method: string, body: unknown, listener: RpcListener): RpcRequest {
     const { inFlightMax } = this.#options;
+    if (this.#unsentBytes > unsentBytesMax) throw new BusyError('unsent bytes of a channel', unsentBytesMax);
     if (this.#requests.size >= inFlightMax || this.#early.length >= 2 * inFlightMax) {
       throw new BusyError('calls of a channel', inFlightMax);
     }
@@ -185,7 +190,13 @@ export class RpcLink {
       this.#early.push(frame);
       return;
     }
-    this.#channel.send(frame, { signal: this.#stopped.signal }).catch((error: unknown) => this.#broke(error));
+    this.#unsentBytes += frame.byteLength;
+    this.#channel
+      .send(frame, { signal: this.#stopped.signal })
+      .catch((error: unknown) => this.#broke(error))
+      .finally(() => {
+        this.#unsentBytes -= frame.byteLength;
+      });
   }
 
   #rest(): void {

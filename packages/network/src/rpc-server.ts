@@ -38,6 +38,9 @@ export interface RpcServerOptions {
   readonly meter?: Meter;
 }
 
+/** Channels of one protocol that one peer may have open: a client needs one. */
+export const channelsOfPeerMax = 8;
+
 /** Answer bytes waiting for the transport above which no further request of the channel is read. */
 const unsentBytesMax = 4 * 1024 * 1024;
 
@@ -58,11 +61,30 @@ export function serveRpc(
     'reason',
   ]);
   const logger = options.logger ?? silentLogger;
+  const open = new Map<PeerId, number>();
+  let openCount = 0;
   const served = port.serve(protocol, async (channel) => {
-    if (sessions.size >= channelsMax) {
+    const ofPeer = open.get(channel.remote) ?? 0;
+    if (openCount >= channelsMax || ofPeer >= channelsOfPeerMax) {
       refused.add(1, { reason: 'channels' });
-      return channel.abort(new BusyError('rpc channels', channelsMax));
+      channel.abort(new BusyError('rpc channels', ofPeer >= channelsOfPeerMax ? channelsOfPeerMax : channelsMax));
+      return;
     }
+    openCount += 1;
+    open.set(channel.remote, ofPeer + 1);
+    try {
+      await serveChannel(channel);
+    } catch (error) {
+      logger.debug('rpc channel ended', { protocol, peer: channel.remote, code: codeOf(error) });
+      channel.abort(error instanceof Condition ? error : new Condition('internal', 'the rpc session failed'));
+    } finally {
+      openCount -= 1;
+      const left = (open.get(channel.remote) ?? 1) - 1;
+      if (left > 0) open.set(channel.remote, left);
+      else open.delete(channel.remote);
+    }
+  });
+  const serveChannel = async (channel: Channel): Promise<void> => {
     if (options.requireTrusted && !port.isTrusted(channel.remote)) {
       refused.add(1, { reason: 'untrusted' });
       return refuseStranger(channel);
@@ -73,14 +95,11 @@ export function serveRpc(
     sessions.add(session);
     try {
       await session.run();
-    } catch (error) {
-      logger.debug('rpc channel ended', { protocol, peer: channel.remote, code: codeOf(error) });
-      channel.abort(error instanceof Condition ? error : new Condition('internal', 'the rpc session failed'));
     } finally {
       session.stop();
       sessions.delete(session);
     }
-  });
+  };
   return {
     [Symbol.dispose]() {
       served[Symbol.dispose]();

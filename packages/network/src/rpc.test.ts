@@ -6,6 +6,7 @@ import { createMemoryNetwork, type MemoryPeer } from './memory-network.ts';
 import type { ProtocolName } from './port.ts';
 import { createRpcClient, noAnswer, type RpcMethod, type RpcServerOptions, serveRpc } from './rpc.ts';
 import { failureTextLengthMax, parseRpcMessage } from './rpc-messages.ts';
+import { channelsOfPeerMax } from './rpc-server.ts';
 
 const protocol: ProtocolName = '/pulsemesh/test/1';
 const stack: AsyncDisposableStack[] = [];
@@ -167,6 +168,21 @@ describe('an rpc call', () => {
     expect(await first).toMatchObject({ code: 'network-stopped' });
   });
 
+  it('is refused with busy while too many bytes wait for a remote that does not read', async () => {
+    const { server, port, clock } = setUp({});
+    server.serve('/pulsemesh/deaf/1', async () => new Promise(() => {}));
+    await using client = createRpcClient({ port, clock });
+    const body = new Uint8Array(1024 * 1024);
+    const failures: Promise<Condition>[] = [];
+    for (let call = 0; call < 30; call += 1) {
+      failures.push(failure(client.call(server.self, '/pulsemesh/deaf/1', 'x', body)));
+      await clock.advance(0);
+    }
+    expect(await failures.at(-1)).toMatchObject({ name: 'BusyError', retryable: true });
+    await client[Symbol.asyncDispose]();
+    expect(await failures[0]).toMatchObject({ code: 'network-stopped' });
+  });
+
   it('refuses a question and an answer longer than a frame, and the channel goes on', async () => {
     const { client, server } = setUp({ grow: async (size) => new Uint8Array(size as number) }, { frameBytesMax: 1000 });
     const body = new Uint8Array(1001);
@@ -315,6 +331,16 @@ describe('an rpc server', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('lets one peer not take all channels', async () => {
+    const { server, port, network } = setUp({ echo: async (body) => body });
+    for (let each = 0; each < channelsOfPeerMax; each += 1) await port.dial(server.self, protocol);
+    const tooMany = await port.dial(server.self, protocol);
+    await expect(tooMany.receive()).rejects.toMatchObject({ code: 'channel-closed' });
+    const other = network.join({ roles: [] });
+    await using client = createRpcClient({ port: other, clock: new VirtualClock() });
+    expect(await client.call(server.self, protocol, 'echo', 1)).toBe(1);
   });
 
   it('breaks channels past its limit', async () => {

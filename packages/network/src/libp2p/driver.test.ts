@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { privateKeyFromRaw } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import type { PeerId } from '@pulsemesh/wire';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Libp2pNetwork } from '../libp2p-network.ts';
@@ -76,5 +78,25 @@ describe('the libp2p network', () => {
     const next = await start({ bootstrap: (successor?.addresses ?? []).map((text) => `${text}/p2p/${successor?.id}`) });
     await expect.poll(() => rolesSeenBy(next).sort(), { timeout: waitMs }).toEqual([...rolesNow, 'storage'].sort());
     await expect.poll(() => next.lookUp('role:bootstrap'), { timeout: waitMs }).toContain(successor?.id as PeerId);
+  });
+
+  it('lets a successor through allow-lists, on the word of an allowed peer', async () => {
+    const election = { goneMs: 300, graceMs: 300_000, turnMs: 2_000, retireMs: 300_000 };
+    const original = await start({ roles: ['bootstrap'] });
+    const keys = [await newTestKey(), await newTestKey(), await newTestKey()];
+    const ids = keys.map((key) => peerIdFromPrivateKey(privateKeyFromRaw(key)).toString());
+    const options = { allow: [original.self, ...ids], bootstrap: original.addresses(), election, elects: true };
+    const members: Libp2pNetwork[] = [];
+    for (const identityKeyBytes of keys.slice(0, 2)) members.push(await start({ ...options, identityKeyBytes }));
+    await expect.poll(() => members.every((node) => node.livePeers().length === 3), { timeout: waitMs }).toBe(true);
+    await original[Symbol.asyncDispose]();
+    const successors = () => members.map((node) => node.livePeers('bootstrap')[0]?.id);
+    await expect
+      .poll(() => new Set(successors()).size === 1 && !successors().includes(original.self), { timeout: waitMs })
+      .toBe(true);
+    await expect.poll(() => successors()[0], { timeout: waitMs }).toBeDefined();
+    await expect
+      .poll(() => members.every((node) => node.connections().includes(successors()[0] as PeerId)), { timeout: waitMs })
+      .toBe(true);
   });
 });

@@ -94,6 +94,7 @@ export class Driver implements Libp2pNetwork {
       clock,
       random,
       logger: this.#logger,
+      mayVouch: (peer) => this.#options.allow?.includes(peer) ?? true,
       hasPubSub: this.pubsub !== undefined,
       onChange: () => this.#rosterMayHaveChanged(),
     });
@@ -238,7 +239,16 @@ export class Driver implements Libp2pNetwork {
 
   /** An elected bootstrap, which no allow-list can name: some allowed peer said that it is one. */
   isVouchedFor(peer: PeerId): boolean {
+    return this.#roster.isVouched(peer);
+  }
+
+  isSuccessor(peer: PeerId): boolean {
     return this.#roster.isSuccessor(peer);
+  }
+
+  /** `peer` is about to be this node's own elected bootstrap. */
+  vouch(peer: PeerId): void {
+    this.#roster.vouch(peer);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,6 +21,8 @@ export const hostLimits = {
   connectionsPerSecondMax: 50,
   parallelDialsMax: 16,
   dialMs: 5_000,
+  /** A connection or stream whose negotiation takes longer is closed: somebody who connects and says nothing. */
+  negotiationMs: 8_000,
   /** Streams of one protocol on one connection, each way. */
   streamsMax: 64,
   /** What a peer may send before the reader has read: below {@link readBufferBytesMax}, or a pause would reset it. */
@@ -80,6 +82,9 @@ export async function createHost(options: HostOptions, logger: Logger): Promise<
       inboundConnectionThreshold: hostLimits.connectionsPerSecondMax,
       maxParallelDials: hostLimits.parallelDialsMax,
       dialTimeout: hostLimits.dialMs,
+      inboundUpgradeTimeout: hostLimits.negotiationMs,
+      inboundStreamProtocolNegotiationTimeout: hostLimits.negotiationMs,
+      outboundStreamProtocolNegotiationTimeout: hostLimits.negotiationMs,
       reconnectRetries: 0, // the roster redials
     },
     // The hello channel's beats do its work; it aborts sound connections of a busy machine.

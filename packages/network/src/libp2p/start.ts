@@ -1,4 +1,5 @@
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { silentLogger } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import type {
@@ -41,7 +42,7 @@ export async function startDriver(
   }
   if (!isBootstrapOnly && options.elects !== false) {
     const start = dependencies.onElected ?? (() => startSuccessor(options, dependencies, started));
-    const isSuccessor = (peer: PeerId) => started.isVouchedFor(peer);
+    const isSuccessor = (peer: PeerId) => started.isSuccessor(peer);
     started.own(new Succession(options, { network: started, isSuccessor, start, clock: dependencies.clock, logger }));
   }
   return started;
@@ -51,9 +52,10 @@ export async function startDriver(
 async function startSuccessor(
   options: Libp2pNetworkOptions,
   dependencies: Libp2pNetworkDependencies,
-  network: Libp2pNetwork,
+  network: Driver,
 ): Promise<ElectedBootstrap> {
   const key = await generateKeyPairFromSeed('Ed25519', dependencies.random.bytes(32));
+  network.vouch(peerIdFromPrivateKey(key).toString() as PeerId); // libp2p's text form is ours
   const { dataDirectory: _ours, allow, ...rest } = options;
   const bootstrap = await startDriver(
     {
