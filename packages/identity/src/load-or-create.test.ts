@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { createSystemRandom } from '@pulsemesh/base';
 import { verifySignature } from '@pulsemesh/crypto';
@@ -121,6 +122,14 @@ describe('an identity under a passphrase', () => {
       WrongKeyError,
     );
     await expect(loadOrCreateIdentity({ file, keyFile }, dependencies)).rejects.toThrow(WrongKeyError);
+  });
+});
+
+describe('an identity file of version 1', () => {
+  it('is read by this version', async () => {
+    const fixture = fileURLToPath(new URL('../fixtures/identity-1', import.meta.url));
+    const identity = await loadOrCreateIdentity({ file: fixture, passphrase: 'a fixture' }, dependencies);
+    expect(identity.peerId).toBe('12D3KooWAzprrSsBBk9HVq4pJL4Gjdp5KjDugLM3iFS9SAkpXogh');
   });
 });
 
