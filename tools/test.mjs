@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ensureInstalled, ensureWebBuilt } from './setup.mjs';
 
-const browsers = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const programs = [
+  {
+    check: 'browser',
+    paths: [process.env.PULSEMESH_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
+    packages: ['chromium', 'fonts-dejavu-core'],
+  },
+  { check: 'node', paths: ['/usr/bin/strace'], packages: ['strace'] },
+];
 
 /** name → command line; the first six are one check each, the rest count their tests. */
 function checksOf(root) {
@@ -35,7 +42,7 @@ function main(wanted) {
         .join(', ')}`,
     );
   }
-  if (checks.some(({ name }) => name === 'browser')) installBrowser();
+  installPrograms(checks.map(({ name }) => name));
   const scratch = mkdtempSync(join(tmpdir(), 'pulsemesh-test-'));
   const env = {
     ...process.env,
@@ -94,17 +101,24 @@ function runProject(project, { root, node, env, scratch }) {
   };
 }
 
-/** The browser tests need a Chromium: install Debian's where that is possible, else leave it to the tests to say so. */
-function installBrowser() {
-  if (process.env.PULSEMESH_CHROMIUM || browsers.some((path) => existsSync(path))) return;
+/**
+ * Programs that tests use from outside, installed from Debian's packages where that is possible; elsewhere the tests that need
+ * them skip and say so.
+ */
+function installPrograms(names) {
+  const missing = programs.filter(
+    ({ check, paths }) => names.includes(check) && !paths.some((path) => path && existsSync(path)),
+  );
+  if (missing.length === 0) return;
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
-  process.stdout.write('Installing Chromium for the browser tests (apt-get) …\n');
+  const packages = missing.flatMap((program) => program.packages);
+  process.stdout.write(`Installing for the tests (apt-get): ${packages.join(' ')} …\n`);
   const options = {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   };
   spawnSync('apt-get', ['update', '-qq'], options);
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], options);
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], options);
 }
 
 try {
