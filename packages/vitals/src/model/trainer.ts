@@ -22,13 +22,16 @@ export interface TrainerOptions {
   readonly weightDecay: number;
 }
 
-/** What the shipped models are trained with. */
+/**
+ * What the shipped models are trained with. The strong weight decay costs nothing within the fibrillation database and gains
+ * most on the arrhythmia database, whose extra beats the network would else learn by heart.
+ */
 export const defaultTrainerOptions: TrainerOptions = {
   hidden: [32, 16],
-  epochs: 8,
+  epochs: 6,
   batchSize: 128,
   learningRate: 2e-3,
-  weightDecay: 1e-2,
+  weightDecay: 0.6,
 };
 
 const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;

@@ -31,8 +31,8 @@ export const demoTable: readonly DemoEntry[] = [
   { record: 'afdb07879', offsetSeconds: 7_070, expects: 'episode' },
   { record: 'afdb05091', offsetSeconds: 11_530, expects: 'sinus' },
   { record: 'mitdb115', offsetSeconds: 0, expects: 'sinus' },
-  { record: 'afdb04746', offsetSeconds: 10_370, expects: 'episode' },
-  { record: 'afdb08455', offsetSeconds: 0, expects: 'sinus' },
+  { record: 'afdb08455', offsetSeconds: 11_340, expects: 'episode' },
+  { record: 'afdb08434', offsetSeconds: 12_230, expects: 'sinus' },
   { record: 'mitdb112', offsetSeconds: 0, expects: 'sinus' },
   { record: 'afdb08378', offsetSeconds: 10_930, expects: 'sinus' },
 ];
