@@ -10,7 +10,7 @@ export {
   readNodeSecrets,
   readPeerList,
 } from './config/node-config.ts';
+export { demoTokenFile, readDemoGateway } from './demo/find-demo.ts';
 export { readToken } from './gateway/bearer-token.ts';
 export { watchForStop } from './process/lifetime.ts';
-export { demoTokenFile, readDemoGateway } from './demo/find-demo.ts';
 export { version } from './version.ts';

@@ -1,12 +1,5 @@
 import { Condition, errorCode } from '@pulsemesh/base';
-import type {
-  AlertView,
-  LiveEvent,
-  NetworkView,
-  Overview,
-  PatientInput,
-  PatientView,
-} from '../api/types.ts';
+import type { AlertView, LiveEvent, NetworkView, Overview, PatientInput, PatientView } from '../api/types.ts';
 
 /** Nobody answers at the gateway's address. Retryable. */
 export class GatewayUnreachableError extends Condition {
@@ -87,7 +80,8 @@ export class ApiClient {
     for await (const chunk of response.body ?? []) {
       const blocks = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
       rest = blocks.pop() ?? '';
-      if (rest.length > eventBytesMax) throw new GatewayRefusedError(200, 'event-too-long', 'the gateway sent an event without end');
+      if (rest.length > eventBytesMax)
+        throw new GatewayRefusedError(200, 'event-too-long', 'the gateway sent an event without end');
       for (const block of blocks) {
         const data = /^data: (.*)$/m.exec(block)?.[1];
         if (data !== undefined) yield JSON.parse(data) as LiveEvent; // our own gateway's, see api/types.ts

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { createSystemClock, createSystemRandom, errorMessage, type Logger, sleep, startTicker } from '@pulsemesh/base';
 import { type Device, startDevice } from '@pulsemesh/vitals/devices';
 import { type Reading, readingKey, type UserId } from '@pulsemesh/vitals/readings';
-import { z } from 'zod';
 import { aborted, watchForStop } from '../process/lifetime.ts';
 import { createNodeLogger, stopOnBugs, writeMessage } from '../process/process-log.ts';
 import { entryOf, loadSource } from './cast.ts';
@@ -12,8 +11,8 @@ import { type DevicesSettings, devicesSettingsSchema } from './devices-settings.
 import { writeFileAtomically } from './installation.ts';
 import { openJournal } from './journal.ts';
 import { playLaps } from './laps.ts';
+import { readPositions } from './positions.ts';
 
-const positionsSchema = z.record(z.string(), z.number().min(0));
 const savePeriodMs = 1_000;
 const tellPeriodMs = 250;
 /** Longest wait for acknowledgements when stopping: an ingest that died meanwhile has to come back. */
@@ -103,12 +102,4 @@ function tell(devices: readonly Device[]): void {
   }
   writeMessage({ type: 'sent', count: sent });
   writeMessage({ type: 'pending', count: waiting });
-}
-
-function readPositions(file: string): Map<string, number> {
-  try {
-    return new Map(Object.entries(positionsSchema.parse(JSON.parse(readFileSync(file, 'utf8')))));
-  } catch {
-    return new Map(); // the first start
-  }
 }

@@ -11,25 +11,27 @@ export type Happening =
 
 const retryMs = 500;
 
-/** Watches the gateway's live events, over its restarts too, until the signal aborts. */
+/**
+ * Watches the gateway's live events, over its restarts too, until the signal aborts. Of alerts that are no news only
+ * what becomes of them is told.
+ */
 export async function watchGateway(
   client: ApiClient,
   clock: Clock,
   signal: AbortSignal,
+  isNews: (alert: AlertView) => boolean,
   onHappening: (happening: Happening) => void,
 ): Promise<void> {
   const known = new Map<string, AlertView>();
   let hasReadings = false;
   const show = (alert: AlertView) => {
-    const before = known.get(alert.alertId);
+    const before = known.get(alert.alertId) ?? (isNews(alert) ? undefined : alert);
     known.set(alert.alertId, alert);
     if (before === undefined) onHappening({ kind: 'raised', alert });
     const mails = alert.notifiedCount - (before?.notifiedCount ?? 0);
     if (mails > 0) onHappening({ kind: 'mailed', alert, mails });
     if (alert.acknowledged !== null && !before?.acknowledged) onHappening({ kind: 'acknowledged', alert });
   };
-  // What was raised before this start is on the page, not news.
-  for (const alert of await client.alerts().catch(() => [])) known.set(alert.alertId, alert);
   while (!signal.aborted) {
     try {
       for await (const event of client.live(signal)) {

@@ -43,7 +43,6 @@ export function demoPaths(dataDirectory: string) {
     trust: join(dataDirectory, 'trust.json'),
     logs: join(dataDirectory, 'logs'),
     inbox: join(dataDirectory, 'inbox'),
-    compileCache: join(dataDirectory, 'compile-cache'),
     devices: join(dataDirectory, 'devices.json'),
     /** What a measured run writes, from which its report is made. */
     run: join(dataDirectory, 'run'),

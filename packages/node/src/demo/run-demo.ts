@@ -1,6 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, errorMessage, type Random, sleep } from '@pulsemesh/base';
+import type { AlertView } from '../api/types.ts';
 import { ApiClient, GatewayRefusedError } from '../client/api-client.ts';
 import { parseNodeConfig } from '../config/node-config.ts';
 import { loadOrCreateToken } from '../gateway/bearer-token.ts';
@@ -17,12 +19,15 @@ import { demoPaths, helpers, members, stopOrder } from './layout.ts';
 import { lockDataDirectory } from './lock.ts';
 import { memberConfig, mqttUrl, pageUrl } from './member-config.ts';
 import { proportionalSetBytes } from './memory.ts';
+import { readPositions } from './positions.ts';
 import type { ProcessReport, RunFacts, RunReport } from './report.ts';
 import { happeningLine, movedLines, type Print, readyLines, reportLines, startingLines } from './screen.ts';
 
 export interface DemoOptions {
   /** Absolute. One demo at a time may use it. */
   readonly dataDirectory: string;
+  /** Absolute. Holds what all demos of this user share: compiled code, which only makes the start faster. */
+  readonly sharedDirectory: string;
   /** A measured run: stop so many seconds after the first reading, and recount. Null: until stopped. */
   readonly seconds: number | null;
   /** Where the measured run's report goes, beside the screen. */
@@ -54,6 +59,7 @@ const drainMsMax = 30_000;
 /** Nothing pending for so long, said by every process, is taken for the end. */
 const drainedQuietMs = 1_500;
 const devicesStopMs = 25_000;
+const newsMarginMs = 60_000;
 
 // Small heaps: a dozen processes share one machine. The young generation is kept small because it is what an
 // idle process holds on to; the cap is far above what a role of the demo needs.
@@ -86,6 +92,8 @@ class Demo {
   readonly #client: ApiClient;
   readonly #token: string;
   readonly #startedMs: number;
+  /** Recording time from which on an alert is news: where the devices go on now, less a few windows. */
+  readonly #newsSinceMs: number;
   readonly #firstReading = Promise.withResolvers<number>();
   /** What each process last said it still has to do; unknown counts as something. */
   readonly #pending = new Map<string, number>();
@@ -99,6 +107,8 @@ class Demo {
     this.#cast = cast;
     this.#startedMs = deps.clock.monotonicMs();
     const paths = demoPaths(options.dataDirectory);
+    const furthest = Math.max(0, ...readPositions(paths.devices).values());
+    this.#newsSinceMs = installation.createdMs + furthest * 1000 - newsMarginMs;
     const logger = createNodeLogger({ name: 'supervisor', log: { level: 'info', file: paths.log('supervisor') } });
     this.#supervisor = new Supervisor({}, { ...deps, logger, onEvent: (event) => this.#onEvent(event) });
     this.#token = loadOrCreateToken(tokenFile(paths.node('gateway')), deps.random);
@@ -110,7 +120,8 @@ class Demo {
     try {
       const network = this.#startNodes();
       if (!(await this.#startDevices())) return await this.#stop(null);
-      void watchGateway(this.#client, this.#deps.clock, watching.signal, (happening) => {
+      const isNews = (alert: AlertView) => alert.raisedForMs >= this.#newsSinceMs;
+      void watchGateway(this.#client, this.#deps.clock, watching.signal, isNews, (happening) => {
         if (happening.kind === 'first-reading') this.#firstReading.resolve(this.#elapsedMs());
         this.#say(happeningLine(happening, this.#installation));
       });
@@ -261,7 +272,7 @@ class Demo {
       args: [paths.config(name)],
       nodeFlags,
       // One malloc arena: several keep freed memory from each other.
-      env: { NODE_COMPILE_CACHE: paths.compileCache, MALLOC_ARENA_MAX: '1' },
+      env: { NODE_COMPILE_CACHE: join(this.#options.sharedDirectory, 'compile-cache'), MALLOC_ARENA_MAX: '1' },
       isRestarted: !this.#options.notRestarted.includes(name),
     };
   }

@@ -138,7 +138,9 @@ export class Supervisor {
     if (running === null) return;
     running.askToStop();
     const patience = new AbortController();
-    const force = sleep(this.#deps.clock, supervised.spec.stopMs ?? this.#options.stopMs, { signal: patience.signal }).then(
+    const force = sleep(this.#deps.clock, supervised.spec.stopMs ?? this.#options.stopMs, {
+      signal: patience.signal,
+    }).then(
       () => {
         this.#deps.logger.warn('process ended by force', { process: name });
         running.kill();

@@ -1,0 +1,2 @@
+export { type Output, processOutput } from './output.ts';
+export { runProgram } from './program.ts';

@@ -1,0 +1,66 @@
+import { Condition, errorCode, errorMessage } from '@pulsemesh/base';
+
+/** Where a command writes: results to `out`, everything else to `err`. */
+export interface Output {
+  out(line: string): void;
+  err(line: string): void;
+}
+
+/** Standard output and standard error. */
+export const processOutput: Output = {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+};
+
+/** A command was called in a way that cannot work: exit code 2. */
+export class UsageError extends Condition {
+  override readonly name = 'UsageError';
+  constructor(message: string) {
+    super('usage', message);
+  }
+}
+
+/** Exit codes of the command. */
+export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
+
+// What somebody can do about an error, where the error itself does not say.
+const remedies: Readonly<Record<string, string>> = {
+  'gateway-unreachable': 'Start it with `pulsemesh start`, or say where it is with --url and --token-file.',
+  'no-access': 'Give the token of that gateway with --token-file.',
+  'data-directory-in-use': 'Stop the other one first, or give this one a directory of its own with --data.',
+  'config-invalid': 'See `pulsemesh node --help` for what a node needs.',
+  'recording-missing': 'README says where the public recordings are to be had.',
+  EADDRINUSE: 'Another program uses that port: choose another, or 0 for a free one.',
+  EACCES: 'The permissions there do not allow it: choose another directory or port.',
+  'patient-invalid': 'See `pulsemesh patients add --help` for what each field takes.',
+  'not-found': 'See `pulsemesh patients list`.',
+};
+
+/** One sentence about what went wrong, and one about what to do. */
+export function explain(error: unknown): readonly string[] {
+  const message = errorMessage(error);
+  const sentence = /[.!?]$/.test(message) ? message : `${message}.`;
+  const remedy = remedies[errorCode(error)];
+  return [`pulsemesh: ${sentence}`, ...(remedy === undefined ? [] : [remedy])];
+}
+
+/** Columns as wide as their widest entry, two spaces apart; the first row is the head. */
+export function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, printable(cell).length);
+    });
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, column) => printable(cell).padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** Without control characters: a name must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '�');
+}

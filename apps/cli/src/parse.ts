@@ -1,0 +1,31 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number of at least 1. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1_000_000)
+    throw new InvalidArgumentError('Wanted: a whole number from 1.');
+  return value;
+}
+
+/** How much faster than life. */
+export function parseSpeed(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1 && value <= 100)) throw new InvalidArgumentError('Wanted: a number from 1 to 100.');
+  return value;
+}
+
+export function parsePort(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('Wanted: a port, 0 to 65535.');
+  return value;
+}
+
+/** `a,b` as a list. */
+export function parseList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

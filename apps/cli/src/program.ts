@@ -1,0 +1,63 @@
+import { version } from '@pulsemesh/node';
+import { Command, CommanderError } from 'commander';
+import { addModel } from './commands/model.ts';
+import { addNode } from './commands/node.ts';
+import { addPatients } from './commands/patients.ts';
+import { addReplay } from './commands/replay.ts';
+import { addStart } from './commands/start.ts';
+import { addStatus } from './commands/status.ts';
+import { exitCodes, explain, type Output, UsageError } from './output.ts';
+
+/**
+ * Runs the `pulsemesh` command and resolves with its exit code: 0 done, 1 failed, 2 called wrongly. Every error is
+ * one sentence, and one more on what to do.
+ */
+export async function runProgram(args: readonly string[], output: Output): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const setExitCode = (code: number) => {
+    exitCode = code;
+  };
+  try {
+    await createProgram(output, setExitCode).parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    for (const line of explain(error)) output.err(line);
+    return error instanceof UsageError ? exitCodes.usage : exitCodes.failed;
+  }
+}
+
+function createProgram(output: Output, setExitCode: (code: number) => void): Command {
+  const program = new Command('pulsemesh')
+    .description('Heartbeats reach the people their owner chose, peer to peer.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) })
+    .showHelpAfterError('(`--help` tells what there is)')
+    .addHelpText(
+      'after',
+      `
+Begin with:
+  $ pulsemesh start                  a small network on this machine, and the address of its page
+  $ pulsemesh status                 peers, counts, open alerts
+  $ pulsemesh patients list          who is known, and who is told what
+  $ pulsemesh help node              running a node of your own`,
+    );
+  addStart(program, output, setExitCode);
+  addNode(program, setExitCode);
+  addStatus(program, output);
+  addPatients(program, output);
+  addReplay(program, output, setExitCode);
+  addModel(program, output);
+  program
+    .command('simulate')
+    .summary('run the real protocol code under a seeded clock, network and disk')
+    .allowUnknownOption()
+    .helpOption(false)
+    .argument('[args...]', 'scenario and its options, e.g. pipeline --seed 7 --runs 10')
+    .action(async (scenario: readonly string[]) => {
+      const { simulate } = await import('@pulsemesh/simulation');
+      setExitCode(await simulate(scenario, (line) => output.out(line)));
+    });
+  return program;
+}
