@@ -27,7 +27,7 @@ const common = { spanSeconds: 180, leaveMean: 0.4, coverageMin: 0.6, muteSeconds
 /**
  * The policy the product ships with. Chosen on scores of models that had not seen the patient (five folds by patient over 43
  * records, 174 hours without fibrillation, 51 episodes of 5 minutes and more; `models/MODEL-CARD.md` has the current
- * figures): three minutes at these means give 0.3 (rr) to 0.4 (hr, wrist) false alerts per patient-day, find 48 or 49 of
+ * figures): three minutes at these means give 0.3 (rr) to 0.6 (hr) false alerts per patient-day, find 48 or 49 of
  * the 51 episodes, and do so 2.5 to 3 minutes after the onset (median). One minute would be 100 seconds faster, at three to
  * eight times as many false alerts; five minutes would be 90 seconds slower and save one false alert a week.
  */
