@@ -15,7 +15,7 @@ interface StartFlags {
   readonly port?: number;
   readonly data?: string;
   readonly web?: string;
-  readonly noRestart: readonly string[];
+  readonly leaveDead: readonly string[];
   readonly open?: boolean;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
@@ -44,7 +44,7 @@ export function addStart(program: Command, output: Output, setExitCode: (code: n
     )
     .option('--data <directory>', "where the data lie (default: PULSEMESH_DATA, else the user's data directory)")
     .option('--web <directory>', 'the built page (default: PULSEMESH_WEB)')
-    .option('--no-restart <process>', 'do not start this process again when it dies; may be repeated', collect, [])
+    .option('--leave-dead <process>', 'do not start this process again when it dies; may be repeated', collect, [])
     .addOption(
       new Option('--log-level <level>', 'of the logs in the data directory')
         .choices(['error', 'warn', 'info', 'debug'])
@@ -68,7 +68,7 @@ A measured run starts from nothing, in a directory of its own below the data dir
 async function start(flags: StartFlags, output: Output): Promise<number> {
   const { processNames, runDemo, freshRunDirectory } = await import('@pulsemesh/node/demo');
   if (flags.report !== undefined && flags.for === undefined) throw new UsageError('--report needs --for');
-  const unknown = flags.noRestart.find((name) => !processNames.includes(name));
+  const unknown = flags.leaveDead.find((name) => !processNames.includes(name));
   if (unknown !== undefined) throw new UsageError(`there is no process ${unknown}: ${processNames.join(', ')}`);
   const named = flags.data === undefined ? null : resolve(flags.data);
   const clock = createSystemClock();
@@ -82,7 +82,7 @@ async function start(flags: StartFlags, output: Output): Promise<number> {
       speed: flags.speed,
       ...(flags.port === undefined ? {} : { httpPort: flags.port }),
       webDirectory: webDirectory(flags.web ?? process.env['PULSEMESH_WEB']),
-      notRestarted: flags.noRestart,
+      notRestarted: flags.leaveDead,
       logLevel: flags.logLevel,
     },
     {
