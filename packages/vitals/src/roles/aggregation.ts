@@ -1,8 +1,9 @@
 import { errorCode, startTicker } from '@pulsemesh/base';
 import { createWorkerFinder, type SubjectId, serveRpc } from '@pulsemesh/network';
-import { OpenWindows } from '../windows/open-windows.ts';
+import { OpenWindows, openWindowsDefaults } from '../windows/open-windows.ts';
 import { Closing } from './aggregation/closing.ts';
 import { Feed } from './aggregation/feed.ts';
+import { Folds } from './aggregation/folds.ts';
 import { Intake } from './aggregation/intake.ts';
 import { AggregationLog } from './aggregation/log.ts';
 import {
@@ -55,16 +56,17 @@ export async function startAggregationRole(
   const restored = log.restore(windows, clock.monotonicMs(), logger);
   if (restored.changes.length > 0) await tables.commit(restored.changes);
 
+  const folds = new Folds({ ...openWindowsDefaults, ...settings.windows }.subjectsMax, dependencies);
   const ownership = starting.use(
     new Ownership(port, () => {
       replication.requestHandOver();
-      closing.ownersChanged();
+      folds.doubt((subjectId) => ownership.isOwned(subjectId));
     }),
   );
   const replication = new Replication(settings, dependencies, { windows, ownership }, signal);
   const outbox = starting.use(new AlertOutbox(settings, dependencies));
   const feed = new Feed(settings.feed, dependencies);
-  const parts: AggregationParts = { windows, log, ownership, outbox, feed, replication };
+  const parts: AggregationParts = { windows, log, folds, ownership, outbox, feed, replication };
   const closing = new Closing(settings, { ...dependencies, finder }, parts, signal);
   starting.defer(() => closing.settle());
   const intake = new Intake(dependencies, parts);
@@ -95,6 +97,7 @@ function serve(
     take: (body: unknown) => intake.take(body),
     replicate: (body: unknown, call: Parameters<Intake['replicate']>[1]) => intake.replicate(body, call),
     done: (body: unknown) => intake.done(body),
+    folds: (body: unknown) => intake.folds(body),
   };
   const feedMethods = {
     subscribe: (_body: unknown, call: { readonly signal: AbortSignal }) =>

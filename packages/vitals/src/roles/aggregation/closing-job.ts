@@ -17,7 +17,8 @@ import {
 } from '../../records/codec.ts';
 import { makeWindow } from '../../windows/make-window.ts';
 import type { Prediction, Window } from '../../windows/window.ts';
-import { AlertFold, encodeFold, type FoldedEvent, type FoldRecord, parseFold } from './fold.ts';
+import { AlertFold, encodeFold, type FoldedEvent, type FoldRecord, isNewerFold, parseFold } from './fold.ts';
+import type { Folds } from './folds.ts';
 import type { AggregationDependencies } from './options.ts';
 import {
   encodeWindowForPrediction,
@@ -31,6 +32,8 @@ export interface ClosingItem {
   readonly subjectId: SubjectId;
   readonly userId: UserId;
   readonly isRegistered: boolean;
+  /** The patient is this peer's, as it sees the network. */
+  readonly isOwned: boolean;
   readonly startSeconds: number;
   readonly readings: readonly Reading[];
   readonly keysDigest: string;
@@ -58,6 +61,7 @@ export type ClosingResult =
 export interface MadeWindow {
   readonly window: Window;
   readonly prediction: Prediction;
+  readonly fold: FoldRecord;
   readonly isRevision: boolean;
 }
 
@@ -68,6 +72,9 @@ export interface ClosingJobOptions {
 export interface ClosingJobDependencies extends AggregationDependencies {
   readonly finder: WorkerFinder;
 }
+
+/** Asks the other aggregation peers for the newest folds they know; whoever does not answer is left out. */
+export type FoldsElsewhere = (subjectIds: readonly SubjectId[]) => Promise<ReadonlyMap<SubjectId, FoldRecord>>;
 
 /** Before a window, how many earlier ones are looked for in storage when this peer has not dealt with them. */
 export const gapWindowsMax = 6;
@@ -95,20 +102,23 @@ interface Prepared {
 export class ClosingJob {
   readonly #options: ClosingJobOptions;
   readonly #deps: ClosingJobDependencies;
-  readonly #folds: Map<SubjectId, AlertFold>;
+  readonly #folds: Folds;
+  readonly #foldsElsewhere: FoldsElsewhere;
   readonly #signal: AbortSignal;
   readonly #onWaiting: (change: number) => void;
 
   constructor(
     options: ClosingJobOptions,
     dependencies: ClosingJobDependencies,
-    folds: Map<SubjectId, AlertFold>,
+    folds: Folds,
+    foldsElsewhere: FoldsElsewhere,
     signal: AbortSignal,
     onWaiting: (change: number) => void,
   ) {
     this.#options = options;
     this.#deps = dependencies;
     this.#folds = folds;
+    this.#foldsElsewhere = foldsElsewhere;
     this.#signal = signal;
     this.#onWaiting = onWaiting;
   }
@@ -119,9 +129,10 @@ export class ClosingJob {
     const results: ClosingResult[] = [];
     const asked: Asked[] = [];
     for (const item of items) {
-      const tree = patients.get(item.userId)?.keyTree;
-      if (tree === undefined) results.push({ outcome: 'unsettled', item });
-      else asked.push({ ...item, tree });
+      const patient = patients.get(item.userId);
+      if (patient === undefined) results.push({ outcome: 'unsettled', item });
+      // Somebody may have registered the patient since the readings came.
+      else asked.push({ ...item, tree: patient.keyTree, isRegistered: patient.isRegistered });
     }
     const digests = await this.#digests(asked);
     const folds = await this.#foldsFor(asked, digests);
@@ -158,16 +169,20 @@ export class ClosingJob {
   ): Promise<Map<SubjectId, AlertFold>> {
     const folds = new Map<SubjectId, AlertFold>();
     const stale = new Map<SubjectId, Asked>();
+    const seen = new Set<SubjectId>();
     asked.forEach((item, index) => {
-      const known = folds.get(item.subjectId) ?? this.#folds.get(item.subjectId)?.clone();
-      const isFirst = !folds.has(item.subjectId);
-      if (known !== undefined) folds.set(item.subjectId, known);
-      const isNext = known !== undefined && (!isFirst || item.startSeconds <= known.upToSeconds + windowSeconds);
+      const known = folds.has(item.subjectId) ? undefined : this.#folds.copy(item.subjectId);
+      const isFirst = !seen.has(item.subjectId);
+      seen.add(item.subjectId);
+      if (known !== undefined) folds.set(item.subjectId, known.fold);
+      const isNext =
+        !isFirst || (known?.isSure === true && item.startSeconds <= known.fold.upToSeconds + windowSeconds);
       const isStored = digests[2 * index + 1]?.count !== 0;
       if (!isNext || isStored) stale.set(item.subjectId, item);
     });
+    const elsewhere = await this.#foldsElsewhere([...stale.keys()]);
     await mapBounded([...stale.values()], fetchesMax, async (item) => {
-      const record = await this.#newestFold(item);
+      const record = await this.#newestFold(item, elsewhere.get(item.subjectId) ?? null);
       const known = folds.get(item.subjectId);
       if (known === undefined || (record !== null && known.isBehind(record))) {
         folds.set(item.subjectId, new AlertFold(item.subjectId, record));
@@ -176,12 +191,13 @@ export class ClosingJob {
     return folds;
   }
 
-  async #newestFold({ tree }: Asked): Promise<FoldRecord | null> {
+  /** The newest of what storage has and what another aggregation peer knows. */
+  async #newestFold({ tree }: Asked, told: FoldRecord | null): Promise<FoldRecord | null> {
     const asked = { subject: tree.subject, kind: recordKinds.prediction, limit: latestPredictionsMax };
-    let newest: FoldRecord | null = null;
+    let newest = told;
     for (const sealed of await this.#deps.records.latest(asked, this.#wait())) {
       const record = this.#readFold(tree, sealed);
-      if (record !== null && (newest === null || isNewer(record, newest))) newest = record;
+      if (record !== null && (newest === null || isNewerFold(record, newest))) newest = record;
     }
     return newest;
   }
@@ -290,11 +306,14 @@ export class ClosingJob {
       });
       const events = unionEvents(one.stored?.fold.events ?? [], stepped.events);
       records.push(...this.#records(one, prediction, { ...stepped, events }));
-      const made = { window: one.window, prediction, isRevision: one.stored !== null };
+      const made = { window: one.window, prediction, fold: stepped, isRevision: one.stored !== null };
       return { outcome: 'done', item: one.item, events, made };
     });
     if (records.length > 0) await this.#deps.records.put(records, this.#wait());
-    for (const [subjectId, fold] of folds) this.#folds.set(subjectId, fold);
+    for (const { item } of prepared) {
+      const fold = folds.get(item.subjectId);
+      if (fold !== undefined) this.#folds.keep(item.subjectId, fold, item.isOwned);
+    }
     return results;
   }
 
@@ -348,11 +367,6 @@ export class ClosingJob {
 }
 
 const fetchesMax = 16;
-
-function isNewer(one: FoldRecord, other: FoldRecord): boolean {
-  if (one.upToSeconds !== other.upToSeconds) return one.upToSeconds > other.upToSeconds;
-  return one.generation > other.generation;
-}
 
 function unionEvents(stored: readonly FoldedEvent[], fresh: readonly FoldedEvent[]): readonly FoldedEvent[] {
   const isNew = ({ event }: FoldedEvent) =>

@@ -4,7 +4,6 @@ import type { TableChange } from '@pulsemesh/store';
 import type { OpenWindow } from '../../windows/open-window.ts';
 import type { OpenSubject } from '../../windows/open-windows.ts';
 import { type ClosingItem, ClosingJob, type ClosingResult } from './closing-job.ts';
-import type { AlertFold } from './fold.ts';
 import type { AggregationDependencies, AggregationOptions } from './options.ts';
 import type { AggregationParts } from './parts.ts';
 
@@ -22,7 +21,6 @@ export class Closing {
   readonly #parts: AggregationParts;
   readonly #job: ClosingJob;
   readonly #signal: AbortSignal;
-  readonly #folds = new Map<SubjectId, AlertFold>();
   readonly #busy = new Set<SubjectId>();
   readonly #gapsTried = new Map<SubjectId, number[]>();
   readonly #closed;
@@ -44,9 +42,16 @@ export class Closing {
     this.#deps = dependencies;
     this.#parts = parts;
     this.#signal = signal;
-    this.#job = new ClosingJob(options, dependencies, this.#folds, signal, (change) => {
-      this.#waiting += change;
-    });
+    this.#job = new ClosingJob(
+      options,
+      dependencies,
+      parts.folds,
+      (subjectIds) => parts.replication.foldsElsewhere(subjectIds),
+      signal,
+      (change) => {
+        this.#waiting += change;
+      },
+    );
     const { meter } = dependencies;
     this.#closed = meter.counter('aggregation_windows_closed_total', 'Windows dealt with, by how', ['how']);
     this.#seconds = meter.histogram(
@@ -77,13 +82,6 @@ export class Closing {
     if (items.length > 0) this.#start(items);
   }
 
-  /** Forgets the folds of patients that are another's: that one goes on, and what is remembered here grows old. */
-  ownersChanged(): void {
-    for (const subjectId of this.#folds.keys()) {
-      if (!this.#parts.ownership.isOwned(subjectId) && !this.#busy.has(subjectId)) this.#folds.delete(subjectId);
-    }
-  }
-
   /** Resolves when no job runs. */
   async settle(): Promise<void> {
     await Promise.all(this.#running);
@@ -101,15 +99,16 @@ export class Closing {
       const isOrphan = window.waitingSinceMs !== null && nowMs - window.waitingSinceMs >= this.#options.orphanAfterMs;
       if (isOwned || isOrphan) mine.push(window);
     }
-    return mine.map((window) => this.#itemOf(subject, window));
+    return mine.map((window) => this.#itemOf(subject, window, isOwned));
   }
 
-  #itemOf({ info }: OpenSubject, window: OpenWindow): ClosingItem {
+  #itemOf({ info }: OpenSubject, window: OpenWindow, isOwned: boolean): ClosingItem {
     const { subjectId, userId, isRegistered } = info;
     return {
       subjectId,
       userId,
       isRegistered,
+      isOwned,
       startSeconds: window.startSeconds,
       readings: [...window.readings.values()],
       keysDigest: window.keysDigest,
@@ -137,8 +136,6 @@ export class Closing {
     } catch (error) {
       if (this.#signal.aborted) return;
       this.#failures += 1;
-      // What the folds became is not known to be stored.
-      for (const item of items) this.#folds.delete(item.subjectId);
       const pauseMs = Math.min(this.#options.retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 16));
       this.#notBeforeMs = this.#deps.clock.monotonicMs() + pauseMs * (0.5 + this.#deps.random.float() / 2);
       this.#deps.logger.warn('windows stay open for now', { windows: items.length, code: errorCode(error) });
@@ -151,7 +148,7 @@ export class Closing {
   }
 
   async #finish(results: readonly ClosingResult[]): Promise<void> {
-    const { windows, outbox, log, feed, replication } = this.#parts;
+    const { windows, outbox, log, folds, feed, replication } = this.#parts;
     const nowMs = this.#deps.clock.monotonicMs();
     const changes: TableChange[] = [];
     const committed: (() => void)[] = [];
@@ -169,7 +166,9 @@ export class Closing {
         const window = windows.subject(subjectId)?.windows.get(startSeconds);
         if (window !== undefined) {
           this.#observe(result, window, nowMs);
-          replication.tellDone(window, { subjectId, startSeconds, keysDigest: item.keysDigest });
+          const fold = result.made?.fold ?? null;
+          if (fold !== null) changes.push(folds.put(subjectId, fold));
+          replication.tellDone(window, { subjectId, startSeconds, keysDigest: item.keysDigest, fold });
         }
         const released = windows.finish(subjectId, startSeconds, item.keysDigest, item.lastEntry);
         changes.push(...log.finish(subjectId, startSeconds, released));

@@ -82,8 +82,13 @@ export class AlertFold {
 
   /** True where `record` has seen more than this fold. */
   isBehind(record: FoldRecord): boolean {
-    if (record.upToSeconds !== this.#upToSeconds) return record.upToSeconds > this.#upToSeconds;
-    return record.generation > this.#generation;
+    return isNewerFold(record, { upToSeconds: this.#upToSeconds, generation: this.#generation });
+  }
+
+  /** What is known now, without any window's events; null before the first window. */
+  get record(): FoldRecord | null {
+    if (this.#upToSeconds === Number.NEGATIVE_INFINITY) return null;
+    return { upToSeconds: this.#upToSeconds, generation: this.#generation, state: this.#current, events: [] };
   }
 
   /** Folds the window in and says what its prediction record keeps. */
@@ -130,6 +135,14 @@ export class AlertFold {
     this.#base = stepFolded(this.#subjectId, this.#base, oldest.window).state;
     this.#baseUpToSeconds = oldest.window.startSeconds;
   }
+}
+
+type FoldAge = Pick<FoldRecord, 'upToSeconds' | 'generation'>;
+
+/** True where `one` has seen more than `other`. */
+export function isNewerFold(one: FoldAge, other: FoldAge): boolean {
+  if (one.upToSeconds !== other.upToSeconds) return one.upToSeconds > other.upToSeconds;
+  return one.generation > other.generation;
 }
 
 /** Windows a fold can be done again over: two minutes. */

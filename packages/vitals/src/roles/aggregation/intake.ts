@@ -5,7 +5,7 @@ import { readingBytes } from '../../windows/open-window.ts';
 import type { AggregationDependencies } from './options.ts';
 import type { AggregationParts } from './parts.ts';
 import type { TakenPart } from './replication.ts';
-import { type Batch, type DoneWindow, parseBatch, parseDone } from './wire.ts';
+import { type Batch, type DoneWindow, encodeFolds, parseBatch, parseDone, parseFoldsAsked } from './wire.ts';
 
 /**
  * The door: batches from ingest (`take`), copies and hand-overs from other aggregation peers (`replicate`), and the
@@ -57,6 +57,7 @@ export class Intake {
   /** Another peer has dealt with windows: where it knew all that is held here, they are done here too. */
   async done(body: unknown): Promise<unknown> {
     const changes = parseDone(body).flatMap((done) => {
+      if (done.fold !== null) this.#parts.folds.told(done.subjectId, done.fold);
       const window = this.#window(done);
       if (window === undefined || window.keysDigest !== done.keysDigest) return [];
       const lastEntry = window.entries.at(-1) ?? 0;
@@ -65,6 +66,13 @@ export class Intake {
     });
     if (changes.length > 0) await this.#deps.tables.commit(changes);
     return { done: true };
+  }
+
+  /** The newest alert folds known here, for a peer that is new to these patients. */
+  async folds(body: unknown): Promise<unknown> {
+    return encodeFolds(
+      parseFoldsAsked(body).map((subjectId) => this.#parts.folds.copy(subjectId)?.fold.record ?? null),
+    );
   }
 
   #window({ subjectId, startSeconds }: DoneWindow): OpenWindow | undefined {

@@ -12,6 +12,8 @@ export const aggregationTables = {
   log: 'aggregation-log',
   /** Subject and window start → the newest entry that the window was computed with. */
   done: 'aggregation-done',
+  /** Subject → the newest alert fold made here. */
+  folds: 'aggregation-folds',
   /** Alert events that notification has not answered for. */
   outbox: 'aggregation-outbox',
 } as const;

@@ -1,5 +1,6 @@
 import type { OpenWindows } from '../../windows/open-windows.ts';
 import type { Feed } from './feed.ts';
+import type { Folds } from './folds.ts';
 import type { AggregationLog } from './log.ts';
 import type { AlertOutbox } from './outbox.ts';
 import type { Ownership } from './ownership.ts';
@@ -9,6 +10,7 @@ import type { Replication } from './replication.ts';
 export interface AggregationParts {
   readonly windows: OpenWindows;
   readonly log: AggregationLog;
+  readonly folds: Folds;
   readonly ownership: Ownership;
   readonly outbox: AlertOutbox;
   readonly feed: Feed;

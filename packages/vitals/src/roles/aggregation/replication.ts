@@ -1,13 +1,25 @@
 import { errorCode } from '@pulsemesh/base';
+import type { SubjectId } from '@pulsemesh/network';
 import type { PeerId } from '@pulsemesh/wire';
 import type { OpenWindow } from '../../windows/open-window.ts';
 import type { OpenWindows, SubjectReadings } from '../../windows/open-windows.ts';
+import { type FoldRecord, isNewerFold } from './fold.ts';
 import type { AggregationDependencies, AggregationOptions } from './options.ts';
 import type { Ownership } from './ownership.ts';
-import { aggregationLimits, aggregationProtocol, type DoneWindow, encodeBatch, encodeDone } from './wire.ts';
+import {
+  aggregationLimits,
+  aggregationProtocol,
+  type DoneWindow,
+  encodeBatch,
+  encodeDone,
+  encodeFoldsAsked,
+  parseFolds,
+} from './wire.ts';
 
 /** Readings in one hand-over call: what fits a frame with room to spare. */
 const handOverReadingsMax = 4_000;
+/** Peers asked for folds. */
+const foldPeersMax = 8;
 /** `done` messages that wait for one peer; past it they are left out, and the peer looks in storage itself. */
 const doneWaitingMax = 20_000;
 
@@ -124,6 +136,29 @@ export class Replication {
         }
       }),
     );
+  }
+
+  /** The newest folds the other live aggregation peers know; one that does not answer in time is left out. */
+  async foldsElsewhere(subjectIds: readonly SubjectId[]): Promise<ReadonlyMap<SubjectId, FoldRecord>> {
+    const newest = new Map<SubjectId, FoldRecord>();
+    if (subjectIds.length === 0) return newest;
+    const { port, rpc, logger } = this.#deps;
+    const others = port.livePeers('aggregation').filter((peer) => peer.id !== port.self && port.isTrusted(peer.id));
+    const options = { timeoutMs: this.#options.replicateTimeoutMs, signal: this.#signal };
+    const ask = async (peer: PeerId) => {
+      try {
+        const answer = await rpc.call(peer, aggregationProtocol, 'folds', encodeFoldsAsked(subjectIds), options);
+        parseFolds(answer, subjectIds.length).forEach((fold, index) => {
+          const subjectId = subjectIds[index] as SubjectId; // as many folds as subjects
+          const known = newest.get(subjectId);
+          if (fold !== null && (known === undefined || isNewerFold(fold, known))) newest.set(subjectId, fold);
+        });
+      } catch (error) {
+        if (!this.#signal.aborted) logger.debug('folds are not known from a peer', { peer, code: errorCode(error) });
+      }
+    };
+    await Promise.all(others.slice(0, foldPeersMax).map((peer) => ask(peer.id)));
+    return newest;
   }
 
   async #handOverTo(peer: PeerId, found: readonly HandOver[]): Promise<void> {

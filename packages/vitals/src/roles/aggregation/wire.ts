@@ -3,6 +3,7 @@ import type { ProtocolName, SubjectId } from '@pulsemesh/network';
 import { decodeReadings, encodeReadings } from '../../readings/codec.ts';
 import type { UserId } from '../../readings/reading.ts';
 import type { SubjectReadings } from '../../windows/open-windows.ts';
+import { encodeFold, type FoldRecord, parseFold } from './fold.ts';
 
 /** What aggregation peers serve to trusted peers. */
 export const aggregationProtocol: ProtocolName = '/pulsemesh/aggregation/1';
@@ -32,11 +33,13 @@ export interface Batch {
   readonly subjects: readonly SubjectReadings[];
 }
 
-/** One window that is dealt with: subject, start, and the digest of the reading keys it was made of. */
+/** One window that is dealt with: subject, start, the digest of the reading keys it was made of, and what was folded. */
 export interface DoneWindow {
   readonly subjectId: SubjectId;
   readonly startSeconds: number;
   readonly keysDigest: string;
+  /** The alert fold after it; null where this peer did not compute the window. */
+  readonly fold: FoldRecord | null;
 }
 
 export function encodeBatch(batch: Batch): unknown {
@@ -86,22 +89,59 @@ function parseSubjectReadings(value: unknown): SubjectReadings {
 }
 
 export function encodeDone(windows: readonly DoneWindow[]): unknown {
-  return { windows: windows.map((done) => [done.subjectId, done.startSeconds, done.keysDigest]) };
+  return {
+    windows: windows.map(({ subjectId, startSeconds, keysDigest, fold }) => [
+      subjectId,
+      startSeconds,
+      keysDigest,
+      fold === null ? null : encodeFold(fold),
+    ]),
+  };
 }
 
-/** @throws {MalformedBatchError} */
+/** @throws {MalformedBatchError}; {@link MalformedRecordError} for a fold that is none. */
 export function parseDone(value: unknown): readonly DoneWindow[] {
   const windows = asFields(value, 'done')['windows'];
   if (!Array.isArray(windows) || windows.length > aggregationLimits.windowsPerDoneMax) {
     throw new MalformedBatchError('windows');
   }
   return windows.map((row: unknown) => {
-    if (!Array.isArray(row) || row.length !== 3) throw new MalformedBatchError('window');
-    const [subjectId, startSeconds, keysDigest] = row as readonly unknown[];
+    if (!Array.isArray(row) || row.length !== 4) throw new MalformedBatchError('window');
+    const [subjectId, startSeconds, keysDigest, fold] = row as readonly unknown[];
     if (typeof startSeconds !== 'number' || !Number.isSafeInteger(startSeconds)) throw new MalformedBatchError('start');
     if (typeof keysDigest !== 'string' || keysDigest.length > 64) throw new MalformedBatchError('keysDigest');
-    return { subjectId: parseSubjectId(subjectId), startSeconds, keysDigest };
+    return {
+      subjectId: parseSubjectId(subjectId),
+      startSeconds,
+      keysDigest,
+      fold: fold === null ? null : parseFold(fold),
+    };
   });
+}
+
+export function encodeFoldsAsked(subjectIds: readonly SubjectId[]): unknown {
+  return { subjects: subjectIds };
+}
+
+/** @throws {MalformedBatchError} */
+export function parseFoldsAsked(value: unknown): readonly SubjectId[] {
+  const subjects = asFields(value, 'folds')['subjects'];
+  if (!Array.isArray(subjects) || subjects.length > aggregationLimits.windowsPerDoneMax) {
+    throw new MalformedBatchError('subjects');
+  }
+  return subjects.map(parseSubjectId);
+}
+
+/** The folds in the order asked, null where nothing is known. */
+export function encodeFolds(folds: readonly (FoldRecord | null)[]): unknown {
+  return { folds: folds.map((fold) => (fold === null ? null : encodeFold(fold))) };
+}
+
+/** @throws {MalformedBatchError}; {@link MalformedRecordError} */
+export function parseFolds(value: unknown, count: number): readonly (FoldRecord | null)[] {
+  const folds = asFields(value, 'folds')['folds'];
+  if (!Array.isArray(folds) || folds.length !== count) throw new MalformedBatchError('folds');
+  return folds.map((fold) => (fold === null ? null : parseFold(fold)));
 }
 
 /** @throws {MalformedBatchError} */
