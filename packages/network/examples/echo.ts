@@ -2,7 +2,7 @@
 
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { createSystemClock, createSystemRandom } from '@pulsemesh/base';
-import { createRpcClient, type RoleName, serveRpc, startLibp2pNetwork } from '@pulsemesh/network';
+import { createRpcClient, type RoleName, serveRpc, startLibp2pNetwork } from '../src/index.ts';
 
 const clock = createSystemClock();
 const random = createSystemRandom();

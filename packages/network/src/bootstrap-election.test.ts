@@ -95,6 +95,14 @@ describe('the election of a bootstrap', () => {
     expect(world.own.size).toBe(1);
   });
 
+  it('does not wait longer for one that was there only between two steps', () => {
+    const election = new BootstrapElection('a' as PeerId);
+    election.sawOne();
+    const step = (nowMs: number) =>
+      election.step({ livePeers: [live('a', 'storage')], isSuccessor: () => false, own: undefined, nowMs });
+    expect([step(0), step(defaultElection.goneMs)]).toEqual(['nothing', 'start']);
+  });
+
   it('lets the successor retire when an original is back for a while', () => {
     const world = createWorld(['a', 'b'], ['original']);
     world.run(1_000);

@@ -43,6 +43,11 @@ export class BootstrapElection {
     this.#options = options;
   }
 
+  /** There was a bootstrap, if only for a moment between two steps. */
+  sawOne(): void {
+    this.#hasSeenOne = true;
+  }
+
   step(view: ElectionView): ElectionStep {
     const others = view.livePeers.filter((peer) => peer.roles.includes('bootstrap') && peer.id !== view.own);
     if (view.own !== undefined) return this.#whileServing(view.own, others, view);

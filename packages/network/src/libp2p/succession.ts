@@ -11,7 +11,7 @@ export interface SuccessionOptions {
 }
 
 export interface SuccessionDependencies {
-  readonly network: Pick<NetworkPort, 'self' | 'livePeers'>;
+  readonly network: Pick<NetworkPort, 'self' | 'livePeers' | 'onRosterChange'>;
   readonly isSuccessor: (peer: PeerId) => boolean;
   /** Starts a bootstrap; a failure is logged and tried again. */
   readonly start: () => Promise<ElectedBootstrap>;
@@ -23,11 +23,12 @@ export interface SuccessionDependencies {
 export class Succession implements AsyncDisposable {
   readonly #election: BootstrapElection;
   readonly #start: () => Promise<ElectedBootstrap>;
-  readonly #network: Pick<NetworkPort, 'self' | 'livePeers'>;
+  readonly #network: Pick<NetworkPort, 'self' | 'livePeers' | 'onRosterChange'>;
   readonly #isSuccessor: (peer: PeerId) => boolean;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #ticker: Ticker;
+  readonly #watch: Disposable;
   #own: ElectedBootstrap | undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -39,6 +40,9 @@ export class Succession implements AsyncDisposable {
     this.#isSuccessor = dependencies.isSuccessor;
     this.#clock = dependencies.clock;
     this.#logger = dependencies.logger;
+    this.#watch = this.#network.onRosterChange(() => {
+      if (this.#network.livePeers('bootstrap').length > 0) this.#election.sawOne();
+    });
     this.#ticker = startTicker(
       this.#clock,
       tickMs,
@@ -53,6 +57,7 @@ export class Succession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true;
     this.#ticker.stop();
+    this.#watch[Symbol.dispose]();
     await this.#running.catch(() => {});
     await this.#own?.[Symbol.asyncDispose]();
     this.#own = undefined;
