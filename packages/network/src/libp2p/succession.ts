@@ -40,9 +40,11 @@ export class Succession implements AsyncDisposable {
     this.#isSuccessor = dependencies.isSuccessor;
     this.#clock = dependencies.clock;
     this.#logger = dependencies.logger;
-    this.#watch = this.#network.onRosterChange(() => {
+    const look = () => {
       if (this.#network.livePeers('bootstrap').length > 0) this.#election.sawOne();
-    });
+    };
+    look();
+    this.#watch = this.#network.onRosterChange(look);
     this.#ticker = startTicker(
       this.#clock,
       tickMs,
