@@ -9,9 +9,10 @@ export const predictionProtocol: ProtocolName = '/pulsemesh/prediction/1';
 
 export const predictionLimits = {
   windowsPerCallMax: 1_024,
-  readingsPerWindowMax: 10_000,
-  /** Readings in one call, over all windows: what fits a frame. */
-  readingsPerCallMax: 20_000,
+  /** A device that says more in ten seconds is judged by the first of it. */
+  readingsPerWindowMax: 1_000,
+  /** Encoded windows in one call, roughly: what fits a frame with room to spare. */
+  bytesPerCallMax: 1024 * 1024,
 } as const;
 
 /** What was asked or answered does not have the agreed shape; the same bytes never will. */
@@ -43,6 +44,13 @@ export function encodeWindowForPrediction(window: Window): unknown {
   ];
 }
 
+/** Encoded length of a window, at most. */
+export function predictionBytes(window: Window): number {
+  let bytes = 64;
+  for (const { rrMs } of window.readings.slice(0, predictionLimits.readingsPerWindowMax)) bytes += 16 + 9 * rrMs.length;
+  return bytes;
+}
+
 /** The windows of a `predict`. @throws {MalformedPredictionError} */
 export function parsePredictBody(value: unknown): readonly Window[] {
   const windows = fieldsOf(value)['windows'];
@@ -64,7 +72,7 @@ function parseWindow(value: unknown): Window {
     input: parseInput(input),
     quality: {
       missingSeconds: integer(missing, 0, 10, 'missingSeconds'),
-      implausibleCount: integer(implausible, 0, predictionLimits.readingsPerWindowMax, 'implausibleCount'),
+      implausibleCount: integer(implausible, 0, 2 ** 31, 'implausibleCount'),
       isUsable,
     },
     readings: rows.map((row) => parseReading(row, startSeconds)),
