@@ -38,6 +38,7 @@ export function AlertsPage({ targetId }: { readonly targetId: string | null }) {
       >
         Alerts
       </PageTitle>
+      <Disclaimer text={overview?.disclaimer} />
       {isKnown ? null : (
         <Notice title="The alert of this link is not known here.">
           <p>
@@ -59,7 +60,6 @@ export function AlertsPage({ targetId }: { readonly targetId: string | null }) {
           <AlertList alerts={seen} targetId={targetId} />
         </section>
       )}
-      <Disclaimer text={overview?.disclaimer} />
     </>
   );
 }

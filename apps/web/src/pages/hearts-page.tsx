@@ -40,6 +40,7 @@ export function HeartsPage() {
   return (
     <>
       <PageTitle aside={<p className="title-aside">{howMany}</p>}>Hearts</PageTitle>
+      <Disclaimer text={overview?.disclaimer} />
       {list.length === 0 ? <NobodyYet /> : null}
       <div className="wall">
         {list.slice(0, shownCount).map((patient) => (
@@ -56,7 +57,6 @@ export function HeartsPage() {
         </button>
       ) : null}
       {list.length > 0 ? <RibbonLegend /> : null}
-      <Disclaimer text={overview?.disclaimer} />
     </>
   );
 }

@@ -48,6 +48,7 @@ export function PatientPage({ subject }: { readonly subject: string }) {
       <PageTitle>
         <PatientName patient={patient} />
       </PageTitle>
+      <Disclaimer text={overview?.disclaimer} />
       <section className="panel" aria-label="Heart rate">
         <CurrentRate latest={latest} freshness={freshness(latest?.arrivalMs ?? patient.lastArrivalMs, nowMs)} />
         <BigTrace patient={patient} />
@@ -55,7 +56,6 @@ export function PatientPage({ subject }: { readonly subject: string }) {
       <WindowsOfAnHour windows={windows} isLoading={isLoading} />
       <PatientAlerts alerts={own} />
       <WhoAndWhat patient={patient} />
-      <Disclaimer text={overview?.disclaimer} />
     </>
   );
 }
