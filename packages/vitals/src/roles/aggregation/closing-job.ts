@@ -23,6 +23,7 @@ import type { AggregationDependencies } from './options.ts';
 import {
   encodeWindowForPrediction,
   parsePredictions,
+  predictionBytes,
   predictionLimits,
   predictionProtocol,
 } from './prediction-wire.ts';
@@ -374,20 +375,21 @@ function unionEvents(stored: readonly FoldedEvent[], fresh: readonly FoldedEvent
   return [...stored, ...fresh.filter(isNew)];
 }
 
-/** Parts that one call may carry. A window of more readings than that goes alone. */
+/** Parts that one call may carry. */
 function splitForPrediction(windows: readonly Window[]): Window[][] {
   const parts: Window[][] = [];
   let part: Window[] = [];
-  let readings = 0;
+  let bytes = 0;
   for (const window of windows) {
+    const size = predictionBytes(window);
     const isFull = part.length >= predictionLimits.windowsPerCallMax;
-    if (part.length > 0 && (isFull || readings + window.readings.length > predictionLimits.readingsPerCallMax)) {
+    if (part.length > 0 && (isFull || bytes + size > predictionLimits.bytesPerCallMax)) {
       parts.push(part);
       part = [];
-      readings = 0;
+      bytes = 0;
     }
     part.push(window);
-    readings += window.readings.length;
+    bytes += size;
   }
   if (part.length > 0) parts.push(part);
   return parts;

@@ -16,8 +16,8 @@ import {
   parseFolds,
 } from './wire.ts';
 
-/** Readings in one hand-over call: what fits a frame with room to spare. */
-const handOverReadingsMax = 4_000;
+/** Encoded readings in one hand-over call, roughly: what fits a frame with room to spare. */
+const handOverBytesMax = 1024 * 1024;
 /** Peers asked for folds. */
 const foldPeersMax = 8;
 /** `done` messages that wait for one peer; past it they are left out, and the peer looks in storage itself. */
@@ -163,7 +163,7 @@ export class Replication {
 
   async #handOverTo(peer: PeerId, found: readonly HandOver[]): Promise<void> {
     let group: HandOver[] = [];
-    let readings = 0;
+    let bytes = 0;
     const send = async () => {
       this.#handOverCount += 1;
       const batchId = `hand-over:${this.#deps.port.self}:${this.#handOverCount}`;
@@ -176,13 +176,14 @@ export class Replication {
       }
     };
     for (const next of found) {
-      if (group.length > 0 && readings + next.part.readings.length > handOverReadingsMax) {
+      const size = encodedBytes(next.part);
+      if (group.length > 0 && bytes + size > handOverBytesMax) {
         await send();
         group = [];
-        readings = 0;
+        bytes = 0;
       }
       group.push(next);
-      readings += next.part.readings.length;
+      bytes += size;
     }
     if (group.length > 0) await send();
   }
@@ -219,4 +220,11 @@ function noteCopy(window: OpenWindow, peer: PeerId | null, what: 'all' | 'more' 
     window.partHolders.delete(peer);
     window.holders.add(peer);
   } else window.partHolders.add(peer);
+}
+
+/** Encoded length of a patient's part of a batch, at most. */
+function encodedBytes(part: SubjectReadings): number {
+  let bytes = 256;
+  for (const { rrMs } of part.readings) bytes += 48 + 9 * rrMs.length;
+  return bytes;
 }
