@@ -61,7 +61,7 @@ export function ensureWebBuilt({ root, node }) {
   const built = spawnSync(node, [vite, 'build', '--logLevel', 'warn', '--emptyOutDir', '--outDir', out], {
     cwd: join(root, 'apps', 'web'),
     stdio: ['ignore', 2, 2],
-    env: { ...process.env, PULSEMESH_WEB_OUT: out },
+    env: { ...process.env, NODE_ENV: 'production', PULSEMESH_WEB_OUT: out },
   });
   if (built.status !== 0) throw new Error('The web page could not be built; see the lines above.');
   writeFileSync(join(out, '.stamp'), wanted);
