@@ -118,6 +118,7 @@ export class OpenWindows {
       const subject = this.#subjects.get(part.subjectId);
       if (subject === undefined) newSubjects += 1;
       bytes += batchBytes(part.readings);
+      if ((subject?.windows.size ?? 0) + part.readings.length <= windowsPerSubjectMax) continue;
       const starts = new Set<number>(subject?.windows.keys());
       for (const reading of part.readings) starts.add(windowStartSeconds(reading.tMs));
       if (starts.size > windowsPerSubjectMax)

@@ -88,7 +88,7 @@ export class AggregationLog {
 
   /**
    * Reads the log back after a start: the windows that were open are open again.
-   * A batch that does not open (another key, a damaged disk) is left out, counted and said.
+   * A batch that does not open (another key, a damaged disk) is left where it is, and said.
    */
   restore(windows: OpenWindows, nowMs: number, logger: Logger): { readonly changes: readonly TableChange[] } {
     const upTo = this.#readMarks();
@@ -97,9 +97,13 @@ export class AggregationLog {
       const entry = entryOf(key);
       this.#lastEntry = Math.max(this.#lastEntry, entry);
       const batch = this.#open(key, value, logger);
+      if (batch === undefined) {
+        // Kept: it may open again with the right key, and storage has its readings in the meantime.
+        this.#needed.set(entry, 1);
+        continue;
+      }
       let touched = 0;
-      for (const part of batch?.subjects ?? [])
-        touched += windows.add(this.#undone(part, entry, upTo), entry, nowMs).length;
+      for (const part of batch.subjects) touched += windows.add(this.#undone(part, entry, upTo), entry, nowMs).length;
       this.#needed.set(entry, touched);
       if (touched === 0) changes.push(...this.#drop(entry));
     }
