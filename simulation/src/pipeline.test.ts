@@ -9,6 +9,12 @@ describe('the way of a reading', () => {
     expect(violations, `npm run simulate -- pipeline --seed ${seed} --seconds 360 --patients 2`).toEqual([]);
   });
 
+  // Each of these once raised an alert twice, or not at all.
+  it.each([5001, 5071, 5122, 9215, 9282])('holds through twenty faults as well (seed %i)', async (seed) => {
+    const { violations } = await runPipeline({ ...pipelineDefaults, seed, patients: 4, faults: 20 });
+    expect(violations, `npm run simulate -- pipeline --seed ${seed} --patients 4 --faults 20`).toEqual([]);
+  });
+
   it('is the same for the same seed, and another for another', async () => {
     const hashOf = async (seed: number) =>
       (await runPipeline({ ...pipelineDefaults, seed, recordingSeconds: 60, patients: 1 })).traceHash;

@@ -77,13 +77,22 @@ export interface ClosingJobDependencies extends AggregationDependencies {
 /** Asks the other aggregation peers for the newest folds they know; whoever does not answer is left out. */
 export type FoldsElsewhere = (subjectIds: readonly SubjectId[]) => Promise<ReadonlyMap<SubjectId, FoldRecord>>;
 
-/** Before a window, how many earlier ones are looked for in storage when this peer has not dealt with them. */
-export const gapWindowsMax = 6;
+/** How many windows before one are looked for in storage when they were not dealt with: ten minutes. */
+const gapWindowsMax = 60;
+/** The same for a patient of whom nothing is known at all, as each is at first: a minute. */
+const firstGapWindowsMax = 6;
 /** Newest predictions read to go on from. */
 const latestPredictionsMax = 8;
 
 interface Asked extends ClosingItem {
   readonly tree: KeyTree;
+}
+
+/** Windows that come before others and were not dealt with. */
+interface Gap {
+  /** The first item that has to wait for them. */
+  readonly beforeSeconds: number;
+  readonly missing: readonly number[];
 }
 
 interface Prepared {
@@ -140,9 +149,9 @@ export class ClosingJob {
     const gaps = await this.#gaps(asked, folds);
     const ready: { item: Asked; index: number }[] = [];
     asked.forEach((item, index) => {
-      const missing = gaps.get(item.subjectId);
-      if (missing === undefined) ready.push({ item, index });
-      else results.push({ outcome: 'gap', item, missing });
+      const gap = gaps.get(item.subjectId);
+      if (gap === undefined || item.startSeconds < gap.beforeSeconds) ready.push({ item, index });
+      else results.push({ outcome: 'gap', item, missing: gap.missing });
     });
     const prepared = await mapBounded(ready, fetchesMax, ({ item, index }) =>
       this.#prepare(item, digests[2 * index] ?? null, digests[2 * index + 1] ?? null),
@@ -212,33 +221,20 @@ export class ClosingJob {
     }
   }
 
-  /** Per patient the starts before its first item here that have readings in storage and no prediction. */
-  async #gaps(
-    asked: readonly Asked[],
-    folds: ReadonlyMap<SubjectId, AlertFold>,
-  ): Promise<ReadonlyMap<SubjectId, number[]>> {
-    const candidates: { subjectId: SubjectId; subject: Uint8Array; startSeconds: number }[] = [];
-    const seen = new Set<SubjectId>();
-    for (const { subjectId, tree, startSeconds, isGapKnown } of asked) {
-      if (seen.has(subjectId)) continue;
-      seen.add(subjectId);
-      if (isGapKnown) continue;
-      const upToSeconds = folds.get(subjectId)?.upToSeconds ?? Number.NEGATIVE_INFINITY;
-      const fromSeconds = Math.max(upToSeconds + windowSeconds, startSeconds - gapWindowsMax * windowSeconds, 0);
-      for (let start = fromSeconds; start < startSeconds; start += windowSeconds) {
-        candidates.push({ subjectId, subject: tree.subject, startSeconds: start });
-      }
-    }
-    const gaps = new Map<SubjectId, number[]>();
+  /** Per patient the first item here that has to wait, and the windows before it that storage has readings of. */
+  async #gaps(asked: readonly Asked[], folds: ReadonlyMap<SubjectId, AlertFold>): Promise<ReadonlyMap<SubjectId, Gap>> {
+    const candidates = gapCandidates(asked, folds);
+    const gaps = new Map<SubjectId, Gap>();
     if (candidates.length === 0) return gaps;
-    const buckets = candidates.flatMap(({ subject, startSeconds }) => [
-      { subject, kind: recordKinds.reading, bucketSeconds: startSeconds },
-      { subject, kind: recordKinds.prediction, bucketSeconds: startSeconds },
+    const buckets = candidates.flatMap(({ item, startSeconds }) => [
+      { subject: item.tree.subject, kind: recordKinds.reading, bucketSeconds: startSeconds },
+      { subject: item.tree.subject, kind: recordKinds.prediction, bucketSeconds: startSeconds },
     ]);
     const digests = await this.#deps.records.digests(buckets, this.#wait());
-    candidates.forEach(({ subjectId, startSeconds }, index) => {
+    candidates.forEach(({ item, startSeconds }, index) => {
       if (digests[2 * index]?.count === 0 || digests[2 * index + 1]?.count !== 0) return;
-      gaps.set(subjectId, [...(gaps.get(subjectId) ?? []), startSeconds]);
+      const { beforeSeconds, missing } = gaps.get(item.subjectId) ?? { beforeSeconds: item.startSeconds, missing: [] };
+      gaps.set(item.subjectId, { beforeSeconds, missing: [...missing, startSeconds] });
     });
     return gaps;
   }
@@ -368,6 +364,27 @@ export class ClosingJob {
 }
 
 const fetchesMax = 16;
+
+/** The starts between what is folded and each item, none of which this job is about. */
+function gapCandidates(
+  asked: readonly Asked[],
+  folds: ReadonlyMap<SubjectId, AlertFold>,
+): readonly { readonly item: Asked; readonly startSeconds: number }[] {
+  const candidates: { item: Asked; startSeconds: number }[] = [];
+  const reached = new Map<SubjectId, number>();
+  for (const item of asked) {
+    const { subjectId, startSeconds } = item;
+    const upToSeconds = reached.get(subjectId) ?? folds.get(subjectId)?.upToSeconds ?? Number.NEGATIVE_INFINITY;
+    reached.set(subjectId, Math.max(upToSeconds, startSeconds));
+    if (item.isGapKnown) continue;
+    const windowsMax = Number.isFinite(upToSeconds) ? gapWindowsMax : firstGapWindowsMax;
+    const fromSeconds = Math.max(upToSeconds + windowSeconds, startSeconds - windowsMax * windowSeconds, 0);
+    for (let start = fromSeconds; start < startSeconds; start += windowSeconds) {
+      candidates.push({ item, startSeconds: start });
+    }
+  }
+  return candidates;
+}
 
 function unionEvents(stored: readonly FoldedEvent[], fresh: readonly FoldedEvent[]): readonly FoldedEvent[] {
   const isNew = ({ event }: FoldedEvent) =>

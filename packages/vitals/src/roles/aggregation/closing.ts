@@ -9,7 +9,7 @@ import type { AggregationParts } from './parts.ts';
 
 const retryMsMin = 250;
 /** Starts a gap was looked for, per patient. */
-const gapsTriedMax = 16;
+const gapsTriedMax = 64;
 
 /**
  * Finds windows that may close and sees them through: a {@link ClosingJob}, then one transaction that says they are
