@@ -134,9 +134,18 @@ class Demo {
     }
   }
 
-  /** Starts every node and the inbox at once; resolves when all are up or have said why not. */
+  /**
+   * Starts every node and the inbox; resolves when all are up or have said why not. Bootstraps go first: a node
+   * that finds nobody to join through at its start waits before it looks again.
+   */
   async #startNodes(): Promise<void> {
-    const names = [helpers.inbox, ...members.map((member) => member.name)];
+    const isBootstrap = (name: string) => members.some((one) => one.name === name && one.role === 'bootstrap');
+    const names = [...members.map((member) => member.name), helpers.inbox];
+    await this.#startAll(names.filter(isBootstrap));
+    await this.#startAll(names.filter((name) => !isBootstrap(name)));
+  }
+
+  async #startAll(names: readonly string[]): Promise<void> {
     await Promise.all(
       names.map((name) =>
         this.#supervisor.start(this.#spec(name)).catch((error: unknown) => {

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DemoProcess, eventually, livePeer, readReport, temporaryDirectory } from './demo-process.ts';
+
+describe('the demo, every role its own process', () => {
+  it('brings heartbeats in and alerts out, and loses and doubles nothing', async () => {
+    using directory = temporaryDirectory();
+    const file = join(directory.path, 'report.json');
+    await using demo = new DemoProcess(join(directory.path, 'data'), [
+      '--for',
+      '20',
+      '--speed',
+      '30',
+      '--report',
+      file,
+    ]);
+    expect(await demo.exited, demo.text).toBe(0);
+    const report = readReport(file);
+    expect(report).toMatchObject({ readingsLost: 0, readingsDuplicated: 0, windowsExactlyOnce: true, isSound: true });
+    expect(report.readingsSent).toBeGreaterThan(1_000);
+    expect(report.readingsStored).toBe(report.readingsAcknowledged);
+    expect(report.predictions).toBe(report.windows);
+    expect(report.patients.length).toBeGreaterThanOrEqual(6);
+    expect(report.alerts).toBeGreaterThanOrEqual(1);
+    expect(report.notifications).toBe(report.alerts * 2);
+    for (const patient of report.patients) {
+      if (patient.rhythm === 'sinus') expect(patient).toMatchObject({ alerts: 0, notifications: 0 });
+    }
+    const pids = report.processes.map((process) => process.pid);
+    expect(new Set(pids).size).toBe(pids.length);
+    const roles = ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway'];
+    for (const role of roles) expect(report.processes.map((process) => process.role)).toContain(role);
+  });
+
+  it('while an aggregation, a storage, a prediction and the ingest process are killed one after another, too', async () => {
+    using directory = temporaryDirectory();
+    const file = join(directory.path, 'report.json');
+    await using demo = new DemoProcess(join(directory.path, 'data'), [
+      '--for',
+      '60',
+      '--speed',
+      '20',
+      '--report',
+      file,
+    ]);
+    const client = await demo.client();
+    await demo.seen(/first heartbeat/);
+    for (const role of ['aggregation', 'storage', 'prediction', 'ingest']) {
+      const { pid } = await livePeer(client, role);
+      const from = demo.text.length;
+      process.kill(pid, 'SIGKILL');
+      await demo.seen(new RegExp(`${role}(-\\d)? ended \\(SIGKILL\\)`), from);
+      await demo.seen(new RegExp(`${role}(-\\d)? is back`), from);
+    }
+    expect(await demo.exited, demo.text).toBe(0);
+    const report = readReport(file);
+    expect(report).toMatchObject({ readingsLost: 0, readingsDuplicated: 0, windowsExactlyOnce: true, isSound: true });
+    expect(report.restarts).toBe(4);
+    expect(report.alerts).toBeGreaterThanOrEqual(1);
+    expect(report.patients.filter(({ rhythm, alerts }) => rhythm === 'sinus' && alerts > 0)).toEqual([]);
+  });
+
+  it('goes on where it was: same address, same token, and an acknowledgement that sticks', async () => {
+    using directory = temporaryDirectory();
+    const data = join(directory.path, 'data');
+    const page = /Page +(\S+)/;
+    let address = '';
+    let alertId = '';
+    {
+      await using first = new DemoProcess(data, ['--speed', '40']);
+      const client = await first.client();
+      address = (await first.seen(page))[1] ?? '';
+      const alert = await eventually('an alert', async () => (await client.alerts())[0]);
+      alertId = alert.alertId;
+      await client.acknowledge(alertId, 'Dr. Toni Berg');
+      await using second = new DemoProcess(data, []);
+      expect(await second.exited).toBe(1);
+      expect(second.text).toMatch(/another Pulsemesh \(process \d+\) is running/);
+      first.signal('SIGINT');
+      expect(await first.exited).toBe(0);
+    }
+    await using again = new DemoProcess(data, ['--speed', '10']);
+    const client = await again.client();
+    expect((await again.seen(page))[1]).toBe(address);
+    const kept = await eventually('the alert', async () =>
+      (await client.alerts()).find((one) => one.alertId === alertId),
+    );
+    expect(kept.acknowledged?.by).toBe('Dr. Toni Berg');
+    await eventually('the counts of before', async () => (await client.overview()).counts.readings > 100 || null);
+    expect(await client.metrics()).toMatch(/instance="storage-1"/);
+  });
+});
