@@ -19,13 +19,13 @@ import { makeWindow } from '../../windows/make-window.ts';
 import type { Prediction, Window } from '../../windows/window.ts';
 import { AlertFold, encodeFold, type FoldedEvent, type FoldRecord, isNewerFold, parseFold } from './fold.ts';
 import type { Folds } from './folds.ts';
+import { mapBounded } from './map-bounded.ts';
 import type { AggregationDependencies } from './options.ts';
 import {
   encodeWindowForPrediction,
   parsePredictions,
-  predictionBytes,
-  predictionLimits,
   predictionProtocol,
+  splitForPrediction,
 } from './prediction-wire.ts';
 
 /** One window to deal with, as it was when the job began. */
@@ -390,39 +390,4 @@ function unionEvents(stored: readonly FoldedEvent[], fresh: readonly FoldedEvent
   const isNew = ({ event }: FoldedEvent) =>
     !stored.some((known) => known.event.alertId === event.alertId && known.event.type === event.type);
   return [...stored, ...fresh.filter(isNew)];
-}
-
-/** Parts that one call may carry. */
-function splitForPrediction(windows: readonly Window[]): Window[][] {
-  const parts: Window[][] = [];
-  let part: Window[] = [];
-  let bytes = 0;
-  for (const window of windows) {
-    const size = predictionBytes(window);
-    const isFull = part.length >= predictionLimits.windowsPerCallMax;
-    if (part.length > 0 && (isFull || bytes + size > predictionLimits.bytesPerCallMax)) {
-      parts.push(part);
-      part = [];
-      bytes = 0;
-    }
-    part.push(window);
-    bytes += size;
-  }
-  if (part.length > 0) parts.push(part);
-  return parts;
-}
-
-/** `action` for each item, at most `max` at once, results in the items' order. The first failure is thrown. */
-async function mapBounded<T, R>(items: readonly T[], max: number, action: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next;
-      next += 1;
-      results[index] = await action(items[index] as T); // index is within the array
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(max, items.length) }, worker));
-  return results;
 }

@@ -45,7 +45,7 @@ export function encodeWindowForPrediction(window: Window): unknown {
 }
 
 /** Encoded length of a window, at most. */
-export function predictionBytes(window: Window): number {
+function predictionBytes(window: Window): number {
   let bytes = 64;
   for (const { rrMs } of window.readings.slice(0, predictionLimits.readingsPerWindowMax)) bytes += 16 + 9 * rrMs.length;
   return bytes;
@@ -146,4 +146,24 @@ function integer(value: unknown, min: number, max: number, what: string): number
     throw new MalformedPredictionError(what);
   }
   return value;
+}
+
+/** Cuts `windows` into parts that one call may carry, in order. */
+export function splitForPrediction(windows: readonly Window[]): readonly (readonly Window[])[] {
+  const parts: Window[][] = [];
+  let part: Window[] = [];
+  let bytes = 0;
+  for (const window of windows) {
+    const size = predictionBytes(window);
+    const isFull = part.length >= predictionLimits.windowsPerCallMax;
+    if (part.length > 0 && (isFull || bytes + size > predictionLimits.bytesPerCallMax)) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(window);
+    bytes += size;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
 }
