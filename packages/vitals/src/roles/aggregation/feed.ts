@@ -21,15 +21,15 @@ export interface FeedOptions {
   readonly subscribersMax: number;
   /** Entries that wait for one subscriber; past it the oldest are left out: the feed is a view, not the record. */
   readonly entriesMax: number;
-  /** Entries in one push. */
+  /** Entries in one push: what fits a frame, even where each reading has as many intervals as it may. */
   readonly entriesPerPushMax: number;
 }
 
 export const feedDefaults: FeedOptions = {
-  periodMs: 150,
+  periodMs: 120,
   subscribersMax: 32,
   entriesMax: 20_000,
-  entriesPerPushMax: 5_000,
+  entriesPerPushMax: 2_000,
 };
 
 type Entry =
