@@ -84,7 +84,7 @@ describe('a storage peer', () => {
     const replacement = await world.storage('peer-two', await open('two-again.sqlite'));
     // The files answer in their own time, the timers in the clock's.
     const isFilled = async () => (await countOf(replacement.store)) === 500 && (await one.store.owed(1)).length === 0;
-    for (let round = 0; round < 500 && !(await isFilled()); round += 1) await world.clock.advance(100);
+    for (let round = 0; round < 5000 && !(await isFilled()); round += 1) await world.clock.advance(20);
     expect(await countOf(replacement.store)).toBe(500);
     expect(await one.store.owed(1)).toEqual([]);
     for (const peer of [one, replacement]) await peer.role[Symbol.asyncDispose]();
