@@ -24,6 +24,10 @@ export interface HttpServerOptions {
   readonly live?: LiveStreamsOptions;
   /** A client that dribbles its request (slowloris) is cut off after this; default 6,000. */
   readonly headersTimeoutMs?: number;
+  /** One that dribbles its body is cut off after this, from the request's first byte; default 8,000. */
+  readonly requestTimeoutMs?: number;
+  /** Connections at once; more are closed unanswered. Default 512. */
+  readonly connectionsMax?: number;
 }
 
 export interface HttpServerDependencies {
@@ -38,8 +42,8 @@ export interface HttpServer extends AsyncDisposable {
 }
 
 const bodyBytesMax = 64 * 1024;
-const connectionsMax = 512;
-const requestTimeoutMs = 8_000;
+const connectionsMaxDefault = 512;
+const requestTimeoutMsDefault = 8_000;
 
 /**
  * Serves the API and the page. Deny by default: a route that is not in the table is not served, and a request
@@ -61,7 +65,7 @@ export async function startHttpServer(
     await app.close();
     throw error;
   }
-  app.server.maxConnections = connectionsMax;
+  app.server.maxConnections = options.connectionsMax ?? connectionsMaxDefault;
   return {
     // `listen` on TCP gives an address with a port.
     port: (app.server.address() as AddressInfo).port,
@@ -82,12 +86,15 @@ export async function buildHttpApp(
 ): Promise<FastifyInstance> {
   const app = fastify({
     bodyLimit: bodyBytesMax,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: options.requestTimeoutMs ?? requestTimeoutMsDefault,
     forceCloseConnections: true,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 128 },
     ajv: { customOptions: { removeAdditional: false, allErrors: false } },
+    // An address that cannot be decoded comes past every hook; Fastify's own answer would repeat it.
+    frameworkErrors: (_error, _request, reply) =>
+      void refuse(reply.headers(securityHeaders), 400, 'bad-request', 'the address cannot be read'),
     http: { headersTimeout: options.headersTimeoutMs ?? 6_000, connectionsCheckingInterval: 500 },
   });
   // What goes out is made by typed code; its schema is there to be read, not to filter.
@@ -148,6 +155,8 @@ function addRoutes(
     app.route({
       method: route.method,
       url: route.url,
+      // A stream has no end, and so no HEAD: asked for one it would keep a listener's place and never answer.
+      exposeHeadRoute: route.url !== livePath,
       schema: schemaOf(route),
       onRequest: accessCheck(route.access, options.token),
       handler: respond,
