@@ -7,6 +7,7 @@ const server = [
   'bench/src/**/*.test.ts',
   'tools/**/*.test.ts',
   'examples/**/*.test.ts',
+  'tests/threats/**/*.test.ts',
 ];
 
 export default defineConfig({
