@@ -1,6 +1,30 @@
+import { globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RunReport } from '@pulsemesh/node/demo';
 import { describe, expect, it } from 'vitest';
 import { DemoProcess, eventually, livePeer, readReport, temporaryDirectory } from './demo-process.ts';
+
+// What says who somebody is: sealed or absent in whatever the nodes write, their logs included.
+function markersOf(report: RunReport): readonly string[] {
+  return [...report.patients.map((patient) => patient.userId), 'Ashdown', 'robin.ashdown', 'Toni Berg'];
+}
+
+function filesWith(data: string, marker: string): readonly string[] {
+  const files = ['nodes/*/**', 'logs/**'].flatMap((pattern) => globSync(pattern, { cwd: data }));
+  return files.filter((name) => {
+    const file = join(data, name);
+    return statSync(file).isFile() && readFileSync(file).includes(marker);
+  });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe('the demo, every role its own process', () => {
   it('brings heartbeats in and alerts out, and loses and doubles nothing', async () => {
@@ -28,6 +52,7 @@ describe('the demo, every role its own process', () => {
     }
     const pids = report.processes.map((process) => process.pid);
     expect(new Set(pids).size).toBe(pids.length);
+    for (const marker of markersOf(report)) expect(filesWith(join(directory.path, 'data'), marker)).toEqual([]);
     const roles = ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway'];
     for (const role of roles) expect(report.processes.map((process) => process.role)).toContain(role);
   });
@@ -88,5 +113,10 @@ describe('the demo, every role its own process', () => {
     expect(kept.acknowledged?.by).toBe('Dr. Toni Berg');
     await eventually('the counts of before', async () => (await client.overview()).counts.readings > 100 || null);
     expect(await client.metrics()).toMatch(/instance="storage-1"/);
+
+    // Killed without a word, it leaves nobody behind: its children notice.
+    const { peers } = await client.network();
+    again.signal('SIGKILL');
+    await eventually('the end of all', async () => peers.every(({ pid }) => !isRunning(pid)) || null);
   });
 });

@@ -6,4 +6,6 @@ if (major < 24) {
   process.stderr.write(`pulsemesh: Node 24 or newer is needed, this is ${process.version}. \`npm start\` brings it.\n`);
   process.exit(2);
 }
-process.exitCode = await runProgram(process.argv.slice(2), processOutput);
+const exitCode = await runProgram(process.argv.slice(2), processOutput);
+// Kept-alive connections would hold the process for seconds; what was written is let out first.
+process.stdout.write('', () => process.exit(exitCode));

@@ -72,6 +72,9 @@ async function start(flags: StartFlags, output: Output): Promise<number> {
   if (unknown !== undefined) throw new UsageError(`there is no process ${unknown}: ${processNames.join(', ')}`);
   const named = flags.data === undefined ? null : resolve(flags.data);
   const clock = createSystemClock();
+  const stop = watchForStop(false);
+  // Once more means now: the children notice that nobody holds them any longer, and stop by themselves.
+  stop.addEventListener('abort', () => process.once('SIGINT', () => process.exit(130)));
   return await runDemo(
     {
       dataDirectory: named ?? (flags.for === undefined ? dataDirectory() : freshRunDirectory(dataDirectory(), clock)),
@@ -89,7 +92,7 @@ async function start(flags: StartFlags, output: Output): Promise<number> {
       clock,
       random: createSystemRandom(),
       print: (line) => output.out(line),
-      stop: watchForStop(false),
+      stop,
       ...(flags.open ? { onPage: openBrowser } : {}),
     },
   );

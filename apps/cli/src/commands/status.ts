@@ -1,5 +1,5 @@
 import type { ApiClient } from '@pulsemesh/node';
-import type { AlertView, NetworkView, Overview, PatientView } from '@pulsemesh/node/api';
+import type { AlertView, NetworkView, Overview, PatientView, PeerView } from '@pulsemesh/node/api';
 import type { Command } from 'commander';
 import { connectGateway, type GatewayFlags, withGatewayFlags } from '../gateway-access.ts';
 import { type Output, table } from '../output.ts';
@@ -59,19 +59,25 @@ export function statusLines({ overview, network, patients, alerts }: Status): re
     '',
     ...table([
       ['role', 'process', 'connections', 'patients', 'memory', 'state', 'peer'],
-      ...network.peers.map((peer) => [
-        peer.roles.join('+'),
-        String(peer.pid),
-        String(peer.connections.length),
-        peer.patientCount === null ? '' : String(peer.patientCount),
-        peer.rssBytes === null ? '' : `${Math.round(peer.rssBytes / 2 ** 20)} MiB`,
-        peer.isAlive ? 'up' : 'gone',
-        peer.peerId,
-      ]),
+      ...[...network.peers]
+        .sort(byRole)
+        .map((peer) => [
+          peer.roles.join('+'),
+          String(peer.pid),
+          String(peer.connections.length),
+          peer.patientCount === null ? '' : String(peer.patientCount),
+          peer.rssBytes === null ? '' : `${Math.round(peer.rssBytes / 2 ** 20)} MiB`,
+          peer.isAlive ? 'up' : 'gone',
+          peer.peerId,
+        ]),
     ]),
     '',
     overview.disclaimer,
   ];
+}
+
+function byRole(one: PeerView, other: PeerView): number {
+  return one.roles.join().localeCompare(other.roles.join()) || one.pid - other.pid;
 }
 
 function duration(ms: number): string {
