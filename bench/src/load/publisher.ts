@@ -17,6 +17,8 @@ export interface LoadPlan {
   readonly readingsPerPatient: number;
   /** Recording time of the first reading, milliseconds since 1970. */
   readonly startMs: number;
+  /** Counter of each patient's first reading. */
+  readonly seqFrom: number;
   /** Readings a second over all patients; 0 = as fast as acknowledged. */
   readonly ratePerSecond: number;
   /** From this reading on the first `irregularPatients` beat irregularly. */
@@ -48,7 +50,7 @@ function messageOf(plan: LoadPlan, patient: number, index: number): string {
   const spread = isIrregular ? 500 : 30;
   const rr = Math.round(800 + spread * (pseudoRandom(patient * 7919 + index * 104_729) - 0.5));
   const t = plan.startMs + index * 1000;
-  return `{"userId":"${loadUserId(patient)}","t":${t},"heartrate":"${(60_000 / rr).toFixed(6)}","rr":[${rr}],"seq":${index}}`;
+  return `{"userId":"${loadUserId(patient)}","t":${t},"heartrate":"${(60_000 / rr).toFixed(6)}","rr":[${rr}],"seq":${plan.seqFrom + index}}`;
 }
 
 class Connection {

@@ -1,0 +1,25 @@
+/** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
+import { benchPipeline } from './pipeline/bench-pipeline.ts';
+import type { BenchLine } from './report.ts';
+
+interface Bench {
+  readonly about: string;
+  readonly run: (say: (text: string) => void) => Promise<readonly BenchLine[]>;
+}
+
+const benches: Readonly<Record<string, Bench>> = {
+  pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
+};
+
+const name = process.argv[2];
+const bench = name === undefined ? undefined : benches[name];
+if (bench !== undefined) {
+  for (const line of await bench.run((text) => console.error(text))) console.log(JSON.stringify(line));
+} else {
+  if (name !== undefined && name !== '--help') {
+    console.error(`There is no bench "${name}".`);
+    process.exitCode = 2;
+  }
+  console.log('npm run bench -- NAME, where NAME is one of:');
+  for (const [key, { about }] of Object.entries(benches)) console.log(`  ${key.padEnd(12)} ${about}`);
+}
