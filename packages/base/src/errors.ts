@@ -53,3 +53,19 @@ export function errorCode(error: unknown): string {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const framesMax = 10;
+
+/**
+ * What a log may say of any thrown value. The texts of our own errors hold no data and are given; those of others may
+ * quote what they choked on (a name, a measurement), so that only the kind and the place are told.
+ */
+export function errorForLog(error: unknown): { readonly code: string; readonly text: string } {
+  const code = errorCode(error);
+  if (error instanceof Condition || error instanceof AssertionError) return { code, text: error.message };
+  if (!(error instanceof Error)) return { code, text: `thrown: ${typeof error}` };
+  // The message stands in the stack too, and could itself look like frames.
+  const frames = (error.stack ?? '').replace(error.message, () => '').match(/^ +at .+$/gm) ?? [];
+  const places = frames.slice(0, framesMax).map((frame) => frame.trim());
+  return { code, text: [error.constructor.name, ...places].join(' ') };
+}

@@ -9,6 +9,7 @@ export {
   type ConditionOptions,
   type ErrorFacts,
   errorCode,
+  errorForLog,
   errorMessage,
   unreachable,
 } from './errors.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assert, Condition, errorCode, errorMessage } from './errors.ts';
+import { AssertionError, assert, Condition, errorCode, errorForLog, errorMessage } from './errors.ts';
 import { createLogger } from './logger.ts';
 import { createPrometheusMeter } from './meter.ts';
 
@@ -46,5 +46,22 @@ describe('a condition', () => {
   it('is not what an assertion throws', () => {
     expect(() => assert(false, 'never')).toThrow('never');
     expect(() => assert(true, 'never')).not.toThrow();
+  });
+});
+
+describe('what a log may say of an error', () => {
+  it('is the text of our own, and of others the kind and the place, never a text that may quote a person', () => {
+    expect(errorForLog(new Condition('disk-full', 'the disk is full'))).toEqual({
+      code: 'disk-full',
+      text: 'the disk is full',
+    });
+    expect(errorForLog(new AssertionError('never'))).toEqual({ code: 'unknown', text: 'never' });
+    const foreign = [new SyntaxError('"Ada 180" is not valid JSON'), new Error('x\n    at Ada (180:1)\n    at Ada')];
+    for (const error of foreign) {
+      const { text } = errorForLog(error);
+      expect(text).toMatch(/^(Syntax)?Error at .*telemetry\.test\.ts/);
+      expect(text).not.toMatch(/Ada|180/);
+    }
+    expect(errorForLog('Ada')).toEqual({ code: 'unknown', text: 'thrown: string' });
   });
 });

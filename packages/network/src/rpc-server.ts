@@ -1,6 +1,6 @@
 import {
   Condition,
-  errorMessage,
+  errorForLog,
   type Logger,
   type Meter,
   silentLogger,
@@ -32,7 +32,7 @@ export interface RpcServerOptions {
   readonly requireTrusted?: boolean;
   /** Requests of one channel being worked on; more are refused with `busy`. Default 256. */
   readonly inFlightMax?: number;
-  /** Channels open at once; more are broken at once. Default 512. */
+  /** Channels open at once, and as many again for peers not trusted; more are broken at once. Default 512. */
   readonly channelsMax?: number;
   readonly logger?: Logger;
   readonly meter?: Meter;
@@ -40,6 +40,9 @@ export interface RpcServerOptions {
 
 /** Channels of one protocol that one peer may have open: a client needs one. */
 export const channelsOfPeerMax = 8;
+
+/** Channels that peers not trusted may have open, all together, on a protocol that only tells them so. */
+export const strangersMax = 16;
 
 /** Answer bytes waiting for the transport above which no further request of the channel is read. */
 const unsentBytesMax = 4 * 1024 * 1024;
@@ -63,32 +66,36 @@ export function serveRpc(
   const logger = options.logger ?? silentLogger;
   const open = new Map<PeerId, number>();
   let openCount = 0;
+  let strangers = 0;
   const served = port.serve(protocol, async (channel) => {
+    // Strangers have a room of their own: however many come, those who are trusted find a channel.
+    const isStranger = !port.isTrusted(channel.remote);
+    const isRefused = isStranger && options.requireTrusted === true;
+    const roomMax = isRefused ? strangersMax : channelsMax;
     const ofPeer = open.get(channel.remote) ?? 0;
-    if (openCount >= channelsMax || ofPeer >= channelsOfPeerMax) {
+    if ((isStranger ? strangers : openCount) >= roomMax || ofPeer >= channelsOfPeerMax) {
       refused.add(1, { reason: 'channels' });
-      channel.abort(new BusyError('rpc channels', ofPeer >= channelsOfPeerMax ? channelsOfPeerMax : channelsMax));
+      channel.abort(new BusyError('rpc channels', ofPeer >= channelsOfPeerMax ? channelsOfPeerMax : roomMax));
       return;
     }
-    openCount += 1;
+    if (isStranger) strangers += 1;
+    else openCount += 1;
     open.set(channel.remote, ofPeer + 1);
     try {
-      await serveChannel(channel);
+      if (isRefused) refused.add(1, { reason: 'untrusted' });
+      await (isRefused ? refuseStranger(channel) : serveChannel(channel));
     } catch (error) {
       logger.debug('rpc channel ended', { protocol, peer: channel.remote, code: codeOf(error) });
       channel.abort(error instanceof Condition ? error : new Condition('internal', 'the rpc session failed'));
     } finally {
-      openCount -= 1;
+      if (isStranger) strangers -= 1;
+      else openCount -= 1;
       const left = (open.get(channel.remote) ?? 1) - 1;
       if (left > 0) open.set(channel.remote, left);
       else open.delete(channel.remote);
     }
   });
   const serveChannel = async (channel: Channel): Promise<void> => {
-    if (options.requireTrusted && !port.isTrusted(channel.remote)) {
-      refused.add(1, { reason: 'untrusted' });
-      return refuseStranger(channel);
-    }
     const onRefused = (reason: string) => refused.add(1, { reason });
     const inFlightMax = options.inFlightMax ?? 256;
     const session = new RpcServerSession(channel, table, inFlightMax, port.frameBytesMax, onRefused, logger);
@@ -264,7 +271,7 @@ class RpcServerSession {
 
   #fail(id: number, error: unknown): void {
     if (!(error instanceof Condition)) {
-      this.#logger.error('rpc method failed', { peer: this.#channel.remote, text: errorMessage(error) });
+      this.#logger.error('rpc method failed', { peer: this.#channel.remote, ...errorForLog(error) });
     }
     this.#send(
       error instanceof Condition

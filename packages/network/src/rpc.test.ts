@@ -6,7 +6,7 @@ import { createMemoryNetwork, type MemoryPeer } from './memory-network.ts';
 import type { ProtocolName } from './port.ts';
 import { createRpcClient, noAnswer, type RpcMethod, type RpcServerOptions, serveRpc } from './rpc.ts';
 import { failureTextLengthMax, parseRpcMessage } from './rpc-messages.ts';
-import { channelsOfPeerMax } from './rpc-server.ts';
+import { channelsOfPeerMax, strangersMax } from './rpc-server.ts';
 
 const protocol: ProtocolName = '/pulsemesh/test/1';
 const stack: AsyncDisposableStack[] = [];
@@ -89,7 +89,7 @@ describe('an rpc call', () => {
   it('says nothing of the inside of an unexpected error but logs it', async () => {
     const lines: string[] = [];
     const logger: Logger = {
-      error: (message) => void lines.push(message),
+      error: (message, fields) => void lines.push(`${message} ${fields?.['text']}`),
       warn: () => {},
       info: () => {},
       debug: () => {},
@@ -97,13 +97,14 @@ describe('an rpc call', () => {
     };
     const methods = {
       bug: async () => {
-        throw new TypeError('a detail');
+        throw new TypeError('Ada Example has 180');
       },
     };
     const { client, server } = setUp(methods, { logger });
     const error = await failure(client.call(server.self, protocol, 'bug', null));
     expect(error).toMatchObject({ code: 'internal', message: 'the peer failed to answer' });
-    expect(lines).toEqual(['rpc method failed']);
+    expect(lines).toEqual([expect.stringMatching(/^rpc method failed TypeError at .*rpc\.test\.ts/)]);
+    expect(lines[0]).not.toMatch(/Ada|180/);
   });
 
   it('refuses a method that is not served', async () => {
@@ -342,6 +343,24 @@ describe('an rpc server', () => {
     await using client = createRpcClient({ port: other, clock: new VirtualClock() });
     expect(await client.call(server.self, protocol, 'echo', 1)).toBe(1);
   });
+
+  it.each([
+    ['refused', true, strangersMax],
+    ['served', false, 1],
+  ])(
+    'has room for those it trusts, however many strangers hold channels (%s)',
+    async (_how, requireTrusted, roomMax) => {
+      const network = createMemoryNetwork({ clock: new VirtualClock(), random: createSeededRandom(1) });
+      const friend = network.join({ roles: [] });
+      const server = network.join({ roles: [], isTrusted: (peer) => peer === friend.self });
+      serveRpc(server, protocol, { echo: async (body) => body }, { requireTrusted, channelsMax: 1 });
+      for (let each = 0; each < roomMax; each += 1) await network.join({ roles: [] }).dial(server.self, protocol);
+      const tooMany = await network.join({ roles: [] }).dial(server.self, protocol);
+      await expect(tooMany.receive()).rejects.toMatchObject({ code: 'channel-closed' });
+      await using client = createRpcClient({ port: friend, clock: new VirtualClock() });
+      expect(await client.call(server.self, protocol, 'echo', 1)).toBe(1);
+    },
+  );
 
   it('breaks channels past its limit', async () => {
     const { server, port } = setUp({ echo: async (body) => body }, { channelsMax: 1 });

@@ -1,4 +1,4 @@
-import { createLogger, errorCode, errorMessage, type Logger } from '@pulsemesh/base';
+import { createLogger, errorForLog, type Logger } from '@pulsemesh/base';
 import type { NodeConfig } from '../config/node-config.ts';
 import { createRotatingFile } from './rotating-file.ts';
 
@@ -18,8 +18,9 @@ export function createNodeLogger(config: Pick<NodeConfig, 'log' | 'name'>): Logg
 /** A failed assertion, or a promise that nobody watched, stops the node: going on could do harm. */
 export function stopOnBugs(logger: Logger): void {
   const stop = (error: unknown) => {
-    logger.error('a bug stops the node', { code: errorCode(error), text: errorMessage(error) });
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    const facts = errorForLog(error);
+    logger.error('a bug stops the node', facts);
+    process.stderr.write(`${facts.code}: ${facts.text}\n`);
     process.exit(70);
   };
   process.on('uncaughtException', stop);
