@@ -17,6 +17,8 @@ interface StartFlags {
   readonly web?: string;
   readonly leaveDead: readonly string[];
   readonly open?: boolean;
+  /** Commander's form of --no-devices. */
+  readonly devices: boolean;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -50,6 +52,7 @@ export function addStart(program: Command, output: Output, setExitCode: (code: n
         .choices(['error', 'warn', 'info', 'debug'])
         .default('info'),
     )
+    .option('--no-devices', 'no wearables of its own: only yours')
     .option('--open', 'open the page in the browser')
     .addHelpText(
       'after',
@@ -68,6 +71,8 @@ A measured run starts from nothing, in a directory of its own below the data dir
 async function start(flags: StartFlags, output: Output): Promise<number> {
   const { processNames, runDemo, freshRunDirectory } = await import('@pulsemesh/node/demo');
   if (flags.report !== undefined && flags.for === undefined) throw new UsageError('--report needs --for');
+  if (flags.for !== undefined && !flags.devices)
+    throw new UsageError("--for measures the demo's own devices: leave out --no-devices");
   const unknown = flags.leaveDead.find((name) => !processNames.includes(name));
   if (unknown !== undefined) throw new UsageError(`there is no process ${unknown}: ${processNames.join(', ')}`);
   const named = flags.data === undefined ? null : resolve(flags.data);
@@ -82,6 +87,7 @@ async function start(flags: StartFlags, output: Output): Promise<number> {
       seconds: flags.for ?? null,
       reportFile: flags.report === undefined ? null : resolve(flags.report),
       recordings: recordingsDirectory(flags.recordings ?? process.env['PULSEMESH_RECORDINGS']),
+      hasDevices: flags.devices,
       speed: flags.speed,
       ...(flags.port === undefined ? {} : { httpPort: flags.port }),
       webDirectory: webDirectory(flags.web ?? process.env['PULSEMESH_WEB']),

@@ -6,6 +6,8 @@ import { demoPaths, type Member, members } from './layout.ts';
 export interface MemberSettings {
   readonly dataDirectory: string;
   readonly speed: number;
+  /** Whether the demo replays wearables of its own. */
+  readonly hasDevices: boolean;
   readonly webDirectory: string | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   /** When given, the gateway writes arrivals there. */
@@ -71,7 +73,7 @@ function httpSettings(installation: Installation, settings: MemberSettings) {
     host,
     port: installation.ports[servicePorts.http] ?? 0,
     inboxUrl: inboxUrl(installation),
-    replaySpeed: settings.speed,
+    ...(settings.hasDevices ? { replaySpeed: settings.speed } : {}),
     ...(settings.webDirectory === null ? {} : { webDirectory: settings.webDirectory }),
     ...(settings.arrivalsFile === null ? {} : { arrivalsFile: settings.arrivalsFile }),
   };

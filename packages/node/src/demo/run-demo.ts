@@ -34,6 +34,8 @@ export interface DemoOptions {
   readonly reportFile: string | null;
   /** A folder of recordings; null: generated hearts. */
   readonly recordings: string | null;
+  /** False: no wearables of its own, for people who bring theirs. */
+  readonly hasDevices: boolean;
   /** How much faster than life; 1 … 100. */
   readonly speed: number;
   /** Where the page is wanted; 0: anywhere, absent: where it was. */
@@ -60,6 +62,8 @@ const drainMsMax = 30_000;
 const drainedQuietMs = 1_500;
 const devicesStopMs = 25_000;
 const newsMarginMs = 60_000;
+/** A measured run without a reading after so long has failed. */
+const firstReadingMsMax = 180_000;
 
 // Small heaps: a dozen processes share one machine. The young generation is kept small because it is what an
 // idle process holds on to; the cap is far above what a role of the demo needs.
@@ -73,14 +77,15 @@ const nodeFlags = ['--max-semi-space-size=1', '--max-old-space-size=192'];
 export async function runDemo(options: DemoOptions, deps: DemoDependencies): Promise<number> {
   const { dataDirectory } = options;
   using _lock = lockDataDirectory(dataDirectory);
-  const cast = await chooseCast(options.recordings);
+  const cast = options.hasDevices ? await chooseCast(options.recordings) : [];
   const installation = await openInstallation(dataDirectory, options.httpPort, deps);
   for (const line of startingLines({ ...options, cast, isNew: installation.isNew })) deps.print(line);
   for (const line of movedLines(installation.moved)) deps.print(line);
   writeConfigs(options, installation, cast);
   const demo = new Demo(options, deps, installation, cast);
   const report = await demo.run();
-  return report === null || (report.isSound && report.hasDrained) ? 0 : 1;
+  if (options.seconds === null) return 0;
+  return report?.isSound && report.hasDrained ? 0 : 1;
 }
 
 class Demo {
@@ -158,6 +163,7 @@ class Demo {
   /** Registers the patients, then starts their devices. False when the demo was stopped before that. */
   async #startDevices(): Promise<boolean> {
     const { clock, stop } = this.#deps;
+    if (this.#cast.length === 0) return true;
     while (!stop.aborted) {
       try {
         await this.#registerPatients();
@@ -192,8 +198,12 @@ class Demo {
       await aborted(stop);
       return null;
     }
-    const firstReadingMs = await Promise.race([this.#firstReading.promise, aborted(stop)]);
-    if (firstReadingMs === undefined) return null;
+    const patience = sleep(clock, firstReadingMsMax, { signal: stop }).catch(() => {});
+    const firstReadingMs = await Promise.race([this.#firstReading.promise, patience]);
+    if (firstReadingMs === undefined) {
+      if (!stop.aborted) this.#say(`no heartbeat arrived within ${firstReadingMsMax / 1000} s`);
+      return null;
+    }
     await sleep(clock, seconds * 1000, { signal: stop }).catch(() => {});
     this.#say('the devices stop, the pipeline drains');
     const { drainedMs, hasDrained } = await this.#drain();

@@ -28,7 +28,9 @@ export function startingLines(options: {
     '',
     `Pulsemesh ${isNew ? 'sets up' : 'starts'} a small network on this machine.`,
     `  ${parts.join(', ')}`,
-    `  ${cast.length} wearables replay ${source}, ${speed} times faster than life`,
+    cast.length === 0
+      ? '  no wearables: send your own readings to the MQTT address below'
+      : `  ${cast.length} wearables replay ${source}, ${speed} times faster than life`,
     `  data in ${dataDirectory}`,
     '',
   ];
