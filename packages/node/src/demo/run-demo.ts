@@ -198,8 +198,11 @@ class Demo {
       await aborted(stop);
       return null;
     }
-    const patience = sleep(clock, firstReadingMsMax, { signal: stop }).catch(() => {});
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([stop, waiting.signal]);
+    const patience = sleep(clock, firstReadingMsMax, { signal }).catch(() => {});
     const firstReadingMs = await Promise.race([this.#firstReading.promise, patience]);
+    waiting.abort();
     if (firstReadingMs === undefined) {
       if (!stop.aborted) this.#say(`no heartbeat arrived within ${firstReadingMsMax / 1000} s`);
       return null;
