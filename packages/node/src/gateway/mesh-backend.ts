@@ -62,7 +62,7 @@ export const disclaimer =
 
 const overviewPeriodMs = 1_000;
 const countsPeriodMs = 2_000;
-const alertRefreshMsMin = 1_000;
+const alertRefreshMsMin = 500;
 const alertRefreshMsMax = 30_000;
 // Within the time that the HTTP server gives a request.
 const storeMs = 7_000;
@@ -220,6 +220,7 @@ export class MeshBackend implements GatewayBackend, Disposable {
   #addAlertEvents(subject: string, events: readonly AlertEvent[]): void {
     const changed = new Set<string>();
     for (const event of events) if (this.#alerts.add(subject, event)) changed.add(event.alertId);
+    if (changed.size > 0) this.#refreshUnsettled(alertRefreshMsMin);
     for (const alertId of changed) {
       const alert = this.#alerts.get(alertId);
       if (alert !== undefined) this.#emit({ type: 'alert', alert });
@@ -248,13 +249,16 @@ export class MeshBackend implements GatewayBackend, Disposable {
     }
   }
 
-  /** Mails accepted and acknowledgements by others are written to storage only: it is asked, ever more rarely. */
+  /**
+   * Mails accepted and acknowledgements by others are written to storage only: it is asked soon after something
+   * happened, then ever more rarely.
+   */
   #refreshUnsettled(delayMs: number): void {
+    this.#refreshTimer?.cancel();
+    if (this.#stack.disposed) return;
     this.#refreshTimer = this.#deps.clock.setTimer(() => {
-      const unsettled = this.#alerts.unsettled();
-      for (const { subject } of unsettled) this.#unread.add(subject as SubjectId);
-      const isWaitingForMail = unsettled.some((alert) => alert.notifiedCount === 0);
-      this.#refreshUnsettled(isWaitingForMail ? alertRefreshMsMin : Math.min(delayMs * 2, alertRefreshMsMax));
+      for (const { subject } of this.#alerts.unsettled()) this.#unread.add(subject as SubjectId); // of our own directory
+      this.#refreshUnsettled(Math.min(delayMs * 2, alertRefreshMsMax));
     }, delayMs);
   }
 
