@@ -80,7 +80,7 @@ export function parseRpcMessage(frame: Uint8Array): RpcMessage {
       return {
         kind,
         id,
-        code: shortText(parts[2], methodLengthMax),
+        code: conditionCode(shortText(parts[2], methodLengthMax)),
         message: shortText(parts[3], failureTextLengthMax),
         retryable: parts[4] === true,
       };
@@ -111,4 +111,9 @@ function isCount(value: unknown): value is number {
 function shortText(value: unknown, lengthMax: number): string {
   if (typeof value !== 'string' || value.length > lengthMax) throw new BadRequestError('not a short text');
   return value;
+}
+
+/** Codes are logged: what a remote gives as one must look like one. */
+function conditionCode(text: string): string {
+  return /^[a-z0-9-]+$/.test(text) ? text : 'unknown';
 }

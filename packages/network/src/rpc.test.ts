@@ -86,6 +86,18 @@ describe('an rpc call', () => {
     expect(error.message).toHaveLength(failureTextLengthMax);
   });
 
+  it('takes nothing for the code of a condition that could be anything else', async () => {
+    for (const code of ['Ada Example 180', 'a\nb', 'Größe', '']) {
+      const methods = {
+        read: async () => {
+          throw new Condition(code, 'no');
+        },
+      };
+      const { client, server } = setUp(methods);
+      expect(await failure(client.call(server.self, protocol, 'read', null))).toMatchObject({ code: 'unknown' });
+    }
+  });
+
   it('says nothing of the inside of an unexpected error but logs it', async () => {
     const lines: string[] = [];
     const logger: Logger = {
