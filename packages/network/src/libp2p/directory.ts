@@ -22,6 +22,12 @@ export const directoryLimits = {
   keyLengthMax: 256,
   /** Announcing one key asks the DHT for the nearest peers: at most one key in so long. */
   periodMs: 500,
+  /**
+   * After so many keys the pace slows: each costs every peer near it some milliseconds, and a node with thousands
+   * of keys would spend the network's time on records that only help where asking the live peers does not.
+   */
+  promptKeys: 16,
+  crowdPeriodMs: 10_000,
   provideMs: 10_000,
   retryLastMs: 60_000,
   /** A look-up ends after so long, or so many peers, with what it has. */
@@ -115,13 +121,16 @@ export class Directory implements AsyncDisposable {
     const { clock, random } = this.#dependencies;
     const { signal } = this.#stopped;
     let failures = 0;
+    let announced = 0;
     while (!signal.aborted) {
       const key = this.#queue.values().next().value;
       try {
         if (key === undefined) await this.#untilWork();
         else if (await this.#announce(key)) {
           failures = 0;
-          await sleep(clock, directoryLimits.periodMs, { signal });
+          announced += 1;
+          const { promptKeys, periodMs, crowdPeriodMs } = directoryLimits;
+          await sleep(clock, announced < promptKeys ? periodMs : crowdPeriodMs, { signal });
         } else {
           failures += 1;
           const longestMs = Math.min(
