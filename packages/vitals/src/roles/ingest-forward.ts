@@ -11,14 +11,24 @@ import type { IngestEvents } from './ingest-events.ts';
 import type { BatchPart, HandOffLog, IngestBatch } from './ingest-log.ts';
 
 export interface ForwardLimits {
-  /** Batches being handed on at once; default 16. */
+  /** Hand-ons under way at once; default 4. Each takes as many waiting batches as fit, so they grow with the load. */
   readonly inFlightMax: number;
+  /** Readings in one hand-on, unless a single batch has more; default 1,024. */
+  readonly readingsMax: number;
   /** Parked batches tried again at once, and how often; default 64 each 60,000 ms. */
   readonly unparkMax: number;
   readonly unparkMs: number;
 }
 
-export const defaultForwardLimits: ForwardLimits = { inFlightMax: 16, unparkMax: 64, unparkMs: 60_000 };
+export const defaultForwardLimits: ForwardLimits = {
+  inFlightMax: 4,
+  readingsMax: 1_024,
+  unparkMax: 64,
+  unparkMs: 60_000,
+};
+
+/** Batches kept in memory until their turn; the others are read from the log again. */
+const freshMax = 64;
 
 const backOff = { firstMs: 200, lastMs: 5_000 } as const;
 
@@ -70,7 +80,7 @@ export class Forwarder {
 
   /** A batch was committed. */
   add(batch: IngestBatch): void {
-    if (this.#waiting.length < this.#limits.inFlightMax) this.#fresh.set(batch.number, batch);
+    if (this.#fresh.size < freshMax) this.#fresh.set(batch.number, batch);
     this.#waiting.push(batch.number);
     this.#pump();
   }
@@ -107,9 +117,9 @@ export class Forwarder {
     const { log, events, onFailed } = this.#deps;
     events.waiting(log.count, log.bytes);
     while (this.#running.size < this.#limits.inFlightMax && !this.#stopped.signal.aborted) {
-      const number = this.#waiting.shift();
-      if (number === undefined) break;
-      const run = this.#handOn(number).catch((error: unknown) => {
+      const batches = this.#nextBatches();
+      if (batches.length === 0) break;
+      const run = this.#handOn(batches).catch((error: unknown) => {
         if (!this.#stopped.signal.aborted) onFailed(error);
       });
       this.#running.add(run);
@@ -121,21 +131,46 @@ export class Forwarder {
     if (this.#isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #handOn(number: number): Promise<void> {
+  /** The oldest waiting batches that go on together. One that has to be read from the log goes alone. */
+  #nextBatches(): readonly IngestBatch[] {
+    const batches: IngestBatch[] = [];
+    let readings = 0;
+    for (;;) {
+      const number = this.#waiting[0];
+      if (number === undefined) return batches;
+      const fresh = this.#fresh.get(number);
+      if (batches.length > 0 && (fresh === undefined || readings + countOf(fresh.parts) > this.#limits.readingsMax)) {
+        return batches;
+      }
+      this.#waiting.shift();
+      this.#fresh.delete(number);
+      if (fresh === undefined) return [this.#deps.log.read(number)];
+      batches.push(fresh);
+      readings += countOf(fresh.parts);
+    }
+  }
+
+  async #handOn(batches: readonly IngestBatch[]): Promise<void> {
     const { log, events, onRemoved } = this.#deps;
-    const batch = this.#fresh.get(number) ?? log.read(number);
-    this.#fresh.delete(number);
-    const parked = await this.#withoutRefused(batch);
-    let count = 0;
-    for (const part of batch.parts) count += part.readings.length;
-    for (const part of parked) count -= part.readings.length;
-    await log.remove(number, parked);
-    events.forwarded(count);
+    const together = joinBatches(batches);
+    const parked = await this.#withoutRefused(together, batches.length > 1);
+    if (parked === 'apart') {
+      for (const batch of batches) await this.#handOn([batch]);
+      return;
+    }
+    await log.remove(
+      batches.map((batch) => batch.number),
+      parked,
+    );
+    events.forwarded(countOf(together.parts) - countOf(parked));
     onRemoved();
   }
 
-  /** Stores and aggregates the batch; what a later try may cure, somebody having acted, is given back to be parked. */
-  async #withoutRefused(batch: IngestBatch): Promise<readonly BatchPart[]> {
+  /**
+   * Stores and aggregates the batch; what a later try may cure, somebody having acted, is given back to be parked.
+   * Of several batches that were joined only one may be at fault: they are tried apart then.
+   */
+  async #withoutRefused(batch: IngestBatch, isJoined: boolean): Promise<readonly BatchPart[] | 'apart'> {
     const patients = await this.#resolve(batch);
     this.#park(patients.parked, 'directory-full');
     try {
@@ -145,6 +180,7 @@ export class Forwarder {
     } catch (error) {
       this.#stopped.signal.throwIfAborted();
       if (!(error instanceof Condition)) throw error;
+      if (isJoined) return 'apart';
       this.#park(batch.parts, error.code);
       return batch.parts;
     }
@@ -152,7 +188,7 @@ export class Forwarder {
 
   #park(parts: readonly BatchPart[], code: string): void {
     if (parts.length === 0) return;
-    const count = parts.reduce((sum, part) => sum + part.readings.length, 0);
+    const count = countOf(parts);
     this.#deps.events.parked(count);
     this.#deps.logger.error('readings are kept aside: they cannot go on', { code, count });
   }
@@ -276,6 +312,23 @@ export class Forwarder {
       await sleep(clock, backOff.firstMs / 4, { signal: this.#stopped.signal });
     }
   }
+}
+
+function countOf(parts: readonly BatchPart[]): number {
+  return parts.reduce((sum, part) => sum + part.readings.length, 0);
+}
+
+/** One batch with the number of the first and the readings of all, those of one wearer together. */
+function joinBatches(batches: readonly IngestBatch[]): IngestBatch {
+  const [first] = batches;
+  if (first === undefined || batches.length === 1) return first ?? { number: 0, parts: [] };
+  const readingsOf = new Map<UserId, Reading[]>();
+  for (const { userId, readings } of batches.flatMap((batch) => batch.parts)) {
+    const known = readingsOf.get(userId);
+    if (known === undefined) readingsOf.set(userId, [...readings]);
+    else known.push(...readings);
+  }
+  return { number: first.number, parts: [...readingsOf].map(([userId, readings]) => ({ userId, readings })) };
 }
 
 // A peer that is not set up as it should be is asked again: it is not the batch's fault.

@@ -79,13 +79,17 @@ export class HandOffLog {
     return { number, parts: value === undefined ? [] : this.#open(logTable, key, value) };
   }
 
-  /** Takes a batch out, durably; `parked` (part of its readings, default none) is kept aside. */
-  async remove(number: number, parked: readonly BatchPart[] = []): Promise<void> {
-    const changes: TableChange[] = [{ kind: 'remove', table: logTable, key: keyOf(number) }];
-    if (parked.length > 0) changes.push(this.#put(parkedTable, { number, parts: parked }));
+  /** Takes batches out in one transaction; `parked` (part of their readings, default none) is kept aside. */
+  async remove(numbers: readonly number[], parked: readonly BatchPart[] = []): Promise<void> {
+    const changes: TableChange[] = numbers.map((number) => ({ kind: 'remove', table: logTable, key: keyOf(number) }));
+    const [first] = numbers;
+    if (parked.length > 0 && first !== undefined)
+      changes.push(this.#put(parkedTable, { number: first, parts: parked }));
     await this.#tables.commit(changes);
-    this.#bytes -= this.#bytesOf.get(number) ?? 0;
-    this.#bytesOf.delete(number);
+    for (const number of numbers) {
+      this.#bytes -= this.#bytesOf.get(number) ?? 0;
+      this.#bytesOf.delete(number);
+    }
   }
 
   /** Puts up to `limit` parked batches back at the end of the log; resolves to how many. */
