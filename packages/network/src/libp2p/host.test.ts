@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
-import { silentLogger } from '@pulsemesh/base';
+import { createSystemClock, silentLogger } from '@pulsemesh/base';
 import { createLibp2p } from 'libp2p';
 import { expect, it } from 'vitest';
 import { createHost } from './host.ts';
@@ -18,7 +18,7 @@ async function startHost() {
       hasPubSub: true,
       dataDirectory: undefined,
     },
-    silentLogger,
+    { clock: createSystemClock(), logger: silentLogger },
   );
   await host.libp2p.start();
   return { ...host, [Symbol.asyncDispose]: async () => host.libp2p.stop() };

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PeerId as Libp2pPeerId } from '@libp2p/interface';
@@ -8,10 +7,11 @@ import { ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
 import { yamux } from '@libp2p/yamux';
-import { errorMessage, type Logger } from '@pulsemesh/base';
+import type { Clock, Logger } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { createPubSub, type PubSub } from '../pubsub.ts';
+import { openPeerBook } from './peer-book.ts';
 
 /** Limits of one libp2p host. */
 export const hostLimits = {
@@ -55,8 +55,12 @@ export interface Host {
 }
 
 /** TCP, TLS 1.3 (noise where a peer lacks it), yamux, identify, ping, Kademlia in a network of its own. */
-export async function createHost(options: HostOptions, logger: Logger): Promise<Host> {
-  const store = await openPeerStore(options.dataDirectory, logger);
+export async function createHost(
+  options: HostOptions,
+  dependencies: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Host> {
+  const { dataDirectory } = options;
+  const book = dataDirectory === undefined ? undefined : await openPeerBook(dataDirectory, dependencies);
   const config: Libp2pOptions = {
     start: false,
     nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
@@ -90,7 +94,7 @@ export async function createHost(options: HostOptions, logger: Logger): Promise<
     // The hello channel's beats do its work; it aborts sound connections of a busy machine.
     connectionMonitor: { enabled: false },
     peerStore: { maxAddressAge: hostLimits.addressAgeMs, maxPeerAge: hostLimits.addressAgeMs },
-    ...(store === undefined ? {} : { datastore: store }),
+    ...(book === undefined ? {} : { datastore: book.datastore }),
   };
   const services = {
     identify: identify(),
@@ -104,10 +108,10 @@ export async function createHost(options: HostOptions, logger: Logger): Promise<
   };
   if (!options.hasPubSub) {
     const libp2p = await createLibp2p({ ...config, services });
-    return { libp2p, pubsub: undefined, close: async () => store?.close() };
+    return { libp2p, pubsub: undefined, close: async () => book?.close() };
   }
   const libp2p = await createLibp2p({ ...config, services: { ...services, pubsub: createPubSub() } });
-  return { libp2p, pubsub: libp2p.services.pubsub, close: async () => store?.close() };
+  return { libp2p, pubsub: libp2p.services.pubsub, close: async () => book?.close() };
 }
 
 function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
@@ -119,21 +123,4 @@ function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
     // The default refuses private and loopback addresses in browsers only; here they are the rule.
     denyDialMultiaddr: () => false,
   };
-}
-
-// Addresses survive a restart. Provider records do not: what this node provides it says anew, or no longer.
-async function openPeerStore(directory: string | undefined, logger: Logger) {
-  if (directory === undefined) return undefined;
-  const { LevelDatastore } = await import('datastore-level');
-  const small = { cacheSize: 256 * 1024, writeBufferSize: 256 * 1024, maxOpenFiles: 64 };
-  const store = new LevelDatastore(directory, small);
-  try {
-    await mkdir(directory, { recursive: true });
-    await store.open();
-    for await (const key of store.queryKeys({ prefix: '/dht' })) await store.delete(key);
-    return store;
-  } catch (error) {
-    logger.warn('the peer store cannot be used; addresses will not survive a restart', { text: errorMessage(error) });
-    return undefined;
-  }
 }

@@ -30,7 +30,7 @@ export async function startDriver(
       hasPubSub: !isBootstrapOnly,
       dataDirectory: options.dataDirectory,
     },
-    logger,
+    { clock: dependencies.clock, logger },
   );
   const started = new Driver(options, { ...dependencies, logger }, host);
   driver = started;
