@@ -32,7 +32,9 @@ export async function startOurNetwork(): Promise<OurNetwork> {
     mqttUrl,
     async memoryBytes() {
       const { peers } = await api.network();
-      return [child.pid ?? 0, ...peers.map((peer) => peer.pid)].reduce((sum, pid) => sum + pssBytes(pid), 0);
+      // One process may be several peers.
+      const pids = new Set([child.pid ?? 0, ...peers.map((peer) => peer.pid)]);
+      return [...pids].reduce((sum, pid) => sum + pssBytes(pid), 0);
     },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) {
