@@ -8,6 +8,7 @@ import type { PeopleClient, PeopleDirectory } from '@pulsemesh/vitals/people';
 import type { RecordsClient } from '@pulsemesh/vitals/records';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
 import type { PeerStatus } from '../status/status.ts';
+import { stopProcess, watchForFailure } from './fail-stop.ts';
 
 /** What the composition root brings from outside. */
 export interface NodeDependencies {
@@ -87,7 +88,7 @@ export class NodeContext implements AsyncDisposable {
   async #openTables(): Promise<TableStore> {
     const { openLmdbTables } = await import('@pulsemesh/store');
     const directory = join(this.config.dataDirectory, 'tables');
-    return this.stack.use(await openLmdbTables({ directory }, this.deps));
+    return watchForFailure(this.stack.use(await openLmdbTables({ directory }, this.deps)), stopProcess);
   }
 
   async #openPeople(): Promise<PeopleClient> {
