@@ -44,9 +44,7 @@ function faultOf(
   const [scope, name, ...rest] = specifier.split('/');
   const to = byName.get(`${scope}/${name}`);
   if (to === undefined) return `"${specifier}" names no package of this house`;
-  // An example shows the package as others see it.
-  if (to === from)
-    return file.endsWith(`${sep}example.ts`) ? undefined : `"${specifier}" imports its own package by name`;
+  if (to === from) return `"${specifier}" imports its own package by name`;
   if (to.layer >= from.layer) {
     return `"${specifier}" (floor ${to.layer}) is not below ${from.name} (floor ${from.layer})`;
   }

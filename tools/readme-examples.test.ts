@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const packages = globSync('packages/*', { cwd: root }).sort();
+const packages = globSync(['packages/*', 'simulation'], { cwd: root }).sort();
 
 describe.each(packages)('%s', (directory) => {
   const path = join(root, directory, 'README.md');

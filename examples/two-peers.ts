@@ -1,14 +1,19 @@
 // Two libp2p nodes on this machine, a method, a call.
 
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createSystemClock, createSystemRandom } from '@pulsemesh/base';
-import { createRpcClient, type RoleName, serveRpc, startLibp2pNetwork } from '../src/index.ts';
+import { loadOrCreateIdentity } from '@pulsemesh/identity';
+import { createRpcClient, type RoleName, serveRpc, startLibp2pNetwork } from '@pulsemesh/network';
 
 const clock = createSystemClock();
 const random = createSystemRandom();
+const directory = await mkdtemp(join(tmpdir(), 'pulsemesh-example-'));
 
 async function start(role: RoleName, bootstrap: readonly string[]) {
-  const { raw: identityKeyBytes } = await generateKeyPairFromSeed('Ed25519', random.bytes(32));
+  const where = { file: join(directory, role, 'identity'), keyFile: join(directory, `${role}.key`) };
+  const { libp2pPrivateKeyBytes: identityKeyBytes } = await loadOrCreateIdentity(where, { random });
   return startLibp2pNetwork(
     { identityKeyBytes, listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap, roles: [role], trust: { peers: 'all' } },
     { clock, random },
@@ -22,3 +27,4 @@ using _served = serveRpc(answerer, '/pulsemesh/echo/1', { echo: async (body) => 
 await using rpc = createRpcClient({ port: asker, clock });
 const answer = await rpc.call(answerer.self, '/pulsemesh/echo/1', 'echo', 'a heartbeat');
 process.stdout.write(`${answer}\n`);
+await rm(directory, { recursive: true });
