@@ -86,6 +86,7 @@ describe('the tidy check', () => {
 
   it.each([
     ['the real time', 'export const t = Date.now();', 'Date.now outside base'],
+    ['the real time, measured', 'export const t = performance.now();', 'performance.now outside base'],
     ['a Date of now', 'export const t = new Date();', 'new Date() outside base'],
     ['unseeded chance', 'export const r = Math.random();', 'Math.random outside base'],
     ['a bare timer', 'setTimeout(() => {}, 1);', 'bare setTimeout'],
@@ -153,8 +154,11 @@ describe('the outside checks', () => {
 
   it('knip finds a file that nobody uses and an export that nobody imports', () => {
     write('packages/wire/src/orphan.ts', 'export const orphan = 1;\n');
+    write('packages/wire/src/index.ts', "export { two } from './numbers.ts';\n");
+    write('packages/wire/src/numbers.ts', 'export const two = 2;\nexport const three = 3;\n');
     const { stdout, status } = run('knip/bin/knip.js', '--no-progress');
     expect(status).not.toBe(0);
     expect(stdout).toContain('packages/wire/src/orphan.ts');
+    expect(stdout).toMatch(/three.*packages\/wire\/src\/numbers\.ts/);
   });
 });
