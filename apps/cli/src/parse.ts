@@ -8,6 +8,21 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** Seconds from the beginning of a recording. */
+export function parseSeconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value <= 1e9)) throw new InvalidArgumentError('Wanted: seconds, from 0.');
+  return value;
+}
+
+/** Folds by patient: none, or at least two. */
+export function parseFolds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value === 1 || value > 100)
+    throw new InvalidArgumentError('Wanted: 0 for none, or a whole number from 2 to 100.');
+  return value;
+}
+
 /** How much faster than life. */
 export function parseSpeed(text: string): number {
   const value = Number(text);

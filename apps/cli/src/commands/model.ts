@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { createLogger } from '@pulsemesh/base';
 import type { EvaluationReport } from '@pulsemesh/vitals/model';
 import { type Command, Option } from 'commander';
 import { type Output, table, UsageError } from '../output.ts';
-import { parseCount } from '../parse.ts';
+import { parseCount, parseFolds } from '../parse.ts';
 
 interface EvaluateFlags {
   readonly recordings: string;
@@ -54,7 +54,7 @@ export function addModel(program: Command, output: Output): void {
     .option('--recordings <directory>', 'default: PULSEMESH_RECORDINGS, else ../shared/data/rr beside the checkout')
     .option('--out <directory>', 'default: where the shipped models lie')
     .option('--seed <number>', 'default: that of the shipped models', parseCount, 1)
-    .option('--folds <count>', 'folds by patient for the figures of the card; 0 for none', Number, 5)
+    .option('--folds <count>', 'folds by patient for the figures of the card; 0 for none', parseFolds, 5)
     .action(async (flags: TrainFlags) => {
       const { shippedModelsDirectory, trainModels } = await import('@pulsemesh/vitals/model');
       const recordingsDirectory = flags.recordings ?? (await foundRecordings());
@@ -71,7 +71,7 @@ async function foundRecordings(): Promise<string> {
   const { locateRecordings } = await import('@pulsemesh/vitals/recordings');
   const found = locateRecordings(process.env);
   if (found === null) throw new UsageError('no recordings are there; name a folder with --recordings');
-  return fileURLToPath(new URL(`file://${found}/rr`));
+  return join(found, 'rr');
 }
 
 /** The report as text. */

@@ -1,9 +1,9 @@
-import { createLogger, createSystemClock, createSystemRandom, startTicker } from '@pulsemesh/base';
+import { createLogger, createSystemClock, createSystemRandom, errorMessage, sleep, startTicker } from '@pulsemesh/base';
 import { watchForStop } from '@pulsemesh/node';
 import type { Device } from '@pulsemesh/vitals/devices';
 import type { Command } from 'commander';
 import { type Output, UsageError } from '../output.ts';
-import { parseList, parseSpeed } from '../parse.ts';
+import { parseList, parseSeconds, parseSpeed } from '../parse.ts';
 
 interface ReplayFlags {
   readonly recordings: string;
@@ -18,6 +18,8 @@ interface ReplayFlags {
 
 const devicesMax = 1_000;
 const tellMs = 1_000;
+/** Once stopped, so long for what was measured to be acknowledged; the rest is given up and the exit code is 1. */
+const finishMsMax = 10_000;
 
 /** `pulsemesh replay`: recordings as wearables. */
 export function addReplay(program: Command, output: Output, setExitCode: (code: number) => void): void {
@@ -32,7 +34,7 @@ export function addReplay(program: Command, output: Output, setExitCode: (code: 
     .option('--mqtt <url>', 'the broker of the ingest', 'mqtt://127.0.0.1:1883')
     .option('--speed <factor>', 'how much faster than life, 1 to 100', parseSpeed, 1)
     .option('--only <list>', 'names of recordings, comma separated', parseList)
-    .option('--from <seconds>', 'where in the recordings to begin', Number, 0)
+    .option('--from <seconds>', 'where in the recordings to begin', parseSeconds, 0)
     .option('--input <kind>', 'what the wearables measure: rr, hr or wrist', 'rr')
     .option('--user-prefix <text>', 'a wearer is called by this and the recording’s name', '')
     .option('--original', 'send the original message, without times and intervals')
@@ -77,12 +79,22 @@ async function replay(flags: ReplayFlags, output: Output): Promise<number> {
     );
   }
   const sum = (name: 'sent' | 'acked' | 'refused') => devices.reduce((total, one) => total + one.status()[name], 0);
-  const tell = () => output.err(`${sum('sent')} sent, ${sum('acked')} acknowledged, ${sum('refused')} refused`);
+  const connected = () => devices.filter((one) => one.status().isConnected).length;
+  const tell = () => {
+    const counts = `${sum('sent')} sent, ${sum('acked')} acknowledged, ${sum('refused')} refused`;
+    const some = `${connected()} of ${devices.length} wearables connected to ${flags.mqtt}`;
+    output.err(connected() === devices.length ? counts : `${counts}; ${some}`);
+  };
   const telling = startTicker(clock, tellMs, tell, () => {});
   const stop = watchForStop(false);
-  stop.addEventListener('abort', () => void Promise.all(devices.map((device) => device.finish())).catch(() => {}));
-  await Promise.all(devices.map((device) => device.finished.catch(() => {})));
+  stop.addEventListener('abort', () => {
+    void sleep(clock, finishMsMax).then(() => stack.disposeAsync());
+    void Promise.all(devices.map((device) => device.finish())).catch(() => {});
+  });
+  const ends = await Promise.allSettled(devices.map((device) => device.finished));
   telling.stop();
-  tell();
-  return sum('refused') === 0 ? 0 : 1;
+  if (!stop.aborted) tell();
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) output.err(`pulsemesh: not all of it was acknowledged: ${errorMessage(failed.reason)}`);
+  return failed === undefined && sum('refused') === 0 ? 0 : 1;
 }
