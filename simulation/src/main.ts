@@ -4,6 +4,10 @@ import { pipelineDefaults, runPipeline } from './pipeline.ts';
 
 /** Runs `simulate SCENARIO …` and says how it went: one line per run, the exit code 1 when a promise broke. */
 export async function main(args: readonly string[], write: (line: string) => void): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    write(simulateUsage);
+    return 0;
+  }
   const parsed = parseArguments(args);
   if (typeof parsed === 'string') {
     write(`${parsed}\n${simulateUsage}`);

@@ -84,7 +84,7 @@ export class DemoProcess extends CommandProcess {
   readonly data: string;
 
   constructor(data: string, args: readonly string[]) {
-    super(['start', '--data', data, '--port', '0', ...args], { PULSEMESH_WEB: '' });
+    super(['start', '--data', data, '--port', '0', ...args], { PULSEMESH_WEB: '', PULSEMESH_RECORDINGS: '' });
     this.data = data;
   }
 
