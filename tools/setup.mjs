@@ -58,7 +58,9 @@ export function ensureWebBuilt({ root, node }) {
   }
   say('Building the web page …');
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
-  const built = spawnSync(node, [vite, 'build', '--logLevel', 'warn', '--emptyOutDir', '--outDir', out], {
+  // The native loader reads the configuration as it is; the default one writes a file beside it, which may be read-only.
+  const args = [vite, 'build', '--configLoader', 'native', '--logLevel', 'warn', '--emptyOutDir', '--outDir', out];
+  const built = spawnSync(node, args, {
     cwd: join(root, 'apps', 'web'),
     stdio: ['ignore', 2, 2],
     env: { ...process.env, NODE_ENV: 'production', PULSEMESH_WEB_OUT: out },
