@@ -62,7 +62,7 @@ export async function benchPipeline(say: (text: string) => void): Promise<readon
   });
   const latency = await runLatency(network, latencyPlan);
   const cores = 'load generator, broker and all roles on the same machine';
-  const conditions = `${patients} patients, 200 readings each, QoS 1, ${cores}; ours stored on two peers, windowed and predicted`;
+  const conditions = `${patients} patients, 200 readings each, QoS 1, ${cores}; ours stored on two peers, windowed and predicted, each patient's last window aside`;
   const what = (metric: string, unit: string, text = conditions) => ({
     bench: 'pipeline',
     metric,
