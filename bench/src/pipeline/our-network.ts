@@ -4,8 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ApiClient } from '@pulsemesh/node';
+import type { NetworkView } from '@pulsemesh/node/api';
 
 /** The whole network as `npm start` runs it, without wearables; disposing it stops and removes everything. */
 export interface OurNetwork extends AsyncDisposable {
@@ -14,6 +16,9 @@ export interface OurNetwork extends AsyncDisposable {
   /** Memory of all its processes, pages shared in proportion, bytes (Linux). */
   memoryBytes(): Promise<number>;
 }
+
+/** Two of bootstrap, storage, aggregation and prediction; one of ingest, notification and gateway. */
+const peersOfTheDemo = 11;
 
 const main = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.url));
 
@@ -31,7 +36,7 @@ export async function startOurNetwork(): Promise<OurNetwork> {
     api,
     mqttUrl,
     async memoryBytes() {
-      const { peers } = await api.network();
+      const { peers } = await untilComplete(api);
       // One process may be several peers.
       const pids = new Set([child.pid ?? 0, ...peers.map((peer) => peer.pid)]);
       return [...pids].reduce((sum, pid) => sum + pssBytes(pid), 0);
@@ -62,6 +67,16 @@ async function readAddresses(child: ChildProcess): Promise<{ page: string; token
     }
   }
   throw new Error(`the network did not come up:\n${said.join('\n')}`);
+}
+
+/** The network as the gateway sees it, once it sees every peer: memory counted before would be too little. */
+async function untilComplete(api: ApiClient): Promise<NetworkView> {
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    const network = await api.network();
+    if (network.peers.filter((peer) => peer.isAlive).length >= peersOfTheDemo) return network;
+    await wait(100);
+  }
+  throw new Error(`the gateway does not see ${peersOfTheDemo} peers`);
 }
 
 function pssBytes(pid: number): number {
