@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { openMqttSocket } from '../load/mqtt-socket.ts';
 import type { LoadPlan } from '../load/publisher.ts';
 import { runLoad } from '../load/run-load.ts';
+import { freePort } from '../ports.ts';
 
 const binaries = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'];
 
@@ -98,16 +98,6 @@ async function untilListening(url: string): Promise<void> {
     }
   }
   throw new Error('Mosquitto did not start listening within 5 s');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 async function stop(child: ChildProcess): Promise<void> {
