@@ -1,0 +1,28 @@
+export {
+  type ClaimOutcome,
+  type EngineLimits,
+  type EngineStats,
+  engineLimits,
+  type InboxClaim,
+  type MailboxAck,
+  type MailboxEngine,
+  type MailboxPosition,
+  type MessageKind,
+  type MessageToStore,
+  type Priority,
+  type ReadCursor,
+  type ReadRequest,
+  type ReadResult,
+  type StoredMessage,
+  type StoreOutcome,
+  type StoreRefusal,
+} from './engine.ts';
+export {
+  addressOfKey,
+  type InboxId,
+  idBytes,
+  inboxBytes,
+  inboxIdOf,
+  inboxIdOfToken,
+  parseInboxId,
+} from './inbox-id.ts';
