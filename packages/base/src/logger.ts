@@ -1,5 +1,3 @@
-import { pino } from 'pino';
-
 /** Fields of a log line. Opaque ids and numbers only: never a health value, a name or a secret. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
@@ -18,15 +16,6 @@ export interface Logger {
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent';
 
-/** One JSON object a line (pino) to `destination`, default standard output. */
-export function createLogger(
-  options: { readonly level: LogLevel; readonly fields?: LogFields },
-  destination?: { write(line: string): void },
-): Logger {
-  const settings = { level: options.level, base: options.fields ?? {}, timestamp: pino.stdTimeFunctions.isoTime };
-  return wrap(destination === undefined ? pino(settings) : pino(settings, destination));
-}
-
 /** A logger that says nothing. */
 export const silentLogger: Logger = {
   error: () => {},
@@ -35,13 +24,3 @@ export const silentLogger: Logger = {
   debug: () => {},
   child: () => silentLogger,
 };
-
-function wrap(inner: pino.Logger): Logger {
-  return {
-    error: (message, fields) => inner.error(fields ?? {}, message),
-    warn: (message, fields) => inner.warn(fields ?? {}, message),
-    info: (message, fields) => inner.info(fields ?? {}, message),
-    debug: (message, fields) => inner.debug(fields ?? {}, message),
-    child: (fields) => wrap(inner.child(fields)),
-  };
-}

@@ -1,5 +1,3 @@
-import { randomFillSync } from 'node:crypto';
-
 /** The one door to chance. Protocol code takes it, so that a seed replays a run. */
 export interface Random {
   /** `length` random bytes. Fit for keys and nonces only when the source is {@link createSystemRandom}. */
@@ -16,10 +14,7 @@ export interface Random {
 
 /** The operating system's generator: for keys, nonces and jitter in production. */
 export function createSystemRandom(): Random {
-  return fromUint32(
-    () => new DataView(randomFillSync(new Uint8Array(4)).buffer).getUint32(0),
-    (length) => randomFillSync(new Uint8Array(length)),
-  );
+  return fromUint32(() => new DataView(systemBytes(4).buffer).getUint32(0), systemBytes);
 }
 
 /**
@@ -47,6 +42,18 @@ export function createSeededRandom(seed: number): Random {
     for (let index = 0; index < length; index += 1) bytes[index] = next() & 0xff;
     return bytes;
   });
+}
+
+/** What one call of the platform's generator gives at most, bytes (Web Cryptography §10.1.1). */
+const systemBytesPerCallMax = 65_536;
+
+// The Web Cryptography name of it is the one that Node and browsers share.
+function systemBytes(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let offset = 0; offset < length; offset += systemBytesPerCallMax) {
+    globalThis.crypto.getRandomValues(bytes.subarray(offset, offset + systemBytesPerCallMax));
+  }
+  return bytes;
 }
 
 function splitmix32(seed: number): () => number {

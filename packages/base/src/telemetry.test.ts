@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AssertionError, assert, Condition, errorCode, errorForLog, errorMessage } from './errors.ts';
-import { createLogger } from './logger.ts';
-import { createPrometheusMeter } from './meter.ts';
+import { createLogger } from './pino-logger.ts';
+import { createPrometheusMeter } from './prometheus-meter.ts';
 
 describe('the logger', () => {
   it('writes one JSON object a line with constant message and fields, and escapes line breaks', () => {

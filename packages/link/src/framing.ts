@@ -45,7 +45,10 @@ export class FrameReader {
    * @throws {DecodeError} when compressed or longer than `packetBytesMax`; the reader is of no more use then.
    */
   push(piece: Uint8Array, onPacket: (packet: Uint8Array) => void): void {
-    if (this.#heldBytes + piece.length < this.#neededBytes) return this.#hold(piece);
+    if (this.#heldBytes + piece.length < this.#neededBytes) {
+      this.#hold(piece);
+      return;
+    }
     const bytes = this.#heldBytes === 0 ? piece : concatBytes(...this.#held, piece);
     this.#held = [];
     this.#heldBytes = 0;
