@@ -1,5 +1,5 @@
-import { createSecretKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { primitives } from '#primitives';
 import { decryptFrom, encryptInto } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 
@@ -32,14 +32,14 @@ describe('AES-256-GCM', () => {
       out: '522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b',
     },
   ])('gives the published ciphertext and tag: $out', ({ key, nonce, plain, additional, out }) => {
-    const secret = createSecretKey(bytes(key));
+    const secret = primitives.importAead('aes-256-gcm', bytes(key));
     const sealed = encryptInto(none, secret, bytes(nonce), bytes(additional), bytes(plain));
     expect(Buffer.from(sealed).toString('hex')).toBe(nonce + out);
     expect(decryptFrom(0, secret, bytes(additional), sealed)).toEqual(bytes(plain));
   });
 
   it('refuses what is too short to hold a nonce and a tag', () => {
-    const secret = createSecretKey(bytes('00'.repeat(32)));
+    const secret = primitives.importAead('aes-256-gcm', bytes('00'.repeat(32)));
     for (let length = 0; length < 28; length += 1) {
       expect(() => decryptFrom(0, secret, none, new Uint8Array(length))).toThrow(SealBrokenError);
     }

@@ -1,9 +1,10 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { Random } from '@pulsemesh/base';
+import { primitives } from '#primitives';
 import { decryptFrom, encryptInto, nonceBytes } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 import { assertKey, hkdfSha256 } from './hash.ts';
 import { LruMap } from './lru-map.ts';
+import type { AeadKey } from './primitives/primitives.ts';
 
 /** Seals arbitrary bytes for whoever holds the same key: what a node keeps on its own disk. */
 export interface Box {
@@ -40,14 +41,17 @@ export function createBox(
   options: { readonly sealsPerSeriesMax?: number } = {},
 ): Box {
   assertKey(key, 'a box key');
-  const root = createSecretKey(key);
+  const root = key.slice();
   const sealsPerSeriesMax = options.sealsPerSeriesMax ?? boxLimits.sealsPerSeriesMax;
-  const known = new LruMap<string, KeyObject>(boxLimits.seriesKeysMax);
+  const known = new LruMap<string, AeadKey>(boxLimits.seriesKeysMax);
   const keyOf = (series: Uint8Array) =>
-    known.getOrCreate(Buffer.from(series.buffer, series.byteOffset, series.length).toString('latin1'), () =>
-      createSecretKey(hkdfSha256({ key: root, salt: series, info: 'pulsemesh/box/1', length: 32 })),
+    known.getOrCreate(String.fromCharCode(...series), () =>
+      primitives.importAead(
+        'aes-256-gcm',
+        hkdfSha256({ key: root, salt: series, info: 'pulsemesh/box/1', length: 32 }),
+      ),
     );
-  let current: { readonly head: Uint8Array; readonly key: KeyObject } | undefined;
+  let current: { readonly head: Uint8Array; readonly key: AeadKey } | undefined;
   let sealsLeft = 0;
   return {
     seal(plaintext, additional = none) {

@@ -1,6 +1,6 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import { assert, type Random } from '@pulsemesh/base';
-import { assertKey, plainBytes } from './hash.ts';
+import { primitives } from '#primitives';
+import { assertKey } from './hash.ts';
 
 /** Signs with one Ed25519 key (RFC 8032). */
 export interface Signer {
@@ -20,28 +20,15 @@ export function generateSeed(random: Random): Uint8Array {
   return seed;
 }
 
-// PKCS #8 and SPKI wrappings of a raw Ed25519 key (RFC 8410 §7, §4).
-const pkcs8Head = Buffer.from('302e020100300506032b657004220420', 'hex');
-const spkiHead = Buffer.from('302a300506032b6570032100', 'hex');
-
-/** The signer of a 32-byte private seed. */
+/** The signer of a 32-byte private seed, taken in once for many signatures. */
 export function createSigner(seed: Uint8Array): Signer {
   assertKey(seed, 'an Ed25519 seed');
-  const key = createPrivateKey({ key: Buffer.concat([pkcs8Head, seed]), format: 'der', type: 'pkcs8' });
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-  return {
-    publicKey: new Uint8Array(spki.subarray(spkiHead.length)),
-    sign: (message) => plainBytes(sign(null, message, key)),
-  };
+  const key = primitives.importEd25519(seed);
+  return { publicKey: key.publicKey, sign: (message) => key.sign(message) };
 }
 
 /** True when `signature` is that of `message` under `publicKey`; false for malformed keys and signatures too. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  try {
-    const key = createPublicKey({ key: Buffer.concat([spkiHead, publicKey]), format: 'der', type: 'spki' });
-    return verify(null, message, key, signature);
-  } catch {
-    return false; // not a point of the curve
-  }
+  return primitives.importEd25519Public(publicKey)?.verify(message, signature) ?? false;
 }

@@ -10,3 +10,11 @@ export class SealBrokenError extends Condition {
     super('seal-broken', `the seal does not open: ${reason}`, { facts: { reason } });
   }
 }
+
+/** A public key that gives a secret anybody knows, or is no public key at all. Whoever sent it is broken or hostile. */
+export class WeakKeyError extends Condition {
+  override readonly name = 'WeakKeyError';
+  constructor() {
+    super('weak-key', 'the public key is refused: it gives no secret');
+  }
+}

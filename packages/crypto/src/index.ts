@@ -1,8 +1,9 @@
 export { type Box, boxLimits, boxOverheadBytes, createBox } from './box.ts';
 export { createSigner, generateSeed, type Signer, verifySignature } from './ed25519.ts';
-export { SealBrokenError } from './errors.ts';
+export { SealBrokenError, WeakKeyError } from './errors.ts';
 export { equalSecrets, type HkdfInput, hkdfSha256, hmacSha256, sha256 } from './hash.ts';
 export { createKeyTree, type KeyTree, type KeyTreeOptions, type SealPlace, sealOverheadBytes } from './key-tree.ts';
+export { createPacketCipher, type PacketCipher, packetTagBytes } from './packet-cipher.ts';
 export {
   createPassphraseParameters,
   derivePassphraseKey,
@@ -10,3 +11,11 @@ export {
   PassphraseParametersError,
   passphraseLimits,
 } from './passphrase.ts';
+export {
+  createX25519Key,
+  generateX25519,
+  type X25519Key,
+  type X25519KeyPair,
+  x25519,
+  x25519PublicKey,
+} from './x25519.ts';

@@ -1,9 +1,10 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import { assert, type Random } from '@pulsemesh/base';
+import { primitives } from '#primitives';
 import { decryptFrom, encryptInto, nonceBytes } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 import { assertKey, hkdfSha256, hmacSha256 } from './hash.ts';
 import { LruMap } from './lru-map.ts';
+import type { AeadKey } from './primitives/primitives.ts';
 
 /** Where a sealed record belongs: opened with any other values it does not open. */
 export interface SealPlace {
@@ -56,18 +57,18 @@ const additionalBytes = 1 + 16 + 1 + 8 + 16 + 4;
 class HkdfKeyTree implements KeyTree {
   readonly subject: Uint8Array;
   readonly subjectId: string;
-  readonly #indexKey: KeyObject;
-  readonly #recordsKey: KeyObject;
-  readonly #leafKeys: LruMap<number, KeyObject>;
+  readonly #indexKey: Uint8Array;
+  readonly #recordsKey: Uint8Array;
+  readonly #leafKeys: LruMap<number, AeadKey>;
   // Written anew for each seal and open; both are synchronous, so they never meet in it.
   readonly #additional: Uint8Array;
   readonly #additionalView: DataView;
 
   constructor(seed: Uint8Array, leafKeysMax: number) {
     this.subject = hkdfSha256({ key: seed, info: 'pulsemesh/subject/1', length: 16 });
-    this.subjectId = Buffer.from(this.subject).toString('hex');
-    this.#indexKey = createSecretKey(hkdfSha256({ key: seed, info: 'pulsemesh/index/1', length: 32 }));
-    this.#recordsKey = createSecretKey(hkdfSha256({ key: seed, info: 'pulsemesh/records/1', length: 32 }));
+    this.subjectId = hexOf(this.subject);
+    this.#indexKey = hkdfSha256({ key: seed, info: 'pulsemesh/index/1', length: 32 });
+    this.#recordsKey = hkdfSha256({ key: seed, info: 'pulsemesh/records/1', length: 32 });
     this.#leafKeys = new LruMap(leafKeysMax);
     this.#additional = new Uint8Array(additionalBytes);
     this.#additional.set(versionHead);
@@ -77,9 +78,10 @@ class HkdfKeyTree implements KeyTree {
 
   recordId(kind: number, name: string): Uint8Array {
     assertKind(kind);
-    const input = Buffer.allocUnsafe(1 + Buffer.byteLength(name));
+    const nameBytes = new TextEncoder().encode(name);
+    const input = new Uint8Array(1 + nameBytes.length);
     input[0] = kind;
-    input.write(name, 1);
+    input.set(nameBytes, 1);
     return hmacSha256(this.#indexKey, input).slice(0, 16);
   }
 
@@ -93,7 +95,7 @@ class HkdfKeyTree implements KeyTree {
     return decryptFrom(versionHead.length, this.#leafKey(place), this.#additionalFor(place), sealed);
   }
 
-  #leafKey({ kind, bucketSeconds }: SealPlace): KeyObject {
+  #leafKey({ kind, bucketSeconds }: SealPlace): AeadKey {
     assertKind(kind);
     assert(
       Number.isSafeInteger(bucketSeconds) && bucketSeconds >= 0,
@@ -104,7 +106,7 @@ class HkdfKeyTree implements KeyTree {
     return this.#leafKeys.getOrCreate(hour * 256 + kind, () => {
       const kindKey = childKey(this.#recordsKey, 'kind', kind);
       const dayKey = childKey(kindKey, 'day', Math.floor(hour / 24));
-      return childKey(dayKey, 'hour', hour % 24);
+      return primitives.importAead('aes-256-gcm', childKey(dayKey, 'hour', hour % 24));
     });
   }
 
@@ -124,8 +126,12 @@ class HkdfKeyTree implements KeyTree {
   }
 }
 
-function childKey(parent: KeyObject, level: string, index: number): KeyObject {
-  return createSecretKey(hkdfSha256({ key: parent, info: `pulsemesh/${level}/${index}`, length: 32 }));
+function childKey(parent: Uint8Array, level: string, index: number): Uint8Array {
+  return hkdfSha256({ key: parent, info: `pulsemesh/${level}/${index}`, length: 32 });
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function assertKind(kind: number): void {

@@ -1,6 +1,5 @@
-import { type ScryptOptions, scrypt } from 'node:crypto';
-import { promisify } from 'node:util';
 import { Condition, type Random } from '@pulsemesh/base';
+import { primitives } from '#primitives';
 
 /** How a key was made from a passphrase: not secret, kept beside what the key seals. */
 export interface PassphraseParameters {
@@ -38,8 +37,6 @@ export function createPassphraseParameters(
   };
 }
 
-const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
-
 /**
  * A 32-byte key from a passphrase (scrypt, RFC 7914), off the event loop. The passphrase is taken in its NFKC form,
  * so that it does not matter on which keyboard it was typed.
@@ -57,6 +54,5 @@ export async function derivePassphraseKey(passphrase: string, parameters: Passph
     parallelism <= passphraseLimits.parallelismMax &&
     salt.length >= 8;
   if (!isAccepted) throw new PassphraseParametersError();
-  const options = { N: 2 ** costLog2, r: blockSize, p: parallelism, maxmem: 2 ** (costLog2 + 11) };
-  return new Uint8Array(await scryptAsync(passphrase.normalize('NFKC'), salt, 32, options));
+  return primitives.scrypt(passphrase.normalize('NFKC'), salt, { costLog2, blockSize, parallelism, length: 32 });
 }

@@ -1,0 +1,100 @@
+import { gcm } from '@noble/ciphers/aes.js';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { scryptAsync } from '@noble/hashes/scrypt.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import type { AeadAlgorithm, AeadKey, Primitives } from './primitives.ts';
+
+const tagBytes = 16;
+
+/** The primitives of the audited noble libraries: synchronous where WebCrypto is not. */
+export const primitives: Primitives = {
+  sha256,
+  sha3of256: sha3_256,
+  shake256: (bytes, length) => shake256(bytes, { dkLen: length }),
+  hmacSha256: (key, bytes) => hmac(sha256, key, bytes),
+  equalSecrets(a, b) {
+    let difference = 0;
+    for (let index = 0; index < a.length; index += 1) difference |= (a[index] as number) ^ (b[index] as number);
+    return difference === 0;
+  },
+  scrypt(passphrase, salt, { costLog2, blockSize, parallelism, length }) {
+    const maxmem = 2 ** (costLog2 + 11);
+    return scryptAsync(passphrase, salt, { N: 2 ** costLog2, r: blockSize, p: parallelism, dkLen: length, maxmem });
+  },
+  importAead: (algorithm, key) => new NobleAeadKey(algorithm, key.slice()),
+  importEd25519(seed) {
+    const key = seed.slice();
+    return { publicKey: ed25519.getPublicKey(key), sign: (message) => ed25519.sign(message, key) };
+  },
+  importEd25519Public(publicKey) {
+    try {
+      ed25519.Point.fromBytes(publicKey);
+    } catch {
+      return null;
+    }
+    const key = publicKey.slice();
+    // RFC 8032's own rules, as node:crypto has them, not the wider ones of ZIP 215.
+    return { verify: (message, signature) => verifies(key, message, signature) };
+  },
+  importX25519(privateKey) {
+    const key = privateKey.slice();
+    return {
+      publicKey: x25519.getPublicKey(key),
+      sharedSecret(publicKey) {
+        try {
+          return x25519.getSharedSecret(key, publicKey);
+        } catch {
+          return null; // noble refuses the all-zero secret
+        }
+      },
+    };
+  },
+  importMlKem768(seed) {
+    const { publicKey, secretKey } = ml_kem768.keygen(seed);
+    return { publicKey, decapsulate: (ciphertext) => ml_kem768.decapsulate(ciphertext, secretKey) };
+  },
+  mlKem768Encapsulate(publicKey, coins) {
+    try {
+      const { sharedSecret, cipherText } = ml_kem768.encapsulate(publicKey, coins());
+      return { sharedSecret, ciphertext: cipherText };
+    } catch {
+      return null; // a coefficient out of range (FIPS 203 §7.2)
+    }
+  },
+};
+
+function verifies(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return ed25519.verify(signature, message, publicKey, { zip215: false });
+  } catch {
+    return false;
+  }
+}
+
+class NobleAeadKey implements AeadKey {
+  readonly #create: typeof gcm | typeof chacha20poly1305;
+  readonly #key: Uint8Array;
+
+  constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
+    this.#create = algorithm === 'chacha20-poly1305' ? chacha20poly1305 : gcm;
+    this.#key = key;
+  }
+
+  sealInto(target: Uint8Array, offset: number, nonce: Uint8Array, additional: Uint8Array, plaintext: Uint8Array): void {
+    // Nonces are often written anew in one place: noble may keep what it is given.
+    target.set(this.#create(this.#key, nonce.slice(), additional).encrypt(plaintext), offset);
+  }
+
+  open(nonce: Uint8Array, additional: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+    if (sealed.length < tagBytes) return null;
+    try {
+      return this.#create(this.#key, nonce.slice(), additional).decrypt(sealed);
+    } catch {
+      return null;
+    }
+  }
+}
