@@ -1,0 +1,17 @@
+export {
+  type Box,
+  type BoxKind,
+  type BoxOptions,
+  type BoxRules,
+  type BoxTarget,
+  boxKinds,
+  createTestAuthority,
+  type HttpRules,
+  type ProxyCredentials,
+  type ProxyRules,
+  startBox,
+  type TcpRules,
+  type TestAuthority,
+  type TestCertificate,
+  type TestCertificateOptions,
+} from './boxes/index.ts';
