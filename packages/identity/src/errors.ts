@@ -48,9 +48,50 @@ export class IdentityFileError extends Condition {
   }
 }
 
+/** There is no identity where one was expected; this call makes none. */
+export class IdentityMissingError extends Condition {
+  override readonly name = 'IdentityMissingError';
+  constructor(file: string) {
+    super('identity-missing', `there is no identity at ${file}`, { facts: { file } });
+  }
+}
+
+/** There is an identity already where one was to be made; it is left as it is. */
+export class IdentityExistsError extends Condition {
+  override readonly name = 'IdentityExistsError';
+  constructor(file: string) {
+    super('identity-exists', `there is an identity at ${file} already`, { facts: { file } });
+  }
+}
+
+/** Others changed the identity file again and again while this call tried to. Nothing of this call was written. */
+export class IdentityChangedError extends Condition {
+  override readonly name = 'IdentityChangedError';
+  constructor(file: string) {
+    super('identity-changed', `identity ${file} was being changed by somebody else`, {
+      facts: { file },
+      retryable: true,
+    });
+  }
+}
+
+/** The platform's keystore is not there, refused, or answered something else. The text says what to install or do. */
+export class KeyStoreError extends Condition {
+  override readonly name = 'KeyStoreError';
+  constructor(store: string, what: string, options: { readonly cause?: unknown } = {}) {
+    super('keystore', `keystore ${store}: ${what}`, { facts: { store }, ...options });
+  }
+}
+
 /** What an identity file is sealed under. */
-export type Protection = 'key-file' | 'passphrase';
+export type Protection = 'key-file' | 'passphrase' | 'keystore';
+
+const protectionNames: Readonly<Record<Protection, string>> = {
+  'key-file': 'key file',
+  passphrase: 'passphrase',
+  keystore: 'keystore',
+};
 
 function nameOf(protection: Protection): string {
-  return protection === 'key-file' ? 'key file' : 'passphrase';
+  return protectionNames[protection];
 }

@@ -5,7 +5,7 @@ import { errorCode, type Random } from '@pulsemesh/base';
 import { toHex } from '@pulsemesh/wire';
 import { IdentityDamagedError, IdentityFileError, KeyFileExposedError } from './errors.ts';
 
-/** No file of this package is longer. */
+/** No file of an identity is longer. */
 const fileBytesMax = 4096;
 
 /**
@@ -70,6 +70,75 @@ export async function createSmallFile(
     return true;
   } catch (error) {
     throw new IdentityFileError(file, 'write', { cause: error });
+  }
+}
+
+/** What {@link replaceSmallFile} found. */
+export type Replacement = 'replaced' | 'superseded';
+
+/**
+ * Puts generation `next.generation` of `file` in the place of the one before, whole or not at all, on disk when it resolves. Of two
+ * processes that try at once one gets `replaced`, the other `superseded`: then its content is nowhere.
+ *
+ * The claim on a generation is a file beside it with the whole content, made exclusively, then renamed. Whoever finds the
+ * claim of a process that died finishes it: so a crash at any line leaves the old generation or the new one.
+ * `generationOf` reads the number out of a file's content.
+ * @throws {IdentityFileError}
+ */
+export async function replaceSmallFile(
+  file: string,
+  next: { readonly generation: number; readonly content: Uint8Array },
+  generationOf: (content: Uint8Array) => number,
+  dependencies: { readonly random: Random },
+): Promise<Replacement> {
+  const temporary = `${file}.${toHex(dependencies.random.bytes(8))}.tmp`;
+  const claim = `${file}.${next.generation}`;
+  try {
+    await writeDurably(temporary, next.content);
+    const isClaimed = await linkExclusively(temporary, claim);
+    const isCurrent = await isGeneration(file, next.generation - 1, generationOf);
+    if (isClaimed && !isCurrent) await unlink(claim);
+    // Ours, or one that a dead process left: either way the next generation, and whole.
+    if (isCurrent) await renameIfThere(claim, file);
+    await syncDirectory(dirname(file));
+    return isClaimed && isCurrent ? 'replaced' : 'superseded';
+  } catch (error) {
+    throw new IdentityFileError(file, 'write', { cause: error });
+  }
+}
+
+/** Moves `temporary` to `name` unless that is taken; true when it did. `temporary` is gone either way. */
+async function linkExclusively(temporary: string, name: string): Promise<boolean> {
+  try {
+    await link(temporary, name);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') {
+      // File systems without hard links: a rename is as whole, only not exclusive.
+      await rename(temporary, name);
+      return true;
+    }
+    await unlink(temporary);
+    return false;
+  }
+  await unlink(temporary);
+  return true;
+}
+
+async function isGeneration(
+  file: string,
+  generation: number,
+  generationOf: (content: Uint8Array) => number,
+): Promise<boolean> {
+  const content = await readSmallFile(file, false);
+  return content !== null && generationOf(content) === generation;
+}
+
+/** Another process may have finished our claim already. */
+async function renameIfThere(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
 }
 
