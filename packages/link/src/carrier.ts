@@ -20,6 +20,11 @@ export interface CarrierHandler {
   onPacket(packet: Uint8Array): void;
   /** `isWritable` became true again. */
   onWritable(): void;
+  /**
+   * The carrier lives on, but what was handed over last may not have arrived: a poll or stream was cut and asked again. The session
+   * sends again what is not acknowledged, instead of waiting for an acknowledgement that cannot come.
+   */
+  onLost?(): void;
   /** The carrier is over, last call. All that was under way may be lost. Null: closed in good order. */
   onClosed(reason: Condition | null): void;
 }
