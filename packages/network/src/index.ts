@@ -29,6 +29,13 @@ export {
 } from './port.ts';
 export type { PubSub } from './pubsub.ts';
 export {
+  type ByteStream,
+  type ByteStreamHandler,
+  type RelayedStreams,
+  type RelayView,
+  relaysMax,
+} from './relayed-streams.ts';
+export {
   createRpcClient,
   noAnswer,
   type RpcCall,

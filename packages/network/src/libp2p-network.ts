@@ -3,6 +3,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import type { ElectionOptions } from './bootstrap-election.ts';
 import type { NetworkPort, RoleName } from './port.ts';
 import type { PubSub } from './pubsub.ts';
+import type { RelayedStreams } from './relayed-streams.ts';
 import type { RosterOptions } from './roster.ts';
 
 /** A bootstrap that this node runs because it was elected. Disposing it retires it. */
@@ -15,6 +16,10 @@ export interface Libp2pNetworkOptions {
   readonly identityKeyBytes: Uint8Array;
   /** Multiaddrs to listen at, e.g. `/ip4/0.0.0.0/tcp/4001`; port 0 takes a free one. */
   readonly listen: readonly string[];
+  /** Streams through relays, for peers that cannot be dialled: `/p2p/RELAY/p2p-circuit/p2p/PEER`. */
+  readonly relayed?: RelayedStreams;
+  /** False: TCP is used neither inward nor outward, `listen` is ignored, relays are the only way. Default true. */
+  readonly isDirect?: boolean;
   /** Multiaddrs of peers to begin with: bootstraps, and ordinary peers too. Dialled for as long as the node runs. */
   readonly bootstrap: readonly string[];
   /** Only `['bootstrap']`: the node serves hello, identify and the DHT, and nothing else. */
@@ -27,7 +32,10 @@ export interface Libp2pNetworkOptions {
   readonly allow?: readonly string[];
   /** Whether to tell others loopback addresses, for networks on one machine. Default: only if there are no others. */
   readonly announceLoopback?: boolean;
-  /** Elect a successor when every bootstrap is gone. Default true, never for a bootstrap itself. */
+  /**
+   * Elect a successor when every bootstrap is gone. Default true; never for a bootstrap itself, and a peer without a listen
+   * address of its own does not stand.
+   */
   readonly elects?: boolean;
   readonly election?: Partial<ElectionOptions>;
   readonly roster?: Partial<RosterOptions>;

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { TestNodes } from './libp2p/test-node.ts';
 import { createMemoryNetwork } from './memory-network.ts';
 import type { Channel, NetworkPort, ProtocolName, RoleName } from './port.ts';
+import { MemoryRelay } from './relayed-memory.ts';
 import { createRpcClient, serveRpc } from './rpc.ts';
 
 interface ContractPeerOptions {
@@ -276,6 +277,43 @@ runNetworkPortContract('libp2p', async () => {
   return {
     join: ({ roles, trustsNobody }) =>
       nodes.start({ roles, bootstrap: bootstrap.addresses(), trust: { peers: trustsNobody ? [] : 'all' } }),
+    [Symbol.asyncDispose]: () => nodes[Symbol.asyncDispose](),
+  };
+});
+
+const relayId = '12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA' as PeerId;
+
+runNetworkPortContract('libp2p through a relay alone', async () => {
+  const nodes = new TestNodes();
+  const relay = new MemoryRelay(relayId);
+  const bootstrap = await nodes.startRelayed(relay, { roles: ['bootstrap'] });
+  return {
+    join: ({ roles, trustsNobody }) =>
+      nodes.startRelayed(relay, {
+        roles,
+        bootstrap: [`/p2p/${relayId}/p2p-circuit/p2p/${bootstrap.self}`],
+        trust: { peers: trustsNobody ? [] : 'all' },
+      }),
+    [Symbol.asyncDispose]: () => nodes[Symbol.asyncDispose](),
+  };
+});
+
+runNetworkPortContract('libp2p, every other peer behind a firewall', async () => {
+  const nodes = new TestNodes();
+  const relay = new MemoryRelay(relayId);
+  const listen = ['/ip4/127.0.0.1/tcp/0'];
+  const bootstrap = await nodes.startRelayed(relay, { roles: ['bootstrap'], listen });
+  let joined = 0;
+  return {
+    join: ({ roles, trustsNobody }) => {
+      joined += 1;
+      return nodes.startRelayed(relay, {
+        roles,
+        listen: joined % 2 === 0 ? [] : listen,
+        bootstrap: bootstrap.addresses(),
+        trust: { peers: trustsNobody ? [] : 'all' },
+      });
+    },
     [Symbol.asyncDispose]: () => nodes[Symbol.asyncDispose](),
   };
 });

@@ -245,6 +245,15 @@ export class Roster {
     if (!entry.isPinned && nowMs - entry.apartMs > this.#options.forgetMs) this.#entries.delete(peer);
   }
 
+  /** A way to others has opened: those without a connection are dialled as if it were the first time. */
+  redialSoon(nowMs: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.isConnected || entry.announcement?.isLeaving === true) continue;
+      entry.redials = 0;
+      entry.redialMs = Math.min(entry.redialMs, nowMs + this.#pause(0));
+    }
+  }
+
   /** Judges by the time that has passed; to be called about every half second. */
   tick(nowMs: number): readonly RosterAction[] {
     this.#forgiveOwnPause(nowMs);

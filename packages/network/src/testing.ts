@@ -5,3 +5,4 @@ export {
   type MemoryPeer,
   type MemoryPeerOptions,
 } from './memory-network.ts';
+export { MemoryRelay, type MemoryRelayClient } from './relayed-memory.ts';

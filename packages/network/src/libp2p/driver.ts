@@ -25,6 +25,7 @@ import { Hello, helloProtocol } from '../hello.ts';
 import type { Libp2pNetwork, Libp2pNetworkDependencies, Libp2pNetworkOptions } from '../libp2p-network.ts';
 import type { Channel, Evidence, LivePeer, ProtocolName, RoleName } from '../port.ts';
 import { type PubSub, pubSubLimits } from '../pubsub.ts';
+import { relayedListen } from '../relayed-address.ts';
 import { defaultRoster, Roster } from '../roster.ts';
 import { roleKey } from '../workers.ts';
 import { Directory } from './directory.ts';
@@ -108,6 +109,7 @@ export class Driver implements Libp2pNetwork {
     for (const topic of this.#topics.keys()) this.pubsub?.subscribe(topic);
     libp2p.addEventListener('self:peer:update', () => this.#announceAgain());
     this.#announceAgain();
+    this.#watchRelays();
     this.#directory = this.#owned.use(
       new Directory({
         routing: libp2p.contentRouting,
@@ -265,7 +267,7 @@ export class Driver implements Libp2pNetwork {
   #announcement(): Announcement {
     const all = this.#host.libp2p.getMultiaddrs().map((address) => withoutPeer(address));
     const distant = all.filter((address) => !isLoopback(address));
-    const isLocalToo = this.#options.announceLoopback ?? distant.length === 0;
+    const isLocalToo = this.#options.announceLoopback ?? distant.every((address) => address.includes(relayedListen));
     return {
       roles: this.#options.roles,
       addresses: (isLocalToo ? all : distant).slice(0, 16),
@@ -280,6 +282,21 @@ export class Driver implements Libp2pNetwork {
     const announcement = this.#announcement();
     if (this.#hello?.announcement.addresses.join() !== announcement.addresses.join())
       this.#hello?.announce(announcement);
+  }
+
+  // What could not be reached for want of a relay can be tried now.
+  #watchRelays(): void {
+    const { relayed } = this.#options;
+    if (relayed === undefined) return;
+    const upNow = () => new Set(relayed.relays().flatMap((relay) => (relay.isUp ? [relay.peerId] : [])));
+    let up = upNow();
+    const watch = relayed.onChange(() => {
+      const before = up;
+      up = upNow();
+      if ([...up].every((relay) => before.has(relay))) return;
+      this.#roster.redialSoon(this.#dependencies.clock.monotonicMs());
+    });
+    this.#owned.use(watch);
   }
 
   #dialSelf(protocol: ProtocolName): Channel {
@@ -327,7 +344,8 @@ export class Driver implements Libp2pNetwork {
     const byPeer = new Map<PeerId, string[]>();
     for (const text of this.#options.bootstrap) {
       const address = multiaddr(text);
-      const id = address.getComponents().find((component) => component.name === 'p2p')?.value;
+      // The last one: those before it are relays.
+      const id = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
       if (id === undefined) this.#dialNameless(address);
       else byPeer.set(parsePeerId(id), [...(byPeer.get(parsePeerId(id)) ?? []), withoutPeer(address)]);
     }

@@ -13,6 +13,8 @@ async function startHost() {
     {
       identityKeyBytes: await newTestKey(),
       listen: ['/ip4/127.0.0.1/tcp/0'],
+      relayed: undefined,
+      isDirect: true,
       isAnnounced: () => true,
       isAllowed: () => true,
       hasPubSub: true,

@@ -1,6 +1,6 @@
 import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerId as Libp2pPeerId } from '@libp2p/interface';
+import type { Address, ConnectionGater, Libp2p, PeerId as Libp2pPeerId } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
@@ -11,7 +11,10 @@ import type { Clock, Logger } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { createPubSub, type PubSub } from '../pubsub.ts';
+import { isRelayed, relayedListen } from '../relayed-address.ts';
+import type { RelayedStreams } from '../relayed-streams.ts';
 import { openPeerBook } from './peer-book.ts';
+import { relayedTransport } from './relayed-transport.ts';
 
 /** Limits of one libp2p host. */
 export const hostLimits = {
@@ -21,6 +24,8 @@ export const hostLimits = {
   connectionsPerSecondMax: 50,
   parallelDialsMax: 16,
   dialMs: 5_000,
+  /** Of a peer that can be reached through a relay too, one address is tried for so long. */
+  addressDialMs: 2_000,
   /** A connection or stream whose negotiation takes longer is closed: somebody who connects and says nothing. */
   negotiationMs: 8_000,
   /** Streams of one protocol on one connection, each way. */
@@ -37,6 +42,10 @@ export const kadProtocol = '/pulsemesh/kad/1.0.0';
 export interface HostOptions {
   readonly identityKeyBytes: Uint8Array;
   readonly listen: readonly string[];
+  /** Streams through relays; addresses of this kind are tried last. */
+  readonly relayed: RelayedStreams | undefined;
+  /** False: no TCP, neither inward nor outward. */
+  readonly isDirect: boolean;
   /** Which of the host's own addresses others are told. */
   readonly isAnnounced: (address: string) => boolean;
   /** Whether a peer may be connected at all. */
@@ -54,22 +63,25 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** TCP, TLS 1.3 (noise where a peer lacks it), yamux, identify, ping, Kademlia in a network of its own. */
+/** TCP and relayed streams, TLS 1.3 (noise where a peer lacks it), yamux, identify, ping, Kademlia in a network of its own. */
 export async function createHost(
   options: HostOptions,
   dependencies: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<Host> {
-  const { dataDirectory } = options;
+  const { dataDirectory, relayed, isDirect } = options;
   const book = dataDirectory === undefined ? undefined : await openPeerBook(dataDirectory, dependencies);
   const config: Libp2pOptions = {
     start: false,
     nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
     privateKey: privateKeyFromRaw(options.identityKeyBytes),
     addresses: {
-      listen: [...options.listen],
+      listen: [...(isDirect ? options.listen : []), ...(relayed === undefined ? [] : [relayedListen])],
       announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
     },
-    transports: [tcp()],
+    transports: [
+      ...(isDirect ? [tcp()] : []),
+      ...(relayed === undefined ? [] : [relayedTransport(relayed, dependencies)]),
+    ],
     connectionEncrypters: [tls(), noise()],
     streamMuxers: [
       yamux({
@@ -86,6 +98,8 @@ export async function createHost(
       inboundConnectionThreshold: hostLimits.connectionsPerSecondMax,
       maxParallelDials: hostLimits.parallelDialsMax,
       dialTimeout: hostLimits.dialMs,
+      addressSorter: directFirst,
+      ...(relayed === undefined ? {} : { addressDialTimeout: hostLimits.addressDialMs }),
       inboundUpgradeTimeout: hostLimits.negotiationMs,
       inboundStreamProtocolNegotiationTimeout: hostLimits.negotiationMs,
       outboundStreamProtocolNegotiationTimeout: hostLimits.negotiationMs,
@@ -123,4 +137,11 @@ function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
     // The default refuses private and loopback addresses in browsers only; here they are the rule.
     denyDialMultiaddr: () => false,
   };
+}
+
+// libp2p's own order takes a relay for better than a private address, which in a hospital is the near one.
+function directFirst(one: Address, other: Address): -1 | 0 | 1 {
+  const isOneRelayed = isRelayed(one.multiaddr);
+  if (isOneRelayed === isRelayed(other.multiaddr)) return 0;
+  return isOneRelayed ? 1 : -1;
 }

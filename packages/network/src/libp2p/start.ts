@@ -8,6 +8,7 @@ import type {
   Libp2pNetworkDependencies,
   Libp2pNetworkOptions,
 } from '../libp2p-network.ts';
+import { relayedListen } from '../relayed-address.ts';
 import { Driver, isLoopback } from './driver.ts';
 import { createHost } from './host.ts';
 import { Succession } from './succession.ts';
@@ -25,6 +26,8 @@ export async function startDriver(
     {
       identityKeyBytes: options.identityKeyBytes,
       listen: options.listen,
+      relayed: options.relayed,
+      isDirect: options.isDirect !== false,
       isAnnounced: (address) => options.announceLoopback !== false || !isLoopback(address),
       isAllowed: (peer) => allowed === undefined || allowed.has(peer) || driver?.isVouchedFor(peer) === true,
       hasPubSub: !isBootstrapOnly,
@@ -40,7 +43,9 @@ export async function startDriver(
     await started[Symbol.asyncDispose]();
     throw error;
   }
-  if (!isBootstrapOnly && options.elects !== false) {
+  // A successor needs an address of its own: relays know this node by its one key.
+  const mayStand = options.isDirect !== false && options.listen.length > 0;
+  if (!isBootstrapOnly && options.elects !== false && (mayStand || dependencies.onElected !== undefined)) {
     const start = dependencies.onElected ?? (() => startSuccessor(options, dependencies, started));
     const isSuccessor = (peer: PeerId) => started.isSuccessor(peer);
     started.own(new Succession(options, { network: started, isSuccessor, start, clock: dependencies.clock, logger }));
@@ -56,13 +61,13 @@ async function startSuccessor(
 ): Promise<ElectedBootstrap> {
   const key = await generateKeyPairFromSeed('Ed25519', dependencies.random.bytes(32));
   network.vouch(peerIdFromPrivateKey(key).toString() as PeerId); // libp2p's text form is ours
-  const { dataDirectory: _ours, allow, ...rest } = options;
+  const { dataDirectory: _ours, relayed: _asUs, allow, ...rest } = options;
   const bootstrap = await startDriver(
     {
       ...rest,
       identityKeyBytes: key.raw,
       listen: options.listen.map((address) => address.replace(/\/tcp\/\d+/, '/tcp/0')),
-      bootstrap: network.addresses(),
+      bootstrap: network.addresses().filter((address) => !address.includes(relayedListen)),
       roles: ['bootstrap'],
       isSuccessor: true,
       ...(allow === undefined ? {} : { allow: [...allow, network.self] }),

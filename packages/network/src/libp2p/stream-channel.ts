@@ -8,6 +8,9 @@ import type { Channel } from '../port.ts';
 /** Bytes of whole frames held for a reader that does not read, above which the sender is held back. */
 export const inboxBytesMax = 1024 * 1024;
 
+/** Bytes of earlier frames that may wait for the stream's window when the next frame is taken. */
+const waitingBytesMax = 256 * 1024;
+
 /**
  * A channel over a libp2p stream (js-libp2p 3: events, `send` and `drain`). To be made in the very turn in which
  * the stream was got, so that no chunk is missed. A pause reaches the sender through yamux's window, which must
@@ -37,7 +40,8 @@ export class StreamChannel implements Channel {
       },
     });
     stream.addEventListener('message', (event: StreamMessageEvent) => this.#take(event.data.subarray()));
-    stream.addEventListener('drain', () => this.#drainedBy());
+    stream.addEventListener('drain', () => this.#mayHaveDrained());
+    stream.addEventListener('idle', () => this.#drainedBy());
     stream.addEventListener('end', () => this.#end());
     stream.addEventListener('close', (event: StreamCloseEvent) => this.#closed(event.error));
     if (stream.status === 'aborted' || stream.status === 'reset') this.#closed(new Error('the stream broke'));
@@ -56,8 +60,19 @@ export class StreamChannel implements Channel {
 
   // The stream's own `onDrain` resolves at once from its second use on (@libp2p/utils 7.4).
   #untilDrained(): Promise<void> {
-    this.#drained ??= Promise.withResolvers<void>();
+    if (this.#drained === undefined) {
+      this.#drained = Promise.withResolvers<void>();
+      this.#drained.promise.catch(() => {}); // whoever waited may have given up when the stream breaks
+    }
     return this.#drained.promise;
+  }
+
+  // The connection below tells each stream of its own room, whether or not this one's window has any: what counts is
+  // how much of what was sent before still waits, once the stream has tried again.
+  #mayHaveDrained(): void {
+    queueMicrotask(() => {
+      if (this.#stream.writeBufferLength <= waitingBytesMax) this.#drainedBy();
+    });
   }
 
   #drainedBy(error?: ChannelClosedError): void {

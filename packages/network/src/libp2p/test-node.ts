@@ -1,6 +1,9 @@
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { generateKeyPairFromSeed, privateKeyFromRaw } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { createSeededRandom, createSystemClock } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
 import { type Libp2pNetwork, type Libp2pNetworkOptions, startLibp2pNetwork } from '../libp2p-network.ts';
+import type { MemoryRelay } from '../relayed-memory.ts';
 
 const clock = createSystemClock();
 const random = createSeededRandom(11);
@@ -8,6 +11,11 @@ const random = createSeededRandom(11);
 /** A fresh key for a node of a test. */
 export async function newTestKey(): Promise<Uint8Array> {
   return (await generateKeyPairFromSeed('Ed25519', random.bytes(32))).raw;
+}
+
+/** The peer id of such a key. */
+export function testPeerId(keyBytes: Uint8Array): PeerId {
+  return peerIdFromPrivateKey(privateKeyFromRaw(keyBytes)).toString() as PeerId; // libp2p's text form is ours
 }
 
 /** Nodes of a test, on loopback and free ports; disposed together. */
@@ -29,6 +37,14 @@ export class TestNodes implements AsyncDisposable {
     );
     this.#started.push(node);
     return node;
+  }
+
+  /** One that speaks through `relay`, and through nothing else unless it listens. */
+  async startRelayed(relay: MemoryRelay, options: Partial<Libp2pNetworkOptions>): Promise<Libp2pNetwork> {
+    const identityKeyBytes = options.identityKeyBytes ?? (await newTestKey());
+    const relayed = relay.join(testPeerId(identityKeyBytes));
+    const isDirect = (options.listen ?? []).length > 0;
+    return this.start({ listen: [], isDirect, relayed, ...options, identityKeyBytes });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
