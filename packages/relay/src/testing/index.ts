@@ -1,0 +1,6 @@
+export {
+  type ContractRunner,
+  type EngineUnderTest,
+  type EngineUnderTestOptions,
+  runEngineContract,
+} from './engine-contract.ts';
