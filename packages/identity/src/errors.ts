@@ -95,3 +95,42 @@ const protectionNames: Readonly<Record<Protection, string>> = {
 function nameOf(protection: Protection): string {
   return protectionNames[protection];
 }
+
+/** What kind of signed statement was refused. */
+export type StatementKind = 'card' | 'succession' | 'device-request' | 'device-list';
+
+const statementTexts = {
+  'statement-malformed': 'it is not one, or not of this version',
+  'statement-signature': 'its signature is not that of the key it names',
+  'statement-expired': 'it has expired',
+  'statement-future': 'it says it was made in the future',
+  'statement-too-long': 'it is longer than allowed',
+  'statement-checksum': 'it was copied wrongly or cut: the checksum does not fit',
+  'statement-older': 'a newer one is known',
+  'statement-conflict': 'another one of the same version is known',
+  'statement-chain': 'it does not follow the one that is known',
+  'statement-other-person': 'it is of another person',
+  'statement-removed-device': 'it brings back a device that was removed',
+} as const;
+
+/** Why a statement was refused. */
+export type StatementRefusal = keyof typeof statementTexts;
+
+/** A card, device list or succession is not taken. Nothing that was known is changed. Never says what stands in it. */
+export class StatementRefusedError extends Condition {
+  override readonly name = 'StatementRefusedError';
+  declare readonly code: StatementRefusal;
+  constructor(kind: StatementKind, code: StatementRefusal, options: { readonly cause?: unknown } = {}) {
+    super(code, `this ${kind.replace('-', ' ')} is refused: ${statementTexts[code]}`, { facts: { kind }, ...options });
+  }
+
+  /** What `read` gives; whatever it throws becomes `statement-malformed`. For parsers, which have no side effect. */
+  static reading<T>(kind: StatementKind, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof StatementRefusedError) throw error;
+      throw new StatementRefusedError(kind, 'statement-malformed', { cause: error });
+    }
+  }
+}

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, link, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { errorCode, type Random } from '@pulsemesh/base';
 import { toHex } from '@pulsemesh/wire';
 import { IdentityDamagedError, IdentityFileError, KeyFileExposedError } from './errors.ts';
@@ -51,7 +51,7 @@ export async function createSmallFile(
   content: Uint8Array,
   dependencies: { readonly random: Random },
 ): Promise<boolean> {
-  const temporary = `${file}.${toHex(dependencies.random.bytes(8))}.tmp`;
+  const temporary = temporaryName(file, dependencies.random);
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeDurably(temporary, content);
@@ -91,20 +91,41 @@ export async function replaceSmallFile(
   generationOf: (content: Uint8Array) => number,
   dependencies: { readonly random: Random },
 ): Promise<Replacement> {
-  const temporary = `${file}.${toHex(dependencies.random.bytes(8))}.tmp`;
+  const temporary = temporaryName(file, dependencies.random);
   const claim = `${file}.${next.generation}`;
   try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeDurably(temporary, next.content);
     const isClaimed = await linkExclusively(temporary, claim);
     const isCurrent = await isGeneration(file, next.generation - 1, generationOf);
-    if (isClaimed && !isCurrent) await unlink(claim);
+    if (isClaimed && !isCurrent) await unlinkIfThere(claim);
     // Ours, or one that a dead process left: either way the next generation, and whole.
     if (isCurrent) await renameIfThere(claim, file);
     await syncDirectory(dirname(file));
-    return isClaimed && isCurrent ? 'replaced' : 'superseded';
+    if (!isClaimed || !isCurrent) return 'superseded';
+    await sweep(file, next.generation);
+    return 'replaced';
   } catch (error) {
     throw new IdentityFileError(file, 'write', { cause: error });
   }
+}
+
+/**
+ * Takes away what crashes left beside `file`: it is sealed under keys that may be retired by now. A process whose temporary
+ * file goes this way was superseded anyway.
+ */
+async function sweep(file: string, generation: number): Promise<void> {
+  const name = basename(file);
+  for (const entry of await readdir(dirname(file))) {
+    if (!entry.startsWith(`${name}.`)) continue;
+    const rest = entry.slice(name.length + 1);
+    const isOldClaim = /^\d{1,15}$/.test(rest) && Number(rest) <= generation;
+    if (isOldClaim || /^[0-9a-f]{16}\.tmp$/.test(rest)) await unlinkIfThere(join(dirname(file), entry));
+  }
+}
+
+function temporaryName(file: string, random: Random): string {
+  return `${file}.${toHex(random.bytes(8))}.tmp`;
 }
 
 /** Moves `temporary` to `name` unless that is taken; true when it did. `temporary` is gone either way. */
@@ -112,15 +133,15 @@ async function linkExclusively(temporary: string, name: string): Promise<boolean
   try {
     await link(temporary, name);
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') {
-      // File systems without hard links: a rename is as whole, only not exclusive.
-      await rename(temporary, name);
-      return true;
+    if (errorCode(error) === 'EEXIST' || errorCode(error) === 'ENOENT') {
+      await unlinkIfThere(temporary); // taken, or swept away by whoever was first
+      return false;
     }
-    await unlink(temporary);
-    return false;
+    // File systems without hard links: a rename is as whole, only not exclusive.
+    await rename(temporary, name);
+    return true;
   }
-  await unlink(temporary);
+  await unlinkIfThere(temporary);
   return true;
 }
 
@@ -134,12 +155,16 @@ async function isGeneration(
 }
 
 /** Another process may have finished our claim already. */
-async function renameIfThere(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
+function renameIfThere(from: string, to: string): Promise<void> {
+  return rename(from, to).catch(unlessMissing);
+}
+
+function unlinkIfThere(file: string): Promise<void> {
+  return unlink(file).catch(unlessMissing);
+}
+
+function unlessMissing(error: unknown): void {
+  if (errorCode(error) !== 'ENOENT') throw error;
 }
 
 async function writeDurably(file: string, content: Uint8Array): Promise<void> {
