@@ -2,6 +2,22 @@ export { type Box, boxLimits, boxOverheadBytes, createBox } from './box.ts';
 export { createSigner, generateSeed, type Signer, verifySignature } from './ed25519.ts';
 export { SealBrokenError, WeakKeyError } from './errors.ts';
 export { equalSecrets, type HkdfInput, hkdfSha256, hmacSha256, sha256 } from './hash.ts';
+export { deriveX25519PrivateKey, dhKemX25519 } from './hpke/dhkem-x25519.ts';
+export {
+  createHpkeSuite,
+  type HpkeAead,
+  HpkeMessageLimitError,
+  type HpkePreSharedKey,
+  type HpkeRecipient,
+  type HpkeRecipientInput,
+  type HpkeSender,
+  type HpkeSenderInput,
+  type HpkeSuite,
+  hpkeLimits,
+  hpkeTagBytes,
+} from './hpke/hpke.ts';
+export type { Encapsulation, HpkeKem } from './hpke/kem.ts';
+export { createHybridKey, type HybridKey, hybridPublicKeyBytes, xWing } from './hpke/x-wing.ts';
 export { createKeyTree, type KeyTree, type KeyTreeOptions, type SealPlace, sealOverheadBytes } from './key-tree.ts';
 export { createPacketCipher, type PacketCipher, packetTagBytes } from './packet-cipher.ts';
 export {
