@@ -17,6 +17,10 @@ export {
   type StoreOutcome,
   type StoreRefusal,
 } from './engine.ts';
+export type { EngineDependencies, EngineOptions } from './engines/engine-options.ts';
+export { type LmdbEngineDependencies, type LmdbEngineOptions, openLmdbEngine } from './engines/lmdb/lmdb-engine.ts';
+export { createMemoryEngine, type MemoryEngineOptions } from './engines/memory/memory-engine.ts';
+export { EngineClosedError } from './errors.ts';
 export {
   addressOfKey,
   type InboxId,
