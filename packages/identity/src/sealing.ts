@@ -1,4 +1,4 @@
-import { createX25519Key, hkdfSha256, type X25519Key } from '@pulsemesh/crypto';
+import { createHybridKey, createX25519Key, type HybridKey, hkdfSha256, type X25519Key } from '@pulsemesh/crypto';
 
 /**
  * What others seal to an identity with, and what it opens with: an X25519 key and, beside it, an X-Wing one (X25519 with
@@ -12,24 +12,14 @@ export interface SealingKey {
   readonly publicKey: Uint8Array;
   /** X25519 of this key and another's. 32 bytes, secret. @throws {WeakKeyError}. */
   sharedSecret(publicKey: Uint8Array): Uint8Array;
-  /** X25519, 32 bytes. Secret. */
-  readonly privateKey: Uint8Array;
-  /** Absent where this build has no hybrid suite. */
-  readonly hybrid?: HybridSealingKey;
+  /** X-Wing (X25519 with ML-KEM-768), expanded at the first use. */
+  readonly hybrid: HybridKey;
   /** When it came into use, milliseconds since 1970; 0: with the identity. */
   readonly fromMs: number;
   /** When it was retired: it still opens, nobody is to seal to it. Null: in use. */
   readonly retiredMs: number | null;
   /** What may be shown. */
   toJSON(): { readonly epoch: number; readonly fromMs: number; readonly retiredMs: number | null };
-}
-
-/** An X-Wing key pair (draft-connolly-cfrg-xwing-kem). */
-export interface HybridSealingKey {
-  /** 1,216 bytes. */
-  readonly publicKey: Uint8Array;
-  /** The 32-byte seed the private key is expanded from. Secret. */
-  readonly privateKey: Uint8Array;
 }
 
 /** What a sealing key is made of, as the identity file keeps it. Secret. */
@@ -72,16 +62,13 @@ class DerivedSealingKey implements SealingKey {
   // Private fields do not show when the object is printed or serialised.
   readonly #secret: Uint8Array;
   #key: X25519Key | undefined;
+  #hybrid: HybridKey | undefined;
 
   constructor({ epoch, secret, fromMs, retiredMs }: SealingSecret) {
     this.epoch = epoch;
     this.fromMs = fromMs;
     this.retiredMs = retiredMs;
     this.#secret = secret.slice();
-  }
-
-  get privateKey(): Uint8Array {
-    return hkdfSha256({ key: this.#secret, info: 'pulsemesh/sealing/1 x25519', length: 32 });
   }
 
   get publicKey(): Uint8Array {
@@ -92,13 +79,22 @@ class DerivedSealingKey implements SealingKey {
     return this.#x25519().sharedSecret(publicKey);
   }
 
+  get hybrid(): HybridKey {
+    this.#hybrid ??= createHybridKey(this.#derive('pulsemesh/sealing/1 x-wing'));
+    return this.#hybrid;
+  }
+
   toJSON(): { readonly epoch: number; readonly fromMs: number; readonly retiredMs: number | null } {
     return { epoch: this.epoch, fromMs: this.fromMs, retiredMs: this.retiredMs };
   }
 
   /** Taken in at the first use: most identities of a test or a simulation never seal. */
   #x25519(): X25519Key {
-    this.#key ??= createX25519Key(this.privateKey);
+    this.#key ??= createX25519Key(this.#derive('pulsemesh/sealing/1 x25519'));
     return this.#key;
+  }
+
+  #derive(info: string): Uint8Array {
+    return hkdfSha256({ key: this.#secret, info, length: 32 });
   }
 }

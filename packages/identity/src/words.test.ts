@@ -61,7 +61,7 @@ describe('backup words', () => {
   });
 
   it('are refused when one is not in the list, naming its position and not the word', () => {
-    const error = refusal(words.with(6, 'hospital').with(20, 'abc').join(' '));
+    const error = refusal(words.with(6, 'clinician').with(20, 'abc').join(' '));
     expect(error).toMatchObject({ code: 'words-unknown', positions: [7, 21] });
     expect(error.message).toBe('words 7, 21 are not in the list of backup words');
   });
