@@ -6,10 +6,12 @@ import { ProxyConfigError } from './errors.ts';
 /** Limits of one run of a PAC file. */
 export const pacRunLimits = {
   /** Turns of the engine's interrupt handler, some ten thousand steps each. A step count, so that a slow machine answers the same. */
-  turnsMax: 200,
+  turnsMax: 40,
   memoryBytesMax: 16 * 2 ** 20,
   stackBytesMax: 256 * 1024,
   answerCharactersMax: 4096,
+  /** Unknown names asked for in one run. */
+  missingMax: 32,
 } as const;
 
 export interface PacQuestion {
@@ -67,7 +69,10 @@ function networkFunctions(question: PacQuestion, missing: Set<string>): Record<s
     const name = String(given).toLowerCase();
     if (isIPv4(name)) return name;
     const known = question.addresses.get(name);
-    if (known === undefined) missing.add(name);
+    if (known === undefined) {
+      if (missing.size >= pacRunLimits.missingMax) throw new Error('too many names');
+      missing.add(name);
+    }
     return known ?? null;
   };
   return {

@@ -78,9 +78,9 @@ async function runUntilResolved(
   for (let run = 0; run < pacLimits.runsMax; run += 1) {
     signal?.throwIfAborted();
     const { answer, missing } = await evaluatePac(text, { url, host, addresses, ownAddress });
-    const unresolved = missing.slice(0, pacLimits.namesMax - addresses.size);
-    if (unresolved.length === 0) return answer;
-    await Promise.all(unresolved.map(async (name) => addresses.set(name, await resolveName(name, dependencies))));
+    if (missing.length === 0) return answer;
+    if (addresses.size + missing.length > pacLimits.namesMax) break;
+    await Promise.all(missing.map(async (name) => addresses.set(name, await resolveName(name, dependencies))));
   }
   throw new ProxyConfigError('the PAC file asks for ever more names');
 }
