@@ -2,7 +2,15 @@ import type { Brand, Condition, WaitOptions } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 
 /** What a node does in the network (DESIGN: words). */
-export type RoleName = 'bootstrap' | 'ingest' | 'storage' | 'aggregation' | 'prediction' | 'notification' | 'gateway';
+export type RoleName =
+  | 'bootstrap'
+  | 'ingest'
+  | 'storage'
+  | 'aggregation'
+  | 'prediction'
+  | 'notification'
+  | 'gateway'
+  | 'relay';
 
 export const roleNames: readonly RoleName[] = [
   'bootstrap',
@@ -12,6 +20,7 @@ export const roleNames: readonly RoleName[] = [
   'prediction',
   'notification',
   'gateway',
+  'relay',
 ];
 
 /** A protocol a role serves, `/pulsemesh/<name>/<version>`. */

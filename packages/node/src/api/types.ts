@@ -11,6 +11,7 @@
  * GET  /api/v1/alerts                       → { alerts: AlertView[] }, newest first
  * POST /api/v1/alerts/:alertId/acknowledge  → AlertView
  * GET  /api/v1/network                      → NetworkView
+ * POST /api/v1/network/peers/:peerId/relays/:relay/move   MoveInput → RelaySessionView
  * GET  /api/v1/live                         server-sent events: LiveEvent (the token may come as ?token= here only)
  * GET  /api/v1/openapi.json, GET /metrics, GET /healthz (no token: openapi, healthz)
  */
@@ -86,6 +87,50 @@ export interface PeerView {
   /** Subjects this peer aggregates now (aggregation peers only). */
   readonly patientCount: number | null;
   readonly rssBytes: number | null;
+  /** Nobody can connect to it: it takes part through relays alone. */
+  readonly isFirewalled: boolean;
+  /** Its sessions with relays; empty where it has none. */
+  readonly relays: readonly RelaySessionView[];
+}
+
+/** The ways on which a session with a relay can run, best first; those of the link's wire without the file drop. */
+export const relayTransports = [
+  'grpc',
+  'websocket',
+  'websocket-h2',
+  'stream',
+  'sse',
+  'long-poll',
+  'short-poll',
+] as const;
+
+export type RelayTransport = (typeof relayTransports)[number];
+
+/** A peer's session with one relay. */
+export interface RelaySessionView {
+  /** Peer id of the relay. */
+  readonly relay: string;
+  /** The relay's address as this peer was configured. */
+  readonly url: string;
+  /** `connecting`: nothing passes now, nothing is lost. */
+  readonly state: 'connecting' | 'up' | 'closed';
+  /** What it runs on now; null while nothing passes. */
+  readonly transport: string | null;
+  /** Of a round trip to the relay, rounded. */
+  readonly rttMs: number | null;
+  /** How often it moved from one connection to another. */
+  readonly migrations: number;
+  /** True: somebody in between opens the TLS (contents are sealed all the same). Null: not known. */
+  readonly isIntercepted: boolean | null;
+  /** `TLSv1.3`, `TLSv1.2` or `plaintext`; null: not known. */
+  readonly tls: string | null;
+  /** Host and port of the proxy in between that was asked to connect; null: none. */
+  readonly proxy: string | null;
+}
+
+/** Where an operator wants a session with a relay to run. */
+export interface MoveInput {
+  readonly transport: RelayTransport;
 }
 
 export interface NetworkView {

@@ -1,5 +1,14 @@
 import { Condition, errorCode } from '@pulsemesh/base';
-import type { AlertView, LiveEvent, NetworkView, Overview, PatientInput, PatientView } from '../api/types.ts';
+import type {
+  AlertView,
+  LiveEvent,
+  NetworkView,
+  Overview,
+  PatientInput,
+  PatientView,
+  RelaySessionView,
+  RelayTransport,
+} from '../api/types.ts';
 
 /** Nobody answers at the gateway's address. Retryable. */
 export class GatewayUnreachableError extends Condition {
@@ -65,6 +74,11 @@ export class ApiClient {
 
   acknowledge(alertId: string, by: string): Promise<AlertView> {
     return this.#json('POST', `/api/v1/alerts/${encodeURIComponent(alertId)}/acknowledge`, { by });
+  }
+
+  moveRelay(peer: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
+    const path = `/api/v1/network/peers/${encodeURIComponent(peer)}/relays/${encodeURIComponent(relay)}/move`;
+    return this.#json('POST', path, { transport });
   }
 
   async metrics(): Promise<string> {

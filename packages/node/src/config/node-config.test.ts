@@ -7,6 +7,8 @@ import { parseNodeConfig, readNodeConfig, readNodeSecrets, readPeerList } from '
 import { Secret } from './secret.ts';
 
 const minimal = { name: 'storage-1', roles: ['storage'], dataDirectory: '/srv/pulsemesh' } as const;
+const relay = { url: 'https://relay.example', peerId: '12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA' };
+const behind = { ...minimal, firewalled: true, relays: [relay] };
 const directory = () => mkdtempSync(join(tmpdir(), 'pulsemesh-config-'));
 
 describe('node configuration', () => {
@@ -26,8 +28,31 @@ describe('node configuration', () => {
     ['ingest without a broker', { ...minimal, roles: ['ingest'] }, /mqtt: is needed by the role ingest/],
     ['more peers than there may be', { ...minimal, trust: Array(1_001).fill('1'.repeat(46)) }, /trust/],
     ['a key file and a passphrase', { ...minimal, keyFile: '/k', passphraseFile: '/p' }, /together/],
+    ['a firewalled node without a relay', { ...minimal, firewalled: true }, /relays: is needed/],
+    ['a firewalled node that listens', { ...behind, listen: ['/ip4/0.0.0.0/tcp/1'] }, /listen: cannot be given/],
+    ['a firewalled relay', { ...behind, roles: ['relay'], relay: {} }, /firewalled: a relay has to be reached/],
+    ['the role relay without its settings', { ...minimal, roles: ['relay'] }, /relay: is needed by the role relay/],
+    ['one relay twice', { ...minimal, relays: [relay, relay] }, /relays\.1\.peerId: is there twice/],
+    ['a relay that is no web address', { ...minimal, relays: [{ ...relay, url: 'ftp://x' }] }, /relays\.0\.url/],
+    ['a relay without its key', { ...minimal, relays: [{ url: relay.url }] }, /relays\.0\.peerId/],
+    ['more relays than there may be', { ...minimal, relays: Array(5).fill(relay) }, /relays/],
+    [
+      'a password in the settings',
+      { ...minimal, relays: [{ ...relay, proxy: 'http://me:secret@proxy:3128' }] },
+      /proxy/,
+    ],
+    ['an engine that is none', { ...minimal, roles: ['relay'], relay: { engine: 'redis://x' } }, /relay\.engine/],
   ])('refuses %s and says which setting', (_what, input, message) => {
     expect(() => parseNodeConfig(input)).toThrow(message);
+  });
+
+  it('lets a firewalled node listen nowhere', () => {
+    expect(parseNodeConfig(behind)).toMatchObject({ listen: [], firewalled: true, relays: [relay] });
+  });
+
+  it('shows no password that stands where it should not', () => {
+    const wrong = { ...minimal, relays: [{ ...relay, proxy: 'http://me:secret@proxy:3128' }] };
+    expect(() => parseNodeConfig(wrong)).toThrow(/^((?!secret).)*$/);
   });
 
   it('lets flags win over the file, and the environment choose the log level', () => {

@@ -4,6 +4,7 @@ import { errorMessage } from '@pulsemesh/base';
 import type { RoleName } from '@pulsemesh/network';
 import { z } from 'zod';
 import { ConfigError } from './config-error.ts';
+import { relayClientSchema, relayServiceSchema, relaysMax } from './relay-settings.ts';
 import { Secret } from './secret.ts';
 
 // Spelt out here, and compared by a test, because the supervisor reads configurations without loading the network.
@@ -15,6 +16,7 @@ const roles = [
   'prediction',
   'notification',
   'gateway',
+  'relay',
 ] as const satisfies readonly RoleName[];
 
 const configFileBytesMax = 256 * 1024;
@@ -30,8 +32,14 @@ const nodeConfigSchema = z.strictObject({
   /** What the operator calls this node; the `instance` label of its metrics. */
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 … 63 of a-z, 0-9 and -'),
   roles: z.array(z.enum(roles)).min(1).max(roles.length),
-  /** Multiaddrs to listen on; port 0 takes a free one. */
-  listen: z.array(multiaddr).max(16).default(['/ip4/127.0.0.1/tcp/0']),
+  /** Multiaddrs to listen on; port 0 takes a free one. Default: a free port of loopback; none behind a firewall. */
+  listen: z.array(multiaddr).max(16).optional(),
+  /** True: nobody can connect to it and it can connect to nobody, but for its relays. */
+  firewalled: z.boolean().default(false),
+  /** Relays through which it can be reached, and reaches those who are at the same ones. */
+  relays: z.array(relayClientSchema).max(relaysMax).default([]),
+  /** For the role relay. */
+  relay: relayServiceSchema.optional(),
   /** Multiaddrs of peers to join through; ordinary peers are as good as bootstraps. */
   bootstrap: z.array(multiaddr).max(64).default([]),
   dataDirectory: absolutePath,
@@ -87,7 +95,7 @@ const nodeConfigSchema = z.strictObject({
 });
 
 /** One node's settings, checked and frozen. Secrets are not in it: see {@link NodeSecrets}. */
-export type NodeConfig = z.output<typeof nodeConfigSchema>;
+export type NodeConfig = Omit<z.output<typeof nodeConfigSchema>, 'listen'> & { readonly listen: readonly string[] };
 /** What a configuration file may say. */
 export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
 
@@ -107,7 +115,8 @@ export function parseNodeConfig(input: unknown): NodeConfig {
     const issue = result.error.issues[0];
     throw new ConfigError(issue?.path.map(String).join('.') || 'configuration', issue?.message ?? 'is not valid');
   }
-  const config = result.data;
+  const { firewalled, listen = firewalled ? [] : ['/ip4/127.0.0.1/tcp/0'] } = result.data;
+  const config: NodeConfig = { ...result.data, listen };
   assertRolesHaveTheirs(config);
   return deepFreeze(config);
 }
@@ -179,7 +188,8 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 function assertRolesHaveTheirs(config: NodeConfig): void {
-  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http'>> = {
+  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http' | 'relay'>> = {
+    relay: 'relay',
     ingest: 'mqtt',
     notification: 'smtp',
     gateway: 'http',
@@ -190,9 +200,18 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
       throw new ConfigError(need, `is needed by the role ${role}`);
     }
   }
+  assertRelaysMakeSense(config);
   if (config.keyFile !== undefined && config.passphraseFile !== undefined) {
     throw new ConfigError('keyFile', 'cannot be given together with passphraseFile');
   }
+}
+
+function assertRelaysMakeSense({ firewalled, relays, listen, roles: own }: NodeConfig): void {
+  if (firewalled && relays.length === 0) throw new ConfigError('relays', 'is needed by a node that is firewalled');
+  if (firewalled && listen.length > 0) throw new ConfigError('listen', 'cannot be given to a node that is firewalled');
+  if (firewalled && own.includes('relay')) throw new ConfigError('firewalled', 'a relay has to be reached by others');
+  const repeated = relays.findIndex(({ peerId: id }, index) => relays.findIndex((one) => one.peerId === id) < index);
+  if (repeated >= 0) throw new ConfigError(`relays.${repeated}.peerId`, 'is there twice');
 }
 
 function deepFreeze<T>(value: T): T {

@@ -7,13 +7,15 @@ import type {
   Overview,
   PatientInput,
   PatientView,
+  RelaySessionView,
+  RelayTransport,
   WindowView,
 } from '../api/types.ts';
 
 /** There is nothing of that name. Not retryable. */
 export class NotFoundError extends Condition {
   override readonly name = 'NotFoundError';
-  constructor(what: 'patient' | 'alert') {
+  constructor(what: 'patient' | 'alert' | 'peer' | 'relay session') {
     super('not-found', `there is no such ${what}`, { facts: { what } });
   }
 }
@@ -30,6 +32,11 @@ export class AlreadyRegisteredError extends Condition {
 export interface GatewayBackend {
   overview(): Overview;
   network(): NetworkView;
+  /**
+   * Moves a peer's session with a relay to another transport.
+   * @throws {NotFoundError}; a Condition where the transport does not pass, or the peer is away.
+   */
+  moveRelay(peer: string, relay: string, transport: RelayTransport): Promise<RelaySessionView>;
   patients(): readonly PatientView[];
   /** @throws {AlreadyRegisteredError}; a Condition where a field is refused. */
   registerPatient(input: PatientInput): Promise<PatientView>;

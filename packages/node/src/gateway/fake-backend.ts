@@ -33,6 +33,9 @@ export function createFakeBackend(): FakeBackend {
       disclaimer: 'Screening, not diagnosis.',
     }),
     network: () => ({ peers: [], self: '12D3KooWFake' }),
+    moveRelay: async () => {
+      throw new NotFoundError('peer');
+    },
     patients: () => [...patients.values()],
     async registerPatient(input) {
       if ([...patients.values()].some((one) => one.userId === input.userId)) throw new AlreadyRegisteredError();

@@ -1,4 +1,4 @@
-import { createPrometheusMeter, createSeededRandom, silentLogger, silentMeter } from '@pulsemesh/base';
+import { Condition, createPrometheusMeter, createSeededRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { createBox } from '@pulsemesh/crypto';
 import { createRpcClient, type SubjectId, serveRpc } from '@pulsemesh/network';
@@ -16,7 +16,7 @@ import {
 } from '@pulsemesh/vitals/records';
 import { startStorageRole } from '@pulsemesh/vitals/roles/storage';
 import { describe, expect, it } from 'vitest';
-import type { LiveEvent, PatientInput } from '../api/types.ts';
+import type { LiveEvent, PatientInput, RelaySessionView } from '../api/types.ts';
 import { type PeerStatus, serveStatus } from '../status/status.ts';
 import { MeshBackend } from './mesh-backend.ts';
 
@@ -46,7 +46,21 @@ const status = (name: string, patientCount: number | null): PeerStatus => ({
   rssBytes: 50 * 2 ** 20,
   connections: [],
   patientCount,
+  isFirewalled: false,
+  relays: [],
 });
+const relayId = '12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA';
+const session: RelaySessionView = {
+  relay: relayId,
+  url: 'https://relay.example',
+  state: 'up',
+  transport: 'long-poll',
+  rttMs: 12.345,
+  migrations: 0,
+  isIntercepted: true,
+  tls: 'TLSv1.3',
+  proxy: null,
+};
 
 function fail(): never {
   throw new Error('the patient is there');
@@ -59,6 +73,7 @@ class World {
   readonly network = createMemoryNetwork({ clock: this.clock, random: this.random });
   readonly tables = createMemoryTables();
   readonly deps = { clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter };
+  session = session;
   readonly #pushes: unknown[] = [];
   #wake = () => {};
   aggregation!: MemoryPeer;
@@ -70,7 +85,14 @@ class World {
     this.aggregation = this.network.join({ roles: ['aggregation'], pid: 77 });
     const meter = createPrometheusMeter({ role: 'aggregation', instance: 'aggregation-1' });
     meter.counter('windows_total', 'Windows').add(3);
-    serveStatus(this.aggregation, { status: () => status('aggregation-1', 4), metrics: () => meter.text() });
+    serveStatus(this.aggregation, {
+      status: () => ({ ...status('aggregation-1', 4), isFirewalled: true, relays: [this.session] }),
+      metrics: () => meter.text(),
+      moveRelay: async (_relay, transport) => {
+        if (transport === 'grpc') throw new Condition('transport-blocked', 'grpc does not pass here');
+        this.session = { ...this.session, transport, migrations: this.session.migrations + 1 };
+      },
+    });
     serveRpc(this.aggregation, '/pulsemesh/feed/1', { subscribe: () => this.#feed() });
   }
 
@@ -98,6 +120,7 @@ class World {
       records,
       ownMetrics,
       ownStatus,
+      moveOwn: async () => {},
     });
     const events: LiveEvent[] = [];
     backend.subscribe((event) => events.push(event));
@@ -153,6 +176,27 @@ describe('the gateway in a network', () => {
       windows: [{ score: 0.25, isUsable: true }],
     });
     expect(backend.patients()[0]).toMatchObject({ lastReadingMs: 5_000, name: 'Ada Example' });
+  });
+
+  it('shows on what relay sessions run, and moves them where they can go', async () => {
+    const { world, backend, events } = await createWorld();
+    const peerId = world.aggregation.self;
+    const shown = () => backend.network().peers.find((peer) => peer.peerId === peerId);
+    await world.clock.advance(3_000);
+    expect(shown()).toMatchObject({ isFirewalled: true, relays: [{ ...session, rttMs: 12 }] });
+    events.length = 0;
+    const moved = await world.settle(backend.moveRelay(peerId, relayId, 'stream'));
+    expect(moved).toMatchObject({ transport: 'stream', migrations: 1 });
+    expect(shown()?.relays).toEqual([moved]);
+    expect(events.map((event) => event.type)).toContain('network');
+    await expect(world.settle(backend.moveRelay(peerId, relayId, 'grpc'))).rejects.toMatchObject({
+      code: 'transport-blocked',
+    });
+    await expect(backend.moveRelay(peerId, peerId, 'grpc')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(backend.moveRelay('nobody', relayId, 'grpc')).rejects.toMatchObject({ code: 'not-found' });
+    world.session = { ...world.session, transport: 'sse', migrations: 2 };
+    await world.clock.advance(3_000);
+    expect(shown()?.relays[0]?.transport).toBe('sse');
   });
 
   it('goes on after a push that is none', async () => {

@@ -20,6 +20,8 @@ import type {
   Overview,
   PatientInput,
   PatientView,
+  RelaySessionView,
+  RelayTransport,
   WindowView,
 } from '../api/types.ts';
 import { askMetrics, type PeerStatus } from '../status/status.ts';
@@ -49,6 +51,8 @@ export interface MeshBackendDependencies {
   readonly meter: Meter;
   readonly ownStatus: () => PeerStatus;
   readonly ownMetrics: () => Promise<string>;
+  /** Moves a relay session of this process. */
+  readonly moveOwn: (relay: string, transport: RelayTransport) => Promise<void>;
   /** Told of every change as it arrives, before the pages are; for measuring runs. */
   readonly onArrival?: (change: {
     readonly readings: readonly LiveReading[];
@@ -131,6 +135,10 @@ export class MeshBackend implements GatewayBackend, Disposable {
 
   network(): NetworkView {
     return this.#peers.view();
+  }
+
+  moveRelay(peer: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
+    return this.#peers.moveRelay(peer, relay, transport);
   }
 
   patients(): readonly PatientView[] {

@@ -1,8 +1,9 @@
 import { type Clock, errorCode, type Logger, startTicker, type Ticker } from '@pulsemesh/base';
 import type { LivePeer, NetworkPort, RpcClient } from '@pulsemesh/network';
 import type { PeerId } from '@pulsemesh/wire';
-import type { NetworkView, PeerView } from '../api/types.ts';
-import { askStatus, type PeerStatus } from '../status/status.ts';
+import type { NetworkView, PeerView, RelaySessionView, RelayTransport } from '../api/types.ts';
+import { askMove, askStatus, type PeerStatus } from '../status/status.ts';
+import { NotFoundError } from './backend.ts';
 
 export interface PeerWatchDependencies {
   readonly port: NetworkPort;
@@ -11,6 +12,8 @@ export interface PeerWatchDependencies {
   readonly logger: Logger;
   /** This process's own status, which needs no call. */
   readonly ownStatus: () => PeerStatus;
+  /** Moves a relay session of this process. */
+  readonly moveOwn: (relay: string, transport: RelayTransport) => Promise<void>;
 }
 
 export interface PeerWatchOptions {
@@ -62,6 +65,27 @@ export class PeerWatch implements Disposable {
   view(): NetworkView {
     const peers = [...this.#seen].map(([peerId, seen]) => viewOf(peerId, seen));
     return { self: this.#deps.port.self, peers: peers.sort((one, other) => (one.peerId < other.peerId ? -1 : 1)) };
+  }
+
+  /**
+   * Has a peer's session with a relay moved to another transport; resolves with the session after that.
+   * @throws {NotFoundError}; what the call to the peer throws.
+   */
+  async moveRelay(peer: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
+    const { port, rpc, moveOwn, ownStatus } = this.#deps;
+    const seen = this.#seen.get(peer as PeerId);
+    if (seen === undefined || seen.goneSinceMs !== null) throw new NotFoundError('peer');
+    if (!seen.status?.relays.some((session) => session.relay === relay)) throw new NotFoundError('relay session');
+    if (peer === port.self) {
+      await moveOwn(relay, transport);
+      seen.status = ownStatus();
+    } else {
+      seen.status = await askMove(rpc, peer as PeerId, relay, transport); // a key of #seen
+    }
+    this.#onChange();
+    const moved = viewOf(peer as PeerId, seen).relays.find((session) => session.relay === relay);
+    if (moved === undefined) throw new NotFoundError('relay session');
+    return moved;
   }
 
   [Symbol.dispose](): void {
@@ -131,5 +155,12 @@ function viewOf(peerId: PeerId, { live, status, goneSinceMs }: Seen): PeerView {
     patientCount: isAlive ? (status?.patientCount ?? null) : null,
     // To the nearest MiB: the page need not change for every page of memory.
     rssBytes: isAlive && status !== null ? Math.round(status.rssBytes / 2 ** 20) * 2 ** 20 : null,
+    isFirewalled: status?.isFirewalled ?? false,
+    relays: isAlive ? (status?.relays ?? []).map((session) => ({ ...session, rttMs: roughly(session.rttMs) })) : [],
   };
+}
+
+// Two digits tell all there is to a round trip, and a page need not change for each microsecond.
+function roughly(ms: number | null): number | null {
+  return ms === null ? null : Number(ms.toPrecision(2));
 }

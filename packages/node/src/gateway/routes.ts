@@ -1,7 +1,7 @@
 import { Condition } from '@pulsemesh/base';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { PatientInput } from '../api/types.ts';
+import type { MoveInput, PatientInput } from '../api/types.ts';
 import type { GatewayBackend } from './backend.ts';
 import * as schemas from './schemas.ts';
 
@@ -125,6 +125,19 @@ export const routes: readonly Route[] = [
     summary: 'The peers and how they are connected',
     answer: schemas.networkView,
     handle: (backend) => backend.network(),
+  },
+  {
+    method: 'POST',
+    url: '/api/v1/network/peers/:peerId/relays/:relay/move',
+    access: 'token',
+    summary: "Move a peer's session with a relay to another transport",
+    params: schemas.relaySessionParams,
+    body: schemas.moveInput,
+    answer: schemas.relaySessionView,
+    handle: (backend, request) => {
+      const { peerId, relay } = request.params as { peerId: string; relay: string }; // checked by the route's schema
+      return backend.moveRelay(peerId, relay, (request.body as MoveInput).transport);
+    },
   },
   {
     method: 'GET',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type * as api from '../api/types.ts';
+import * as api from '../api/types.ts';
 
 // One schema per shape of the API: it checks what comes in, and describes in OpenAPI what goes out. That the
 // schemas say the same as `api/types.ts` is checked by the compiler at the end of this file.
@@ -88,6 +88,26 @@ export const alertView = z
   })
   .meta({ title: 'AlertView' });
 
+export const moveInput = z
+  .strictObject({ transport: z.enum(api.relayTransports).describe('where the session shall run') })
+  .meta({ title: 'MoveInput' });
+const peerId = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/);
+export const relaySessionParams = z.strictObject({ peerId, relay: peerId });
+
+export const relaySessionView = z
+  .object({
+    relay: z.string().describe('peer id of the relay'),
+    url: z.string(),
+    state: z.enum(['connecting', 'up', 'closed']),
+    transport: z.string().nullable().describe('what it runs on now'),
+    rttMs: z.number().nullable(),
+    migrations: z.int(),
+    isIntercepted: z.boolean().nullable().describe('true: somebody in between opens the TLS'),
+    tls: z.string().nullable(),
+    proxy: z.string().nullable(),
+  })
+  .meta({ title: 'RelaySessionView' });
+
 export const networkView = z
   .object({
     self: z.string(),
@@ -102,6 +122,8 @@ export const networkView = z
         connections: z.array(z.string()),
         patientCount: z.int().nullable(),
         rssBytes: z.number().nullable(),
+        isFirewalled: z.boolean(),
+        relays: z.array(relaySessionView),
       }),
     ),
   })
@@ -153,6 +175,8 @@ const _schemasMatchTypes: readonly true[] = [
   true satisfies Same<z.infer<typeof liveReading>, Mutable<api.LiveReading>>,
   true satisfies Same<z.infer<typeof windowView>, Mutable<api.WindowView>>,
   true satisfies Same<z.infer<typeof alertView>, Mutable<api.AlertView>>,
+  true satisfies Same<z.infer<typeof moveInput>, Mutable<api.MoveInput>>,
+  true satisfies Same<z.infer<typeof relaySessionView>, Mutable<api.RelaySessionView>>,
   true satisfies Same<z.infer<typeof networkView>, Mutable<api.NetworkView>>,
   true satisfies Same<z.infer<typeof overview>, Mutable<api.Overview>>,
 ];

@@ -31,6 +31,7 @@ export async function startGateway(context: NodeContext): Promise<StartedRole> {
         records,
         ownStatus: () => context.status(),
         ownMetrics: () => deps.meter.text(),
+        moveOwn: (relay, transport) => context.moveRelay(relay, transport),
         ...(arrivals === null ? {} : { onArrival: (change) => arrivals.write(change) }),
       },
     ),
