@@ -71,6 +71,7 @@ export interface ContactCard {
   readonly supersedes: Uint8Array | null;
   /** The statement by which a former key of the holder named this one; `to` is this peer. */
   readonly succession: Succession | null;
+  readonly successionBytes: Uint8Array | null;
   /** As signed. */
   readonly bytes: Uint8Array;
 }
@@ -221,6 +222,7 @@ function readFields(body: Uint8Array, bytes: Uint8Array): ContactCard {
     deviceListHash: optional(map['devices'], hash),
     supersedes: optional(map['supersedes'], hash),
     succession: optional(map['succession'], (value) => readSuccession(value, peerId)),
+    successionBytes: map['succession'] as Uint8Array | null, // read just above
     bytes,
   };
 }

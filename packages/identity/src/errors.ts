@@ -134,3 +134,47 @@ export class StatementRefusedError extends Condition {
     }
   }
 }
+
+/** A card directory cannot take a card, or cannot be read. `retryable` is false for all. */
+export class CardDirectoryError extends Condition {
+  override readonly name = 'CardDirectoryError';
+  declare readonly code: CardDirectoryFault;
+  constructor(code: CardDirectoryFault, options: { readonly cause?: unknown } = {}) {
+    super(code, cardDirectoryTexts[code], options);
+  }
+}
+
+const cardDirectoryTexts = {
+  'card-key-changed': 'this card has a name that is known with another key: it is refused until somebody decides',
+  'card-succeeded': 'the key of this card has named a successor: its cards count no more',
+  'card-succession-conflict':
+    'the former key of this card has named another successor before: somebody else may hold it',
+  'card-directory-full': 'the card directory is full',
+  'card-directory-damaged':
+    'the state of the card directory is damaged: restore it, or remove it and check every name again',
+  'card-directory-file': 'the card directory cannot be read or written',
+} as const;
+
+/** What can be wrong with a card directory. */
+export type CardDirectoryFault = keyof typeof cardDirectoryTexts;
+
+/** A device list cannot be changed this way. */
+export class DeviceListError extends Condition {
+  override readonly name = 'DeviceListError';
+  declare readonly code: DeviceListFault;
+  constructor(code: DeviceListFault) {
+    super(code, deviceListTexts[code]);
+  }
+}
+
+const deviceListTexts = {
+  'device-unknown': 'no device with this peer id is in the list',
+  'device-removed': 'this device was removed: it takes part again only with a new key',
+  'device-known': 'this device is in the list already, with this request or a newer one',
+  'device-other-person': 'this device asks to be somebody else’s',
+  'device-list-full': 'the device list is full: remove a device first',
+  'device-list-used-up': 'too many devices were removed over time: succeed the person’s key and begin a new list',
+} as const;
+
+/** What can be wrong with a change of a device list. */
+export type DeviceListFault = keyof typeof deviceListTexts;

@@ -13,7 +13,11 @@ const fileBytesMax = 4096;
  * @throws {IdentityDamagedError} when it is longer than any identity; {@link IdentityFileError}; {@link KeyFileExposedError}
  * when `isSecret` and others than the owner have a right to it.
  */
-export async function readSmallFile(file: string, isSecret: boolean): Promise<Uint8Array | null> {
+export async function readSmallFile(
+  file: string,
+  isSecret: boolean,
+  bytesMax = fileBytesMax,
+): Promise<Uint8Array | null> {
   let handle: FileHandle;
   try {
     handle = await open(file, constants.O_RDONLY);
@@ -24,9 +28,9 @@ export async function readSmallFile(file: string, isSecret: boolean): Promise<Ui
   try {
     // Asked of the opened file, so that nobody swaps it between the question and the reading.
     if (isSecret) await assertPrivate(file, handle);
-    const buffer = new Uint8Array(fileBytesMax + 1);
+    const buffer = new Uint8Array(Math.min((await handle.stat()).size, bytesMax) + 1);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-    if (bytesRead > fileBytesMax) throw new IdentityDamagedError(file);
+    if (bytesRead > bytesMax) throw new IdentityDamagedError(file);
     return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
@@ -68,6 +72,23 @@ export async function createSmallFile(
     }
     await syncDirectory(dirname(file));
     return true;
+  } catch (error) {
+    throw new IdentityFileError(file, 'write', { cause: error });
+  }
+}
+
+/** Puts `content` in the place of `file` (or makes it, mode 0600), whole or not at all, on disk when it resolves. The last writer wins. @throws {IdentityFileError} */
+export async function overwriteFile(
+  file: string,
+  content: Uint8Array,
+  dependencies: { readonly random: Random },
+): Promise<void> {
+  const temporary = temporaryName(file, dependencies.random);
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeDurably(temporary, content);
+    await rename(temporary, file);
+    await syncDirectory(dirname(file));
   } catch (error) {
     throw new IdentityFileError(file, 'write', { cause: error });
   }

@@ -12,6 +12,14 @@ export {
   parseCard,
   statementHash,
 } from './card.ts';
+export {
+  type CardDirectory,
+  type CardDirectoryDependencies,
+  type CardProblem,
+  cardDirectoryLimits,
+  openCardDirectory,
+} from './card-directory.ts';
+export type { CardReport, CardVerdict } from './card-memory.ts';
 export { cardFromText, cardToQr, cardToText } from './card-text.ts';
 export {
   protectIdentity,
@@ -22,6 +30,21 @@ export {
   succeedIdentity,
 } from './change-identity.ts';
 export {
+  createDeviceList,
+  type Device,
+  type DeviceChanges,
+  type DeviceList,
+  deviceLimits,
+  hasDevice,
+  parseDeviceRequest,
+  requestDevice,
+  verifyDeviceList,
+} from './devices.ts';
+export {
+  CardDirectoryError,
+  type CardDirectoryFault,
+  DeviceListError,
+  type DeviceListFault,
   IdentityChangedError,
   IdentityDamagedError,
   IdentityExistsError,
