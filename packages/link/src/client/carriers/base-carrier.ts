@@ -73,8 +73,7 @@ export abstract class BaseCarrier implements Carrier {
   /** Tells the session, where it wants to know, that packets under way were lost. */
   protected tellLost(): void {
     if (this.#end !== null || this.#handler === null) return;
-    const handler: CarrierHandler & { onLost?(): void } = this.#handler;
-    if (handler.onLost !== undefined) handler.onLost();
-    else handler.onWritable();
+    if (this.#handler.onLost !== undefined) this.#handler.onLost();
+    else this.#handler.onWritable();
   }
 }

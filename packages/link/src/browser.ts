@@ -1,0 +1,42 @@
+export {
+  type Carrier,
+  type CarrierHandler,
+  type ConnectionFacts,
+  type TransportName,
+  transportNames,
+} from './carrier.ts';
+export { connectLink, startLink } from './client/connect-link-browser.ts';
+export {
+  CarrierError,
+  type CarrierErrorCode,
+  LinkDisposedError,
+  LinkOptionError,
+  LinkUnreachableError,
+  type TransportFailure,
+} from './client/errors.ts';
+export type { Link, LinkStatus } from './client/link.ts';
+export type { LinkDependencies } from './client/link-keeper.ts';
+export { createMemoryOnly, type NetworkMemory, type NetworkRecord } from './client/network-memory.ts';
+export { createStorageMemory } from './client/network-memory-browser.ts';
+export type { LinkOptions } from './client/start-link.ts';
+export * from './errors.ts';
+export { createClientSession, createSessionServer } from './session/index.ts';
+export type {
+  CarrierStatus,
+  LinkIdentity,
+  LinkParty,
+  LinkSession,
+  LinkStream,
+  ServeOptions,
+  SessionStatus,
+} from './session.ts';
+export type {
+  Admission,
+  ClientSession,
+  ClientSessionOptions,
+  LoginClaim,
+  SessionDependencies,
+  SessionLimits,
+  SessionServer,
+  SessionServerOptions,
+} from './session-ends.ts';
