@@ -15,3 +15,4 @@ export {
   type TestCertificate,
   type TestCertificateOptions,
 } from './boxes/index.ts';
+export { type CarrierPair, type CarrierSubject, type ContractRunner, runCarrierContract } from './carrier-contract.ts';
