@@ -1,4 +1,4 @@
-import type { AlertView, Overview, PatientView, PeerView } from '@pulsemesh/node/api';
+import type { AlertView, Overview, PatientView, PeerView, RelaySessionView } from '@pulsemesh/node/api';
 import type { EventSourceLike } from './api/live-feed.ts';
 
 /** Views for tests: a plain one, changed where the test says. */
@@ -46,6 +46,23 @@ export function peerOf(change: Partial<PeerView> = {}): PeerView {
     connections: [],
     patientCount: null,
     rssBytes: 81_600_000,
+    isFirewalled: false,
+    relays: [],
+    ...change,
+  };
+}
+
+export function relaySessionOf(change: Partial<RelaySessionView> = {}): RelaySessionView {
+  return {
+    relay: 'relay-1',
+    url: 'https://relay.example',
+    state: 'up',
+    transport: 'long-poll',
+    rttMs: 12,
+    migrations: 0,
+    isIntercepted: false,
+    tls: 'TLSv1.3',
+    proxy: null,
     ...change,
   };
 }

@@ -6,6 +6,8 @@ import type {
   Overview,
   PatientInput,
   PatientView,
+  RelaySessionView,
+  RelayTransport,
   WindowView,
 } from '@pulsemesh/node/api';
 import type { Decoder } from './decode.ts';
@@ -103,6 +105,12 @@ export class ApiClient {
 
   network(signal?: AbortSignal): Promise<NetworkView> {
     return this.#ask('/network', shapes.networkView, { signal });
+  }
+
+  /** Has a peer's session with a relay moved to another transport; ends when it runs there. */
+  moveRelay(peerId: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
+    const path = `/network/peers/${encodeURIComponent(peerId)}/relays/${encodeURIComponent(relay)}/move`;
+    return this.#ask(path, shapes.relaySessionView, { method: 'POST', body: { transport } });
   }
 
   async #ask<T>(path: string, decode: Decoder<T>, ask: Ask): Promise<T> {

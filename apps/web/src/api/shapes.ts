@@ -7,6 +7,7 @@ import type {
   PatientInput,
   PatientView,
   PeerView,
+  RelaySessionView,
   WindowView,
 } from '@pulsemesh/node/api';
 import { type Decoder, listOf, number, oneOf, orNull, shape, text, truth, UnexpectedShapeError } from './decode.ts';
@@ -57,6 +58,18 @@ export const alertView: Decoder<AlertView> = shape<AlertView>({
   acknowledged: orNull(shape<NonNullable<AlertView['acknowledged']>>({ by: text, atMs: number })),
 });
 
+export const relaySessionView: Decoder<RelaySessionView> = shape<RelaySessionView>({
+  relay: text,
+  url: text,
+  state: oneOf('connecting', 'up', 'closed'),
+  transport: orNull(text),
+  rttMs: orNull(number),
+  migrations: number,
+  isIntercepted: orNull(truth),
+  tls: orNull(text),
+  proxy: orNull(text),
+});
+
 const peerView: Decoder<PeerView> = shape<PeerView>({
   peerId: text,
   roles: listOf(text),
@@ -67,6 +80,8 @@ const peerView: Decoder<PeerView> = shape<PeerView>({
   connections: listOf(text),
   patientCount: orNull(number),
   rssBytes: orNull(number),
+  isFirewalled: truth,
+  relays: listOf(relaySessionView),
 });
 
 export const networkView: Decoder<NetworkView> = shape<NetworkView>({ peers: listOf(peerView), self: text });

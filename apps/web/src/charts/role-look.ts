@@ -14,6 +14,7 @@ const looks: Readonly<Record<string, RoleLook>> = {
   aggregation: { name: 'aggregation', path: polygon(6, 12, 0), tone: 'aggregation' },
   prediction: { name: 'prediction', path: 'M0-13 13 0 0 13-13 0Z', tone: 'prediction' },
   notification: { name: 'notification', path: polygon(5, 12.5, -90), tone: 'notification' },
+  relay: { name: 'relay', path: 'M-12-5H-5V-12H5V-5H12V5H5V12H-5V5H-12Z', tone: 'relay' },
   gateway: { name: 'gateway', path: 'M-11 0A11 11 0 1 1 11 0A11 11 0 1 1-11 0Z', tone: 'gateway' },
 };
 

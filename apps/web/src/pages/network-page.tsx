@@ -1,14 +1,20 @@
-import type { Overview } from '@pulsemesh/node/api';
+import type { Overview, RelayTransport } from '@pulsemesh/node/api';
 import { PeerMap, RoleMark } from '../charts/peer-map.tsx';
+import { RelaySessions } from '../components/relay-sessions.tsx';
 import { Loading, Notice, PageTitle } from '../components/small.tsx';
 import { formatBytes, formatCount, formatDuration, formatPlural, shortId } from '../format.ts';
-import { usePageState, useSecond } from '../state/hooks.ts';
+import { usePageState, useSecond, useTools } from '../state/hooks.ts';
 import type { ShownPeer } from '../state/network-memory.ts';
 
 /** The peers, their roles and connections, as they come and go. */
 export function NetworkPage() {
   const { network, overview } = usePageState();
+  const { client, store } = useTools();
   const nowMs = useSecond();
+  const move = async (peerId: string, relay: string, transport: RelayTransport) => {
+    await client.moveRelay(peerId, relay, transport);
+    store.setNetwork(await client.network());
+  };
   if (network === null) return <Loading what="the network" />;
   const alive = network.peers.filter((peer) => peer.isAlive);
   return (
@@ -30,6 +36,7 @@ export function NetworkPage() {
             </p>
           ) : null}
           <PeerTable peers={network.peers} self={network.self} nowMs={nowMs} />
+          <RelaySessions peers={network.peers} onMove={move} />
         </>
       )}
     </>

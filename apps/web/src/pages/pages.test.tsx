@@ -1,11 +1,11 @@
 import { VirtualClock } from '@pulsemesh/base/testing';
-import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react';
+import { act, cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ApiClient } from '../api/client.ts';
 import { App } from '../app.tsx';
 import { ToolsProvider } from '../state/hooks.ts';
 import { PageStore } from '../state/page-store.ts';
-import { alertOf, overviewOf, patientOf, peerOf } from '../testing.ts';
+import { alertOf, overviewOf, patientOf, peerOf, relaySessionOf } from '../testing.ts';
 
 // A canvas is drawn in the browser tests; here it is enough that there is one.
 vi.mock('../charts/heart-trace.tsx', () => ({
@@ -159,6 +159,56 @@ describe('the network page', () => {
     await pass(1_200);
     expect(screen.getByRole('row', { name: /prediction gone for \d s/ })).toBeTruthy();
     expect(screen.getByText('1 peer alive')).toBeTruthy();
+  });
+});
+
+describe('relay sessions on the network page', () => {
+  const behind = peerOf({ peerId: 'p1', roles: ['aggregation'], isFirewalled: true, relays: [relaySessionOf()] });
+
+  it('are not there where nobody uses a relay', async () => {
+    const { store, pass } = await show('#/network');
+    store.setNetwork({ self: 'p1', peers: [peerOf()] });
+    await pass(200);
+    expect(screen.queryByRole('heading', { name: 'Relay sessions' })).toBeNull();
+  });
+
+  it('say what they run on, who is in between, and follow a session that moves', async () => {
+    const { store, pass } = await show('#/network');
+    const opened = relaySessionOf({ isIntercepted: true, proxy: 'proxy.example:3128' });
+    const open = peerOf({ peerId: 'p0', roles: ['storage'], relays: [opened] });
+    store.setNetwork({ self: 'p0', peers: [open, behind] });
+    await pass(200);
+    const rows = within(screen.getByRole('table', { name: 'Relay sessions' }))
+      .getAllByRole('row')
+      .slice(1);
+    expect(rows.map((row) => row.textContent)).toEqual([
+      expect.stringMatching(/aggregation.*behind a firewall.*long poll.*12 ms.*nothing seen/),
+      expect.stringMatching(/storage.*long poll.*TLS is opened on the way.*proxy proxy\.example:3128/),
+    ]);
+    const moved = relaySessionOf({ transport: 'websocket', migrations: 1 });
+    store.apply({ type: 'network', network: { self: 'p0', peers: [{ ...behind, relays: [moved] }] } });
+    await pass(200);
+    expect(screen.getByText('WebSocket', { selector: '.transport' })).toBeTruthy();
+  });
+
+  it('are moved by a press, and say so, or why they were not', async () => {
+    const asked: [string, unknown][] = [];
+    const { store, pass } = await show('#/network', (url, init) => {
+      if (init?.method !== 'POST') return { self: 'p1', peers: [behind] };
+      asked.push([url, JSON.parse(String(init.body))]);
+      return asked.length === 1 ? relaySessionOf({ transport: 'grpc', migrations: 1 }) : {};
+    });
+    store.setNetwork({ self: 'p1', peers: [behind] });
+    await pass(200);
+    const choice = screen.getByRole('combobox', { name: 'Transport for the session of aggregation p1' });
+    expect(within(choice).queryByRole('option', { name: 'long poll' })).toBeNull();
+    fireEvent.change(choice, { target: { value: 'grpc' } });
+    const press = () => fireEvent.click(screen.getByRole('button', { name: /Move the session of aggregation/ }));
+    press();
+    await waitFor(() => expect(screen.getByText('Runs on gRPC (HTTP/2).')).toBeTruthy());
+    expect(asked).toEqual([['/api/v1/network/peers/p1/relays/relay-1/move', { transport: 'grpc' }]]);
+    press();
+    await waitFor(() => expect(screen.getByText(/^Not moved\. /)).toBeTruthy());
   });
 });
 

@@ -28,7 +28,8 @@ export function rememberNetwork(before: ShownNetwork | null, view: NetworkView, 
   for (const peer of known.values()) {
     if (listed.has(peer.peerId)) continue;
     const goneSinceMs = peer.goneSinceMs ?? nowMs;
-    if (nowMs - goneSinceMs < goneShownMs) peers.push({ ...peer, isAlive: false, connections: [], goneSinceMs });
+    if (nowMs - goneSinceMs < goneShownMs)
+      peers.push({ ...peer, isAlive: false, connections: [], relays: [], goneSinceMs });
   }
   peers.sort((a, b) => rank(a).localeCompare(rank(b)));
   return {
@@ -39,7 +40,7 @@ export function rememberNetwork(before: ShownNetwork | null, view: NetworkView, 
 }
 
 /** The way of a reading through the roles: how people look for them. */
-const roleOrder = ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway'];
+const roleOrder = ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway', 'relay'];
 
 function rank(peer: PeerView): string {
   const place = roleOrder.indexOf(peer.roles[0] ?? '');

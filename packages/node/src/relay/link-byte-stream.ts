@@ -1,4 +1,4 @@
-import { Condition } from '@pulsemesh/base';
+import type { Condition } from '@pulsemesh/base';
 import type { LinkStream } from '@pulsemesh/link';
 import type { ByteStream, ByteStreamHandler } from '@pulsemesh/network';
 
@@ -11,7 +11,6 @@ type Arrival = Uint8Array | 'end';
 export class LinkByteStream implements ByteStream {
   readonly #stream: LinkStream;
   readonly #arrived: Arrival[] = [];
-  #first: PromiseWithResolvers<Uint8Array> | undefined;
   #handler: ByteStreamHandler | undefined;
   #isPaused = false;
   #hasEnded = false;
@@ -30,18 +29,6 @@ export class LinkByteStream implements ByteStream {
       },
       (reason) => this.#finish(reason),
     );
-  }
-
-  /** The first message whole, before `start`. @throws what broke the stream before it came. */
-  first(): Promise<Uint8Array> {
-    const first = Promise.withResolvers<Uint8Array>();
-    if (this.#over === undefined) {
-      this.#first = first;
-      this.#deliver();
-    } else {
-      first.reject(this.#over.reason);
-    }
-    return first.promise;
   }
 
   start(handler: ByteStreamHandler): void {
@@ -82,7 +69,6 @@ export class LinkByteStream implements ByteStream {
   }
 
   #deliver(): void {
-    if (this.#first !== undefined) this.#giveFirst(this.#first);
     while (this.#handler !== undefined && !this.#isPaused && this.#over === undefined) {
       const next = this.#arrived.shift();
       if (next === undefined) return;
@@ -97,24 +83,10 @@ export class LinkByteStream implements ByteStream {
     }
   }
 
-  #giveFirst(first: PromiseWithResolvers<Uint8Array>): void {
-    const next = this.#arrived[0];
-    if (next === undefined) return;
-    this.#first = undefined;
-    if (next === 'end') {
-      first.reject(new Condition('ended', 'the stream ended before its first message'));
-      return;
-    }
-    this.#arrived.shift();
-    this.#stream.release(next.byteLength);
-    first.resolve(next);
-  }
-
   #finish(reason: Condition | null): void {
     if (this.#over !== undefined) return;
     this.#over = { reason };
     this.#arrived.length = 0;
-    this.#first?.reject(reason);
     this.#handler?.onClosed(reason);
   }
 }
