@@ -9,6 +9,7 @@ import { createSystemClock, silentLogger } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Box, type BoxRules, boxKinds, createTestAuthority, startBox } from '../testing/boxes/index.ts';
+import { createNtlmChallenger } from '../testing/boxes/ntlm-challenger.ts';
 import { createDialer, type DialerOptions } from './index.ts';
 
 const clock = createSystemClock({ unref: true });
@@ -258,14 +259,17 @@ describe('a dialer with a proxy', () => {
     });
   });
 
-  it('reads past a chunked page of the proxy', async () => {
+  it('reads past a chunked page of the proxy in the middle of NTLM', async () => {
+    const ntlm = createNtlmChallenger({ username: 'a', password: 'b' });
+    const page = 'Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n';
     const port = await listen(
       createServer((socket) => {
-        socket.once('data', () => {
-          socket.write(
-            'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n',
-          );
-          socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\nhi'));
+        socket.on('data', (chunk) => {
+          const token = /NTLM (\S+)/.exec(chunk.toString('latin1'))?.[1];
+          const verdict = token === undefined ? undefined : ntlm.judge(token);
+          if (verdict?.kind === 'accepted') return void socket.end('HTTP/1.1 200 OK\r\n\r\nhi');
+          const challenge = verdict?.kind === 'challenge' ? `NTLM ${verdict.token}` : 'NTLM';
+          socket.write(`HTTP/1.1 407 No\r\nProxy-Authenticate: ${challenge}\r\n${page}`);
         });
       }),
     );

@@ -19,8 +19,8 @@ export const tunnelLimits = {
   headBytesMax: 16 * 1024,
   /** Body of a 407 that is read past, so that the connection can be used again. */
   bodyBytesMax: 64 * 1024,
-  /** Requests until the tunnel stands: bare, NTLM's two, and one more where the proxy closed in between. */
-  requestsMax: 5,
+  /** Requests until the tunnel stands: bare, NTLM's two, and one more where another scheme was remembered. */
+  requestsMax: 4,
   /** 1xx answers before the real one. */
   interimAnswersMax: 4,
 } as const;
@@ -61,13 +61,16 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
         return { socket, scheme: attempt.scheme };
       }
       if (head.status !== 407) throw refused(attempt, head);
-      const canGoOn = await readPastBody(reader, head);
-      const needsSame = decideNext(attempt, head);
-      reader.release();
-      if (canGoOn) continue;
-      if (needsSame) throw new ProxyProtocolError(name, 'it closed the connection in the middle of NTLM');
-      socket.destroy();
-      socket = await options.connect();
+      const isSameConnection = decideNext(attempt, head);
+      if (isSameConnection) {
+        if (!(await readPastBody(reader, head)))
+          throw new ProxyProtocolError(name, 'it cannot do NTLM on a connection it ends');
+        reader.release();
+      } else {
+        // Some proxies keep a refused connection open and never serve it again (mitmproxy); a new one is safe with all.
+        socket.destroy();
+        socket = await options.connect();
+      }
     }
     throw new ProxyProtocolError(name, 'it asked for a password again and again');
   } catch (error) {
@@ -105,7 +108,7 @@ function authorizeFirst(attempt: Attempt): void {
   attempt.isFinal = attempt.scheme === 'basic';
 }
 
-/** Sets the next authorization; true when it only makes sense on the same connection. */
+/** Sets the next authorization; true when it belongs to this connection. */
 function decideNext(attempt: Attempt, head: HttpHead): boolean {
   const { credentials } = attempt.options.proxy;
   const offered = offeredSchemes(head);
