@@ -312,6 +312,9 @@ export class Ladder {
       .filter((transport) => !busy.has(transport))
       .map((transport) => ({ transport, atMs: nowMs + this.#delayOf(transport, nowMs, isLed) }))
       .sort((one, other) => one.atMs - other.atMs);
+    // Where those that would start first are missing, nobody waits for them.
+    const leadMs = (this.#schedule[0]?.atMs ?? nowMs) - nowMs;
+    for (const entry of this.#schedule) entry.atMs -= leadMs;
     this.#startScheduled(nowMs);
   }
 

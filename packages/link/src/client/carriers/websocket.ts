@@ -122,15 +122,16 @@ function accepted(stream: ClientHttp2Stream, signal: AbortSignal): Promise<void>
 
 // What ws does itself after an Upgrade; it has no public way to begin on a stream that is already a WebSocket.
 interface StreamTaker {
+  /** Without an address ws takes itself for the server's end, which does not mask. */
+  _isServer: boolean;
   setSocket(stream: Duplex, head: Buffer, options: typeof receiverOptions & { allowSynchronousEvents: boolean }): void;
 }
 
 function overStream(stream: Duplex): WebSocket {
   const websocket = new WebSocket(null as unknown as string, undefined, receiverOptions);
-  (websocket as unknown as StreamTaker).setSocket(stream, Buffer.alloc(0), {
-    ...receiverOptions,
-    allowSynchronousEvents: true,
-  });
+  const taker = websocket as unknown as StreamTaker;
+  taker._isServer = false;
+  taker.setSocket(stream, Buffer.alloc(0), { ...receiverOptions, allowSynchronousEvents: true });
   return websocket;
 }
 
