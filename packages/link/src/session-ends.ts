@@ -8,6 +8,8 @@ export interface SessionDependencies {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** Runs an action at the end of this turn of the event loop; batches are cut there. Default: `setImmediate`, or a microtask in browsers. */
+  readonly defer?: (action: () => void) => void;
 }
 
 /** What an agent shows when it logs in; the signature is already checked. */

@@ -91,7 +91,10 @@ export interface LinkStream {
   send(message: Uint8Array, options?: WaitOptions): Promise<void>;
   /** The next message; null when the other end ended its direction. @throws {StreamClosedError} or {@link LinkRemoteError} when it broke; `signal.reason`. */
   receive(options?: WaitOptions): Promise<Uint8Array | null>;
-  /** Takes the message (unless closed: then it throws), and says whether there is room for more. */
+  /**
+   * Takes the message, and says whether there is room for more. The bytes are not copied: they are not to be changed afterwards.
+   * @throws {StreamClosedError}; {@link MessageTooLargeError}; {@link StreamFullError} past 8 MiB that wait.
+   */
   write(message: Uint8Array): boolean;
   /** Calls back each time there is room again after `write` said false. Replaces the last one. */
   onDrain(handler: () => void): void;
@@ -103,7 +106,7 @@ export interface LinkStream {
   /** From now on consumed messages give no credit back until `release`. For passing a stream on. */
   hold(): void;
   release(bytes: number): void;
-  /** Bytes taken by `send` or `write` and not yet put on a carrier. */
+  /** Cost of what `send` or `write` took and what waits for credit or room; 64 bytes more than its payload for each message. */
   readonly bufferedBytes: number;
   /** Ends this direction after what was sent. May be called twice, never throws. */
   end(): void;

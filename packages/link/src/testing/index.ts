@@ -16,3 +16,10 @@ export {
   type TestCertificateOptions,
 } from './boxes/index.ts';
 export { type CarrierPair, type CarrierSubject, type ContractRunner, runCarrierContract } from './carrier-contract.ts';
+export { createLinkedPair, createTestLinkIdentity, type LinkedPair, type LinkedPairOptions } from './linked-pair.ts';
+export {
+  createMemoryCarrierPair,
+  type MemoryCarrierOptions,
+  type MemoryCarrierPair,
+  type MemoryDirection,
+} from './memory-carriers.ts';

@@ -1,0 +1,191 @@
+import { assert, Condition, raceSignal, type WaitOptions } from '@pulsemesh/base';
+import { concatBytes } from '@pulsemesh/wire';
+import { StreamClosedError } from '../errors.ts';
+import { Fifo } from './fifo.ts';
+import { sessionConstants } from './limits.ts';
+import type { StreamHost } from './stream-host.ts';
+
+/** The stream must be reset for this: the other end broke a limit. */
+export class StreamFault extends Condition {
+  override readonly name = 'StreamFault';
+}
+
+/**
+ * One direction of a stream as its receiver sees it: parts become messages, messages wait for the reader, and what was read gives
+ * credit back.
+ */
+export class StreamInbound {
+  readonly #host: StreamHost;
+  readonly #giveCredit: (bytes: number) => void;
+  /** What the sender may still send. */
+  #window: number;
+  #owed = 0;
+  #parts: Uint8Array[] = [];
+  #partsBytes = 0;
+  /** Credit that the parts used and that was not given back yet. */
+  #partsCost = 0;
+  readonly #queue = new Fifo<{ readonly message: Uint8Array; readonly cost: number }>();
+  #waiting: PromiseWithResolvers<Uint8Array | null>[] = [];
+  #consumer: ((message: Uint8Array | null) => void) | null = null;
+  #onBroken: ((reason: Condition) => void) | null = null;
+  #isHeld = false;
+  readonly #held = new Fifo<{ readonly bytes: number; readonly cost: number }>();
+  #releasedBytes = 0;
+  #isEnded = false;
+  #broken: Condition | null = null;
+
+  constructor(host: StreamHost, giveCredit: (bytes: number) => void) {
+    this.#host = host;
+    this.#giveCredit = giveCredit;
+    this.#window = host.streamCreditBytes;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** @throws {StreamFault} when the sender broke a limit. */
+  take(payload: Uint8Array, more: boolean): void {
+    if (this.#isEnded || this.#broken !== null) return;
+    const cost = payload.length + sessionConstants.itemCostBytes;
+    this.#window -= cost;
+    if (this.#window < 0) throw new StreamFault('credit-exceeded', 'more was sent than there was credit for');
+    if (!more && this.#parts.length === 0) this.#deliver(payload, cost);
+    else this.#assemble(payload, cost, more);
+  }
+
+  #assemble(payload: Uint8Array, cost: number, more: boolean): void {
+    this.#parts.push(payload);
+    this.#partsBytes += payload.length;
+    this.#partsCost += cost;
+    if (this.#partsBytes > this.#host.messageBytesMax) {
+      throw new StreamFault('message-too-large', 'a message longer than this end takes');
+    }
+    if (!this.#host.assemble(payload.length)) {
+      throw new StreamFault('busy', 'too many incomplete messages at once', { retryable: true });
+    }
+    if (!more) {
+      const message = concatBytes(...this.#parts);
+      const messageCost = this.#partsCost;
+      this.#dropParts();
+      this.#deliver(message, messageCost);
+    } else if (this.#partsCost >= sessionConstants.creditPortionBytes) {
+      // A message longer than the credit could never arrive if only whole ones gave it back.
+      this.#owe(this.#partsCost);
+      this.#partsCost = 0;
+    }
+  }
+
+  #dropParts(): void {
+    this.#host.assemble(-this.#partsBytes);
+    this.#parts = [];
+    this.#partsBytes = 0;
+    this.#partsCost = 0;
+  }
+
+  #deliver(message: Uint8Array, cost: number): void {
+    if (this.#consumer !== null) {
+      this.#consumed(message.length, cost);
+      this.#consumer(message);
+      return;
+    }
+    const waiter = this.#waiting.shift();
+    if (waiter === undefined) {
+      this.#queue.push({ message, cost });
+      return;
+    }
+    this.#owe(cost);
+    waiter.resolve(message);
+  }
+
+  #consumed(bytes: number, cost: number): void {
+    if (this.#isHeld) this.#held.push({ bytes, cost });
+    else this.#owe(cost);
+  }
+
+  #owe(cost: number): void {
+    this.#owed += cost;
+    if (this.#owed < sessionConstants.creditPortionBytes || this.#isEnded || this.#broken !== null) return;
+    const bytes = this.#owed;
+    this.#owed = 0;
+    this.#window += bytes;
+    this.#giveCredit(bytes);
+  }
+
+  /** The sender sends no more. */
+  ended(): void {
+    if (this.#isEnded || this.#broken !== null) return;
+    this.#isEnded = true;
+    this.#dropParts();
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve(null);
+    this.#consumer?.(null);
+  }
+
+  /** The stream broke: readers learn why; with `isOwn`, because this side aborted it, so that its consumer knows already. */
+  broke(reason: Condition, isOwn: boolean): void {
+    if (this.#broken !== null) return;
+    this.#broken = reason;
+    this.#dropParts();
+    this.#queue.clear();
+    this.#held.clear();
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(reason);
+    const wasOver = this.#isEnded;
+    const tell = this.#onBroken;
+    this.#consumer = null;
+    this.#onBroken = null;
+    if (!isOwn && !wasOver) tell?.(reason);
+  }
+
+  async receive(options: WaitOptions): Promise<Uint8Array | null> {
+    options.signal?.throwIfAborted();
+    assert(this.#consumer === null, 'receive and consume are not mixed');
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      this.#owe(next.cost);
+      return next.message;
+    }
+    if (this.#isEnded) return null;
+    if (this.#broken !== null) throw this.#broken;
+    if (this.#waiting.length >= sessionConstants.pingsMax) throw new StreamClosedError();
+    const waiter = Promise.withResolvers<Uint8Array | null>();
+    this.#waiting.push(waiter);
+    try {
+      return await raceSignal(waiter.promise, options.signal);
+    } finally {
+      const index = this.#waiting.indexOf(waiter);
+      if (index >= 0) this.#waiting.splice(index, 1);
+    }
+  }
+
+  consume(handler: (message: Uint8Array | null) => void, onBroken: (reason: Condition) => void): void {
+    assert(this.#waiting.length === 0, 'receive and consume are not mixed');
+    if (this.#broken !== null) {
+      onBroken(this.#broken);
+      return;
+    }
+    this.#consumer = handler;
+    this.#onBroken = onBroken;
+    while (this.#consumer !== null) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      this.#consumed(next.message.length, next.cost);
+      handler(next.message);
+    }
+    if (this.#isEnded && this.#consumer !== null) handler(null);
+  }
+
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(bytes: number): void {
+    this.#releasedBytes += bytes;
+    for (;;) {
+      const oldest = this.#held.peek();
+      if (oldest === undefined || oldest.bytes > this.#releasedBytes) return;
+      this.#releasedBytes -= oldest.bytes;
+      this.#held.shift();
+      this.#owe(oldest.cost);
+    }
+  }
+}
