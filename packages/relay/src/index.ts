@@ -30,3 +30,5 @@ export {
   inboxIdOfToken,
   parseInboxId,
 } from './inbox-id.ts';
+export { type RelayLimits, relayLimits } from './server/limits.ts';
+export { type Relay, type RelayDependencies, type RelayHealth, type RelayOptions, startRelay } from './server/relay.ts';

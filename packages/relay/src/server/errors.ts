@@ -1,0 +1,49 @@
+import { Condition } from '@pulsemesh/base/errors';
+
+/** The agent has more sessions than it may; the oldest ended. */
+export class SessionReplacedError extends Condition {
+  override readonly name = 'SessionReplacedError';
+  constructor() {
+    super('replaced', 'a newer session of the same agent took its place');
+  }
+}
+
+/** What came on a stream is not what its method expects. */
+export class MalformedError extends Condition {
+  override readonly name = 'MalformedError';
+  constructor(cause?: unknown) {
+    super('malformed', 'what came is not what the method expects', cause === undefined ? {} : { cause });
+  }
+}
+
+/** As many streams of this kind as one may have. Retryable once one has ended. */
+export class TooManyStreamsError extends Condition {
+  override readonly name = 'TooManyStreamsError';
+  constructor() {
+    super('too-many', 'as many streams of this kind as one may have', { retryable: true });
+  }
+}
+
+/** The agent that was called cannot be joined: `peer-offline`, `peer-refused` or `peer-busy`. Retryable. */
+export class PeerUnavailableError extends Condition {
+  override readonly name = 'PeerUnavailableError';
+  constructor(code: 'peer-offline' | 'peer-refused' | 'peer-busy') {
+    super(code, `the other agent cannot be joined: ${code}`, { retryable: true });
+  }
+}
+
+/** The other agent broke its end of the stream; the code is its own. */
+export class PeerBrokeError extends Condition {
+  override readonly name = 'PeerBrokeError';
+  constructor(code: string, retryable: boolean) {
+    super(code, 'the other agent broke the stream', { retryable });
+  }
+}
+
+/** The relay stops. Retryable, here later or elsewhere. */
+export class RelayStoppingError extends Condition {
+  override readonly name = 'RelayStoppingError';
+  constructor(code: 'draining' | 'failed') {
+    super(code, 'the relay stops', { retryable: true });
+  }
+}

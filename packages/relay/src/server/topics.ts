@@ -1,0 +1,105 @@
+import type { LinkStream } from '@pulsemesh/link';
+import type { InboxId } from '../inbox-id.ts';
+import { decodeIds, decodeTopicBatch, encodeTopicBatch, type TopicMessage } from '../wire/agents.ts';
+import type { AgentSession, RelayContext } from './context.ts';
+import { MalformedError } from './errors.ts';
+import { FanOut } from './fan-out.ts';
+
+/** Hands messages of a topic to those who are online, at most once; who does not read misses some. */
+export class Topics {
+  readonly #subscribers = new FanOut<Subscriber>();
+
+  servePublish({ agent, context }: AgentSession, stream: LinkStream): void {
+    stream.consume(
+      (message) => {
+        if (message === null) {
+          stream.end();
+          return;
+        }
+        try {
+          for (const each of decodeTopicBatch(message)) {
+            const isAllowed = agent.messages.take(1) && agent.bytes.take(each.payload.length);
+            if (!isAllowed) context.events.topic('dropped', 1);
+            else for (const subscriber of this.#subscribers.of(each.topic)) subscriber.tell(each);
+          }
+        } catch (error) {
+          context.events.malformed('topic.publish');
+          stream.abort(new MalformedError(error));
+        }
+      },
+      () => {},
+    );
+  }
+
+  serveSubscribe({ context }: AgentSession, stream: LinkStream): void {
+    const subscriber = new Subscriber(stream, context);
+    let topics: readonly InboxId[] = [];
+    const stop = () => {
+      this.#subscribers.replace(subscriber, topics, []);
+      topics = [];
+    };
+    stream.consume((message) => {
+      if (message === null) {
+        stop();
+        stream.end();
+        return;
+      }
+      try {
+        const wanted = decodeIds(message);
+        this.#subscribers.replace(subscriber, topics, wanted);
+        topics = wanted;
+      } catch (error) {
+        stop();
+        context.events.malformed('topic.subscribe');
+        stream.abort(new MalformedError(error));
+      }
+    }, stop);
+  }
+}
+
+/** What one turn of the event loop brings goes in one message. */
+class Subscriber {
+  readonly #stream: LinkStream;
+  readonly #context: RelayContext;
+  #waiting: TopicMessage[] = [];
+  #bytes = 0;
+  #isBlocked = false;
+  #isAsked = false;
+
+  constructor(stream: LinkStream, context: RelayContext) {
+    this.#stream = stream;
+    this.#context = context;
+    stream.onDrain(() => {
+      this.#isBlocked = false;
+      this.#flush();
+    });
+  }
+
+  tell(message: TopicMessage): void {
+    if (this.#bytes + message.payload.length > this.#context.limits.topicBufferBytesMax) {
+      this.#context.events.topic('dropped', 1);
+      return;
+    }
+    this.#waiting.push(message);
+    this.#bytes += message.payload.length;
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    queueMicrotask(() => {
+      this.#isAsked = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#isBlocked || this.#waiting.length === 0) return;
+    const messages = this.#waiting;
+    this.#waiting = [];
+    this.#bytes = 0;
+    try {
+      this.#isBlocked = !this.#stream.write(encodeTopicBatch(messages));
+      this.#context.events.topic('handed-on', messages.length);
+    } catch {
+      this.#isBlocked = true; // the stream is over; its end is told elsewhere
+    }
+  }
+}
