@@ -140,7 +140,7 @@ export function parseCard(bytes: Uint8Array): ContactCard {
   if (bytes.length > cardLimits.bytesMax) throw new StatementRefusedError('card', 'statement-too-long');
   const { signed, card } = StatementRefusedError.reading('card', () => {
     const parts = splitSigned(bytes, { bytesMax: cardLimits.bytesMax, count: 1 });
-    return { signed: parts, card: readFields(parts.body, bytes.slice()) };
+    return { signed: parts, card: readFields(parts.body, new Uint8Array(bytes)) };
   });
   if (!isSignedBy(kind, signed, 0, card.publicKey)) throw new StatementRefusedError('card', 'statement-signature');
   return card;

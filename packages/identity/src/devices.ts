@@ -74,7 +74,7 @@ export function requestDevice(
 export function parseDeviceRequest(bytes: Uint8Array): Device {
   const { signed, device } = StatementRefusedError.reading('device-request', () => {
     const parts = splitSigned(bytes, { bytesMax: deviceLimits.requestBytesMax, count: 1 });
-    return { signed: parts, device: readRequest(parts.body, bytes.slice()) };
+    return { signed: parts, device: readRequest(parts.body, new Uint8Array(bytes)) };
   });
   if (!isSignedBy(requestKind, signed, 0, device.publicKey))
     throw new StatementRefusedError('device-request', 'statement-signature');
@@ -140,7 +140,7 @@ export function verifyDeviceList(
 ): DeviceList {
   const { signed, list } = StatementRefusedError.reading('device-list', () => {
     const parts = splitSigned(bytes, { bytesMax: deviceLimits.listBytesMax, count: 1 });
-    return { signed: parts, list: readList(parts.body, bytes.slice()) };
+    return { signed: parts, list: readList(parts.body, new Uint8Array(bytes)) };
   });
   if (list.person !== expected.person) throw new StatementRefusedError('device-list', 'statement-other-person');
   if (!isSignedBy(listKind, signed, 0, keyOf(list.person)))

@@ -64,8 +64,8 @@ class Ed25519Identity implements Identity {
   readonly #signer: Signer;
 
   constructor(secrets: IdentitySecrets) {
-    this.#seed = secrets.seed.slice();
-    this.#nodeBoxKey = secrets.nodeBoxKey?.slice() ?? null;
+    this.#seed = new Uint8Array(secrets.seed);
+    this.#nodeBoxKey = secrets.nodeBoxKey === null ? null : new Uint8Array(secrets.nodeBoxKey);
     this.#signer = createSigner(secrets.seed);
     this.publicKey = this.#signer.publicKey;
     this.peerId = peerIdOfEd25519(this.publicKey);

@@ -61,6 +61,14 @@ export {
 } from './errors.ts';
 export { type Identity, identityOfSeed } from './identity.ts';
 export type { KeyStore } from './keystore.ts';
+export {
+  customaryKeyStore,
+  type KeyStoreName,
+  type KeyStoreOptions,
+  keystoreLimits,
+  keystoreNames,
+  openKeyStore,
+} from './keystore-tools.ts';
 export { loadIdentity, loadOrCreateIdentity } from './load-or-create.ts';
 export type { IdentityOptions } from './protection.ts';
 export type { SealingKey } from './sealing.ts';

@@ -68,7 +68,7 @@ class DerivedSealingKey implements SealingKey {
     this.epoch = epoch;
     this.fromMs = fromMs;
     this.retiredMs = retiredMs;
-    this.#secret = secret.slice();
+    this.#secret = new Uint8Array(secret);
   }
 
   get publicKey(): Uint8Array {

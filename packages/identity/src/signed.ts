@@ -26,7 +26,8 @@ function messageOf(kind: string, body: Uint8Array): Uint8Array {
 export function signFields(kind: string, fields: unknown, signatories: readonly Signatory[]): Uint8Array {
   const body = encodeCbor(fields);
   const message = messageOf(kind, body);
-  return encodeCbor([body, ...signatories.map((signatory) => signatory.sign(message))]);
+  // A plain array: the `slice` of a Buffer would share its memory.
+  return new Uint8Array(encodeCbor([body, ...signatories.map((signatory) => signatory.sign(message))]));
 }
 
 /**
