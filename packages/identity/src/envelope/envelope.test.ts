@@ -24,9 +24,8 @@ const suites: readonly EnvelopeSuite[] = ['x25519', 'hybrid'];
 
 function person() {
   const signer = createSigner(random.bytes(32));
-  const seed = random.bytes(32);
   const key = createX25519Key(generateX25519(random).privateKey);
-  const sealing = { ...key, hybrid: { privateKey: seed, publicKey: createHybridKey(seed).publicKey } };
+  const sealing = { ...key, hybrid: createHybridKey(random.bytes(32)) };
   return {
     publicKey: signer.publicKey,
     sign: (message: Uint8Array) => signer.sign(message),

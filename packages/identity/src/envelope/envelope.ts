@@ -1,9 +1,7 @@
 import { assert, type Clock, type Random } from '@pulsemesh/base';
 import {
   createHpkeSuite,
-  createHybridKey,
   dhKemX25519,
-  type HybridKey,
   hpkeTagBytes,
   SealBrokenError,
   sha256,
@@ -195,8 +193,8 @@ function sealWithHybrid(
 
 /** Null where it is not sealed to this key. */
 function openWithHybrid(envelope: Uint8Array, key: OpeningKey, context: string): OpenedEnvelope | null {
-  const recipientKey = hybridKeyOf(key);
-  if (recipientKey === null) return null;
+  const recipientKey = key.hybrid;
+  if (recipientKey === undefined) return null;
   const info = infoOf('hybrid', 'content', context, recipientKey.publicKey);
   const before = envelope.subarray(0, headBytes + hybridBytes);
   const encapsulated = before.subarray(headBytes);
@@ -216,18 +214,6 @@ function openWithHybrid(envelope: Uint8Array, key: OpeningKey, context: string):
 function signedBytes(info: Uint8Array, encapsulated: Uint8Array, from: Uint8Array, fields: Fields): Uint8Array {
   const { content, created, id } = fields;
   return encodeCbor([`${label} signature`, info, encapsulated, from, created, id, sha256(content)]);
-}
-
-const expanded = new WeakMap<OpeningKey, HybridKey>();
-
-function hybridKeyOf(key: OpeningKey): HybridKey | null {
-  let hybridKey = expanded.get(key);
-  if (hybridKey === undefined) {
-    if (key.hybrid === undefined) return null;
-    hybridKey = createHybridKey(key.hybrid.privateKey);
-    expanded.set(key, hybridKey);
-  }
-  return hybridKey;
 }
 
 // What both have in common.

@@ -1,3 +1,5 @@
+import type { HybridKey } from '@pulsemesh/crypto';
+
 /** Who seals; an `Identity` is one. */
 export interface EnvelopeSender {
   /** Ed25519, 32 bytes: its peer id is the sender's. */
@@ -30,12 +32,7 @@ export interface EnvelopeOpener {
   readonly sealingKeys: readonly OpeningKey[];
 }
 
-/** A key that opens: X25519, and beside it the seed of an X-Wing one. */
+/** A key that opens: X25519, and beside it an X-Wing one. */
 export interface OpeningKey extends SealingAgreement {
-  readonly hybrid?: {
-    /** 1,216 bytes. */
-    readonly publicKey: Uint8Array;
-    /** 32 bytes, the seed. Secret. */
-    readonly privateKey: Uint8Array;
-  };
+  readonly hybrid?: HybridKey;
 }
