@@ -334,7 +334,10 @@ class AgentSession extends SessionCore implements ClientSession {
     for (const slot of this.conduit.slots) {
       if (slot.isProven && (best === null || (slot.rttMs ?? 0) < (best.rttMs ?? 0))) best = slot;
     }
-    if (best !== null) return this.#useSlot(best);
+    if (best !== null) {
+      this.#useSlot(best);
+      return;
+    }
     const { clock } = this.dependencies;
     const graceMs = this.#welcome?.graceMs || this.limits.graceMs;
     this.#graceTimer ??= clock.setTimer(() => this.finish(new SessionLostError('grace-over')), graceMs);

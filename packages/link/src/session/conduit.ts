@@ -398,7 +398,10 @@ export class Conduit {
     this.#resendTimer = null;
     if (this.#isStopped || !this.#outbox.hasOutstanding) return;
     const leftMs = this.#progressMs + this.#resendDelayMs - this.#clock.monotonicMs();
-    if (leftMs > 0) return this.#armResend(leftMs);
+    if (leftMs > 0) {
+      this.#armResend(leftMs);
+      return;
+    }
     if (this.#active !== null) {
       this.#resends += 1;
       this.#progressMs = this.#clock.monotonicMs();

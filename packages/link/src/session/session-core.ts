@@ -132,7 +132,10 @@ export abstract class SessionCore implements LinkSession, ConduitHandler {
   protected farewell(reason: Condition | null, told: Condition): void {
     if (this.isOver) return;
     this.#over(reason);
-    if (!this.conduit.hasKeys || this.conduit.active === null) return this.stop();
+    if (!this.conduit.hasKeys || this.conduit.active === null) {
+      this.stop();
+      return;
+    }
     this.conduit.push({
       kind: 'goodbye',
       code: told.code.slice(0, wireLimits.codeBytesMax),
@@ -269,6 +272,15 @@ export abstract class SessionCore implements LinkSession, ConduitHandler {
   /** For logs: never the text of somebody else. */
   protected codeOf(reason: Condition | null): string {
     return reason === null ? 'closed' : reason instanceof LinkRemoteError ? 'remote' : errorForLog(reason).code;
+  }
+
+  /** What is held now, for tests that bound it. */
+  diagnostics(): { readonly unackedBytes: number; readonly earlyBytes: number; readonly streams: number } {
+    return {
+      unackedBytes: this.conduit.unackedBytes,
+      earlyBytes: this.conduit.earlyBytes,
+      streams: this.streams.size,
+    };
   }
 
   /** Whose carrier it is, among this session's. */

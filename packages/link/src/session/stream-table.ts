@@ -124,22 +124,25 @@ export class StreamTable implements StreamHost {
   }
 
   #takeOpen(item: OpenItem): void {
-    const isTheirs = item.stream % 2 === (this.#options.role === 'agent' ? 0 : 1);
-    if (!isTheirs || item.stream <= this.#greatestRemoteId) return this.#refuse(item, 'stream-id', false);
-    this.#greatestRemoteId = item.stream;
-    if (this.#streams.size - this.#ownCount >= this.#options.streamsMax) {
-      return this.#refuse(item, 'too-many-streams', true);
-    }
     const service = this.#services.get(item.method);
-    if (service === undefined) return this.#refuse(item, 'unknown-method', false);
-    if (this.remote.isGuest && !service.isOpenToGuests) return this.#refuse(item, 'not-admitted', false);
-    const stream = new SessionStream(item.stream, item.method, this);
-    this.#streams.set(stream.id, stream);
-    void this.#run(service, stream);
+    const refusal = this.#openRefusal(item, service);
+    if (refusal === null && service !== undefined) {
+      const stream = new SessionStream(item.stream, item.method, this);
+      this.#streams.set(stream.id, stream);
+      void this.#run(service, stream);
+    } else {
+      const isRetryable = refusal === 'too-many-streams';
+      this.push({ kind: 'reset', stream: item.stream, code: refusal ?? 'unknown-method', text: '', isRetryable });
+    }
   }
 
-  #refuse(item: OpenItem, code: string, isRetryable: boolean): void {
-    this.push({ kind: 'reset', stream: item.stream, code, text: '', isRetryable });
+  #openRefusal(item: OpenItem, service: Service | undefined): string | null {
+    const isTheirs = item.stream % 2 === (this.#options.role === 'agent' ? 0 : 1);
+    if (!isTheirs || item.stream <= this.#greatestRemoteId) return 'stream-id';
+    this.#greatestRemoteId = item.stream;
+    if (this.#streams.size - this.#ownCount >= this.#options.streamsMax) return 'too-many-streams';
+    if (service === undefined) return 'unknown-method';
+    return this.remote.isGuest && !service.isOpenToGuests ? 'not-admitted' : null;
   }
 
   async #run(service: Service, stream: SessionStream): Promise<void> {

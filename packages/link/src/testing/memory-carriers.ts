@@ -166,7 +166,10 @@ class MemoryCarrier implements Carrier {
     const run = () => {
       if (!this.#shared.isCut) action();
     };
-    if (delayMs === 0 && jitterMs === 0) return queueMicrotask(run);
+    if (delayMs === 0 && jitterMs === 0) {
+      queueMicrotask(run);
+      return;
+    }
     const nowMs = clock.monotonicMs();
     this.#lastDueMs = Math.max(this.#lastDueMs, nowMs + delayMs + jitterMs * random.float());
     clock.setTimer(run, this.#lastDueMs - nowMs);
