@@ -90,13 +90,10 @@ export class PollCarrier implements JoinedCarrier {
     }
     this.#events.writable();
     if (this.#waiting !== poll) return;
-    if (waitMs === 0) process.nextTick(() => this.#waiting === poll && this.release());
-    else {
-      this.#waitTimer = this.#context.clock.setTimer(() => {
-        this.#waitTimer = null;
-        this.#answerEmpty();
-      }, waitMs);
-    }
+    this.#waitTimer = this.#context.clock.setTimer(() => {
+      this.#waitTimer = null;
+      this.#answerEmpty();
+    }, waitMs);
   }
 
   close(reason: Condition | null): void {

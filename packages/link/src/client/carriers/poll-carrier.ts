@@ -117,6 +117,8 @@ export class PollCarrier extends BaseCarrier {
     this.#pause?.timer.cancel();
     const timer = this.#deps.clock.setTimer(() => {
       this.#pause = null;
+      // First what is new, so that it goes with the request.
+      if (this.isWritable) this.tellWritable();
       if (this.#outbox.isEmpty && this.#requests === 0) this.#ask();
       else this.#pump();
     }, delayMs);
