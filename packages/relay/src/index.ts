@@ -32,3 +32,4 @@ export {
 } from './inbox-id.ts';
 export { type RelayLimits, relayLimits } from './server/limits.ts';
 export { type Relay, type RelayDependencies, type RelayHealth, type RelayOptions, startRelay } from './server/relay.ts';
+export { decodePeerOffer, encodePeerOpen, type PeerOffer, type PeerOpen } from './wire/agents.ts';

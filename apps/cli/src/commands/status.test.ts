@@ -12,7 +12,27 @@ const alert = {
   notifiedCount: 2,
   acknowledged: null,
 } as const;
-const peer = { roles: ['storage'], pid: 7, addresses: [], startedMs: 0, connections: ['b'], patientCount: null };
+const peer = {
+  roles: ['storage'],
+  pid: 7,
+  addresses: [],
+  startedMs: 0,
+  connections: ['b'],
+  patientCount: null,
+  isFirewalled: false,
+  relays: [],
+};
+const session = {
+  relay: 'r',
+  url: 'https://relay.example',
+  state: 'up',
+  transport: 'long-poll',
+  rttMs: 12,
+  migrations: 3,
+  isIntercepted: true,
+  tls: 'TLSv1.3',
+  proxy: null,
+} as const;
 const status: Status = {
   overview: {
     name: 'Pulsemesh',
@@ -28,6 +48,7 @@ const status: Status = {
     self: 'x',
     peers: [
       { ...peer, peerId: 'x', isAlive: true, rssBytes: 104_857_600 },
+      { ...peer, peerId: 'y', isAlive: true, rssBytes: 1, isFirewalled: true, relays: [session] },
       { ...peer, peerId: 'evil\u001b[2J', isAlive: false, rssBytes: null },
     ],
   },
@@ -41,8 +62,12 @@ describe('the status in the terminal', () => {
   it('counts as the page does', () => {
     expect(text).toContain('up 90 s, replaying 10 times faster than life');
     expect(text).toMatch(/alerts +2 open, 1 of them not acknowledged; 4 mails sent/);
-    expect(text).toMatch(/peers +1 of 2 alive/);
+    expect(text).toMatch(/peers +2 of 3 alive/);
     expect(text).toMatch(/storage +7 +1 +100 MiB +up +x/);
+  });
+
+  it('shows what relay sessions run on', () => {
+    expect(text).toMatch(/storage +long-poll +12 ms +3 +TLS opened +relay alone +https:\/\/relay\.example/);
   });
 
   it('lets nobody steer the terminal', () => {

@@ -71,9 +71,29 @@ export function statusLines({ overview, network, patients, alerts }: Status): re
           peer.peerId,
         ]),
     ]),
+    ...relayLines(network.peers),
     '',
     overview.disclaimer,
   ];
+}
+
+/** Sessions with relays, where there are any. */
+function relayLines(peers: readonly PeerView[]): readonly string[] {
+  const rows = [...peers]
+    .sort(byRole)
+    .flatMap((peer) =>
+      peer.relays.map((session) => [
+        peer.roles.join('+'),
+        session.transport ?? session.state,
+        session.rttMs === null ? '' : `${session.rttMs} ms`,
+        String(session.migrations),
+        session.isIntercepted === true ? 'TLS opened' : (session.proxy ?? ''),
+        peer.isFirewalled ? 'relay alone' : '',
+        session.url,
+      ]),
+    );
+  if (rows.length === 0) return [];
+  return ['', ...table([['role', 'relay by', 'round trip', 'moves', 'in between', 'reached', 'relay'], ...rows])];
 }
 
 function byRole(one: PeerView, other: PeerView): number {

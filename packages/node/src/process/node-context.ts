@@ -6,7 +6,9 @@ import { createRpcClient, type NetworkPort, type RpcClient } from '@pulsemesh/ne
 import type { TableStore } from '@pulsemesh/store';
 import type { PeopleClient, PeopleDirectory } from '@pulsemesh/vitals/people';
 import type { RecordsClient } from '@pulsemesh/vitals/records';
+import type { RelayTransport } from '../api/types.ts';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
+import { type RelaySessions, UnknownRelayError } from '../relay/relay-sessions.ts';
 import type { PeerStatus } from '../status/status.ts';
 import { stopProcess, watchForFailure } from './fail-stop.ts';
 
@@ -34,6 +36,8 @@ export class NodeContext implements AsyncDisposable {
   readonly stack = new AsyncDisposableStack();
   /** Set once the node is up; roles that show it take it as a function. */
   status: () => PeerStatus;
+  /** The node's sessions with relays; null where it has none. */
+  readonly relays: RelaySessions | null;
   #tables: Promise<TableStore> | undefined;
   #people: Promise<PeopleClient> | undefined;
   #directory: Promise<PeopleDirectory> | undefined;
@@ -46,6 +50,7 @@ export class NodeContext implements AsyncDisposable {
     identity: Identity,
     port: NetworkPort,
     status: () => PeerStatus,
+    relays: RelaySessions | null = null,
   ) {
     this.config = config;
     this.secrets = secrets;
@@ -53,8 +58,18 @@ export class NodeContext implements AsyncDisposable {
     this.identity = identity;
     this.port = port;
     this.status = status;
+    this.relays = relays;
     this.rpc = this.stack.use(createRpcClient({ port, ...deps }));
     this.box = createBox(identity.nodeBoxKey, deps);
+  }
+
+  /**
+   * Moves a session with a relay to another transport.
+   * @throws {UnknownRelayError} where there is none with that relay; a Condition where the transport does not pass.
+   */
+  async moveRelay(relay: string, transport: RelayTransport): Promise<void> {
+    if (this.relays === null) throw new UnknownRelayError();
+    await this.relays.move(relay, transport);
   }
 
   /** The node's durable tables. */

@@ -5,6 +5,7 @@ import { type Identity, loadOrCreateIdentity } from '@pulsemesh/identity';
 import type { RoleName } from '@pulsemesh/network';
 import type { PeerId } from '@pulsemesh/wire';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
+import type { RelaySessions } from '../relay/relay-sessions.ts';
 import { type PeerStatus, processFacts, serveStatus } from '../status/status.ts';
 import { version } from '../version.ts';
 import { NodeContext, type NodeDependencies, type StartedRole } from './node-context.ts';
@@ -25,6 +26,7 @@ export interface RunningNode extends AsyncDisposable {
 // others ask; whoever takes readings last, because then everybody it hands them to is there.
 const startOrder: readonly RoleName[] = [
   'bootstrap',
+  'relay',
   'gateway',
   'storage',
   'prediction',
@@ -36,6 +38,7 @@ const startOrder: readonly RoleName[] = [
 // Each role's code is loaded by the processes that run it and by no other.
 const starters: Readonly<Record<RoleName, ((context: NodeContext) => Promise<StartedRole>) | null>> = {
   bootstrap: null, // the network itself is all it does
+  relay: async (context) => (await import('../roles/relay.ts')).startRelayRole(context),
   gateway: async (context) => (await import('../roles/gateway.ts')).startGateway(context),
   storage: async (context) => (await import('../roles/storage.ts')).startStorage(context),
   prediction: async (context) => (await import('../roles/prediction.ts')).startPrediction(context),
@@ -57,11 +60,14 @@ export async function startNode(
   const identity = await loadNodeIdentity(config, secrets, deps);
   const { startLibp2pNetwork } = await import('@pulsemesh/network');
   await using stack = new AsyncDisposableStack();
+  const relays = config.relays.length === 0 ? null : stack.use(await connectToRelays(config, identity, deps));
   const network = stack.use(
     await startLibp2pNetwork(
       {
         identityKeyBytes: identity.libp2pPrivateKeyBytes,
         listen: config.listen,
+        isDirect: !config.firewalled,
+        ...(relays === null ? {} : { relayed: relays.streams }),
         bootstrap: config.bootstrap,
         roles: config.roles,
         dataDirectory: join(config.dataDirectory, 'network'),
@@ -81,10 +87,13 @@ export async function startNode(
     rssBytes: processFacts(deps.clock).rssBytes,
     connections: [...network.connections()],
     patientCount: countPatients(started),
+    isFirewalled: config.firewalled,
+    relays: [...(relays?.status() ?? [])],
   });
-  const context = stack.use(new NodeContext(config, secrets, deps, identity, network, status));
+  const context = stack.use(new NodeContext(config, secrets, deps, identity, network, status, relays));
   measureProcess(context);
-  context.stack.use(serveStatus(network, { status, metrics: () => deps.meter.text() }));
+  const moveRelay: NodeContext['moveRelay'] = (relay, transport) => context.moveRelay(relay, transport);
+  context.stack.use(serveStatus(network, { status, metrics: () => deps.meter.text(), moveRelay }));
   for (const role of startOrder) {
     if (!config.roles.includes(role)) continue;
     const start = starters[role];
@@ -100,6 +109,12 @@ export async function startNode(
     pending: () => started.reduce((sum, role) => sum + (role.pending?.() ?? 0), 0),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+// Loaded only where there are relays: the rest of the network does without.
+async function connectToRelays(config: NodeConfig, identity: Identity, deps: NodeDependencies): Promise<RelaySessions> {
+  const { connectRelays } = await import('../relay/connect-relays.ts');
+  return connectRelays(config, identity, deps);
 }
 
 /** The identity that lies in the data directory, made at the first start. @throws as `loadOrCreateIdentity`. */

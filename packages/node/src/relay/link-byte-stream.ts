@@ -1,4 +1,4 @@
-import type { Condition } from '@pulsemesh/base';
+import { Condition } from '@pulsemesh/base';
 import type { LinkStream } from '@pulsemesh/link';
 import type { ByteStream, ByteStreamHandler } from '@pulsemesh/network';
 
@@ -11,6 +11,7 @@ type Arrival = Uint8Array | 'end';
 export class LinkByteStream implements ByteStream {
   readonly #stream: LinkStream;
   readonly #arrived: Arrival[] = [];
+  #takeFirst: ((message: Uint8Array) => void) | undefined;
   #handler: ByteStreamHandler | undefined;
   #isPaused = false;
   #hasEnded = false;
@@ -18,13 +19,16 @@ export class LinkByteStream implements ByteStream {
   /** Undefined while the stream lives. */
   #over: { readonly reason: Condition | null } | undefined;
 
-  constructor(stream: LinkStream) {
+  /** `takeFirst`: gets the first message instead of the handler; what it throws breaks the stream. */
+  constructor(stream: LinkStream, takeFirst?: (message: Uint8Array) => void) {
     this.#stream = stream;
+    this.#takeFirst = takeFirst;
     stream.hold();
     stream.onDrain(() => this.#handler?.onDrain());
     stream.consume(
       (message) => {
-        this.#arrived.push(message ?? 'end');
+        if (message !== null && this.#takeFirst !== undefined) this.#giveFirst(message, this.#takeFirst);
+        else this.#arrived.push(message ?? 'end');
         this.#deliver();
       },
       (reason) => this.#finish(reason),
@@ -80,6 +84,16 @@ export class LinkByteStream implements ByteStream {
         this.#stream.release(next.byteLength);
         this.#handler.onData(next);
       }
+    }
+  }
+
+  #giveFirst(message: Uint8Array, takeFirst: (message: Uint8Array) => void): void {
+    this.#takeFirst = undefined;
+    this.#stream.release(message.byteLength);
+    try {
+      takeFirst(message);
+    } catch (error) {
+      this.abort(error instanceof Condition ? error : new Condition('bad-first-message', 'not understood'));
     }
   }
 

@@ -99,6 +99,23 @@ describe('a link stream as bytes', () => {
     expect(fake.wrote).toEqual([]);
   });
 
+  it('gives the first message to whoever wants it apart, and breaks where that refuses it', () => {
+    const fake = fakeStream();
+    const firsts: string[] = [];
+    const bytes = new LinkByteStream(fake.stream, (message) => firsts.push(message.join()));
+    fake.give(Uint8Array.of(1, 2));
+    fake.give(Uint8Array.of(3));
+    const { heard, handler } = recorder();
+    bytes.start(handler);
+    expect([firsts, heard, fake.did]).toEqual([['1,2'], ['data 3'], ['hold', 'release 2', 'release 1']]);
+    const refused = fakeStream();
+    new LinkByteStream(refused.stream, () => {
+      throw new Condition('malformed', 'no');
+    });
+    refused.give(Uint8Array.of(1));
+    expect(refused.did.at(-1)).toBe('abort malformed');
+  });
+
   it('passes on room and the want of it', () => {
     const fake = fakeStream();
     const bytes = new LinkByteStream(fake.stream);
@@ -115,7 +132,7 @@ describe('a link stream as bytes', () => {
 
 describe('access to peers through relays', () => {
   function access() {
-    let onStream: (stream: LinkStream, from: PeerId) => void = () => {};
+    let onStream: (stream: ByteStream, from: PeerId) => void = () => {};
     const opened = fakeStream();
     const state = { isUp: true, isThere: true };
     const connection: RelayConnection = {
@@ -125,7 +142,7 @@ describe('access to peers through relays', () => {
       },
       async open() {
         if (!state.isThere) throw new Condition('not-online', 'the peer is not there', { retryable: true });
-        return opened.stream;
+        return new LinkByteStream(opened.stream);
       },
       serve(handler) {
         onStream = handler;
@@ -136,7 +153,7 @@ describe('access to peers through relays', () => {
     const made = new RelayAccess([connection]);
     const taken: [PeerId, PeerId, ByteStream][] = [];
     made.listen((stream, from, via) => taken.push([from, via, stream]));
-    return { made, opened, state, taken, come: (stream: LinkStream, from: PeerId) => onStream(stream, from) };
+    return { made, opened, state, taken, come: (stream: ByteStream, from: PeerId) => onStream(stream, from) };
   }
 
   it('opens streams through the relay that is named, while it is up and the peer is there', async () => {
@@ -155,7 +172,7 @@ describe('access to peers through relays', () => {
   it('takes streams of others, and keeps what comes before they are listened to', () => {
     const { taken, come } = access();
     const fake = fakeStream();
-    come(fake.stream, caller);
+    come(new LinkByteStream(fake.stream), caller);
     fake.give(Uint8Array.of(7));
     expect(taken.map(([from, via]) => [from, via])).toEqual([[caller, relay]]);
     const { heard, handler } = recorder();

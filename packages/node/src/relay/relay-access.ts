@@ -1,17 +1,15 @@
 import type { WaitOptions } from '@pulsemesh/base';
-import type { LinkStream } from '@pulsemesh/link';
 import { type ByteStream, PeerUnreachableError, type RelayedStreams, type RelayView } from '@pulsemesh/network';
 import type { PeerId } from '@pulsemesh/wire';
-import { LinkByteStream } from './link-byte-stream.ts';
 
 /** One relay, as far as streams between its clients go. */
 export interface RelayConnection {
   readonly peerId: PeerId;
   readonly isUp: boolean;
   /** A stream to `peer`. @throws a Condition when it is not there; `signal.reason`. */
-  open(peer: PeerId, options: WaitOptions): Promise<LinkStream>;
-  /** Takes streams that others open, with the relay's word on who they are, in the turn in which they came. */
-  serve(handler: (stream: LinkStream, from: PeerId) => void): Disposable;
+  open(peer: PeerId, options: WaitOptions): Promise<ByteStream>;
+  /** Takes streams that others open, with the relay's word on who they are. */
+  serve(handler: (stream: ByteStream, from: PeerId) => void): Disposable;
   onChange(handler: () => void): Disposable;
 }
 
@@ -31,7 +29,7 @@ export class RelayAccess implements RelayedStreams {
     const connection = this.#connections.find((one) => one.peerId === relay);
     if (connection === undefined || !connection.isUp) throw new PeerUnreachableError(peer);
     try {
-      return new LinkByteStream(await connection.open(peer, options));
+      return await connection.open(peer, options);
     } catch (error) {
       options.signal?.throwIfAborted();
       throw new PeerUnreachableError(peer, error);
@@ -41,8 +39,7 @@ export class RelayAccess implements RelayedStreams {
   listen(handler: (stream: ByteStream, from: PeerId, relay: PeerId) => void): Disposable {
     const stack = new DisposableStack();
     for (const connection of this.#connections) {
-      const take = (stream: LinkStream, from: PeerId) => handler(new LinkByteStream(stream), from, connection.peerId);
-      stack.use(connection.serve(take));
+      stack.use(connection.serve((stream, from) => handler(stream, from, connection.peerId)));
     }
     return stack;
   }
