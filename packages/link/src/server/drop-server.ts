@@ -181,6 +181,7 @@ class DropCarrier implements Carrier {
   }
 
   get isWritable(): boolean {
+    if (this.#events.isClosed) return false;
     return this.#unreadFiles < this.#limits.unreadFilesMax && this.#packetBytes < this.#context.limits.bufferedBytesMax;
   }
 
@@ -189,7 +190,7 @@ class DropCarrier implements Carrier {
   }
 
   send(packet: Uint8Array): void {
-    if (!this.isWritable || this.#events.isClosed) return;
+    if (!this.isWritable) return;
     this.#packets.push(packet);
     this.#packetBytes += packet.length;
   }

@@ -51,7 +51,7 @@ export interface LinkServerLimits {
   readonly carrierIdleMs: number;
   /** The longest wait of a poll. */
   readonly pollWaitMsMax: number;
-  /** How long a short poll that brought packets is held for their answer. */
+  /** How long a short poll is held: what it brings is answered, and what waits is batched, within a few turns of the event loop. */
   readonly shortPollHoldMs: number;
   /** Bytes given to a carrier before `start` was called; further packets are lost. */
   readonly earlyBytesMax: number;

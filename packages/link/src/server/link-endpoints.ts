@@ -77,7 +77,7 @@ export class LinkEndpoints {
       this.#context.carriers.open(carrier);
     }
     if (!(carrier instanceof PollCarrier)) return void this.#refuse(exchange, refusals.carrierTaken(), cors);
-    const holdMs = body.length > 0 ? Math.max(query.waitMs, this.#context.limits.shortPollHoldMs) : query.waitMs;
+    const holdMs = Math.max(query.waitMs, this.#context.limits.shortPollHoldMs);
     carrier.attach(exchange, cors, holdMs);
     this.#deliver(carrier, body);
   }

@@ -5,7 +5,7 @@ import { CarrierRegister } from './carrier-register.ts';
 import { createAddressJudge } from './client-address.ts';
 import { Connections } from './connections.ts';
 import type { ServerContext } from './context.ts';
-import { startDropServer } from './drop-server.ts';
+import { type DropLimits, startDropServer } from './drop-server.ts';
 import type { Exchange } from './exchange.ts';
 import { HttpEndpoints, type HttpHandlers } from './http-handlers.ts';
 import { Http1Server } from './http1.ts';
@@ -38,6 +38,7 @@ export interface LinkServerOptions {
   readonly trustedProxies?: readonly string[];
   /** A folder that carries packets in files (air-gapped sites). Default: none. */
   readonly drop?: string;
+  readonly dropLimits?: Partial<DropLimits>;
 }
 
 export interface LinkServerDependencies {
@@ -96,7 +97,10 @@ export async function startLinkServer(options: LinkServerOptions, deps: LinkServ
   });
   await connections.listen(options.host, options.port);
   started.defer(() => connections.close());
-  if (options.drop !== undefined) started.use(await startDropServer({ folder: options.drop }, { ...deps, context }));
+  if (options.drop !== undefined) {
+    const drop = { folder: options.drop, ...(options.dropLimits === undefined ? {} : { limits: options.dropLimits }) };
+    started.use(await startDropServer(drop, { context, logger: deps.logger }));
+  }
   const renew = () => {
     const isNew = tls?.refresh() === true;
     if (tls !== null && isNew) connections.useCertificate(tls);
