@@ -39,11 +39,9 @@ const passing: Readonly<Record<BoxKind, readonly TransportName[]>> = {
   'drops-one-way': all,
 };
 
-// The whole soak of the issue is run with PULSEMESH_SOAK_MESSAGES=100000; the daily one in fewer, and in one box all of them.
-const messagesDaily = 3_000;
-const messagesWhole = 100_000;
-const given = Number(process.env['PULSEMESH_SOAK_MESSAGES'] ?? Number.NaN);
-const messagesOf = (kind: BoxKind) => given || (kind === 'strips-upgrade' ? messagesWhole : messagesDaily);
+// A hundred thousand each way, as the issue asks, take about a second where nothing stalls; PULSEMESH_SOAK_MESSAGES for more or fewer.
+const messages = Number(process.env['PULSEMESH_SOAK_MESSAGES'] ?? 100_000);
+const movesMin = 10;
 
 function wayThrough(box: Box): { url: string; proxy: ProxySetting } {
   if (box.proxyUrl === null) return { url: `https://localhost:${box.direct?.port}`, proxy: { kind: 'none' } };
@@ -72,14 +70,13 @@ describe('the firewall matrix', () => {
         },
         testDependencies,
       );
-      const messages = messagesOf(kind);
-      const options = { messages, movesMin: 5, transports: passing[kind] };
+      const options = { messages, movesMin, transports: passing[kind] };
       const { atAgent, atServer, moves } = await runSoak(link, options, testDependencies);
       expect(atAgent).toMatchObject({ doubled: 0, displaced: 0 });
       expect(atServer).toMatchObject({ doubled: 0, displaced: 0 });
       expect(atAgent.received).toBeGreaterThanOrEqual(messages);
       expect(atServer.received).toBeGreaterThanOrEqual(messages);
-      expect(moves).toBeGreaterThanOrEqual(5);
+      expect(moves).toBeGreaterThanOrEqual(movesMin);
       expect(link.status.sessions).toBe(1);
       expect(link.status.isIntercepted).toBe(box.authority !== null);
     },
