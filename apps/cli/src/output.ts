@@ -34,6 +34,14 @@ const remedies: Readonly<Record<string, string>> = {
   EACCES: 'The permissions there do not allow it: choose another directory or port.',
   'patient-invalid': 'See `pulsemesh patients add --help` for what each field takes.',
   'not-found': 'See `pulsemesh patients list`.',
+  'identity-missing': 'Make one with `pulsemesh identity create`, or bring one back with `pulsemesh identity restore`.',
+  'identity-exists': 'Choose another place with --data, or move that one away first.',
+  'wrong-key': 'Say what it is under with --key-file, --passphrase-file or --keystore.',
+  'words-checksum': 'Compare them with your paper; with --peer it can be told which one is wrong.',
+  'card-key-changed': 'Ask the person, by another way than the one the card came; where they are two, use --as.',
+  'statement-checksum': 'Copy it again, whole, or send it as a file.',
+  'statement-expired': 'Ask for a new one.',
+  'statement-older': 'A newer one is there already; nothing is to be done.',
 };
 
 /** One sentence about what went wrong, and one about what to do. */

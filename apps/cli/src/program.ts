@@ -1,5 +1,6 @@
 import { version } from '@pulsemesh/node';
 import { Command, CommanderError } from 'commander';
+import { addIdentity } from './commands/identity/identity.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
 import { addPatients } from './commands/patients.ts';
@@ -7,18 +8,23 @@ import { addReplay } from './commands/replay.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
 import { exitCodes, explain, type Output, UsageError } from './output.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
 
 /**
  * Runs the `pulsemesh` command and resolves with its exit code: 0 done, 1 failed, 2 called wrongly. Every error is
  * one sentence, and one more on what to do.
  */
-export async function runProgram(args: readonly string[], output: Output): Promise<number> {
+export async function runProgram(
+  args: readonly string[],
+  output: Output,
+  terminal: Terminal = processTerminal,
+): Promise<number> {
   let exitCode: number = exitCodes.done;
   const setExitCode = (code: number) => {
     exitCode = code;
   };
   try {
-    await createProgram(output, setExitCode).parseAsync([...args], { from: 'user' });
+    await createProgram(output, setExitCode, terminal).parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
@@ -27,7 +33,7 @@ export async function runProgram(args: readonly string[], output: Output): Promi
   }
 }
 
-function createProgram(output: Output, setExitCode: (code: number) => void): Command {
+function createProgram(output: Output, setExitCode: (code: number) => void, terminal: Terminal): Command {
   const program = new Command('pulsemesh')
     .description('Heartbeats reach the people their owner chose, peer to peer.')
     .version(version)
@@ -41,6 +47,7 @@ Begin with:
   $ pulsemesh start                  a small network on this machine, and the address of its page
   $ pulsemesh status                 peers, counts, open alerts
   $ pulsemesh patients list          who is known, and who is told what
+  $ pulsemesh help identity          your key, its backup, your contact card
   $ pulsemesh help node              running a node of your own`,
     );
   addStart(program, output, setExitCode);
@@ -49,6 +56,7 @@ Begin with:
   addPatients(program, output);
   addReplay(program, output, setExitCode);
   addModel(program, output);
+  addIdentity(program, output, terminal);
   program
     .command('simulate')
     .summary('run the real protocol code under a seeded clock, network and disk')

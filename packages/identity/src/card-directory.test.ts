@@ -118,6 +118,9 @@ describe('a card directory', () => {
     await directory.add(card(mallory), { as: 'Alice from the valley' });
     expect(directory.findByName('alice from the valley')?.peerId).toBe(mallory.peerId);
     expect(directory.findByName('Alice', 'Clinic of the Hill')?.peerId).toBe(alice.peerId);
+    const again = await open();
+    expect(again.problems).toEqual([]);
+    expect(again.findByName('Alice from the valley')?.peerId).toBe(mallory.peerId);
   });
 
   it('refuses cards that expired or come from the future, and offers none that expires later', async () => {

@@ -14,6 +14,8 @@ interface Known {
   readonly hash: string;
   /** Names it was seen under, oldest first, as {@link nameKey} gives them. */
   readonly names: readonly string[];
+  /** Its owner here gave it a name: what it calls itself counts no more. */
+  readonly isNamed: boolean;
 }
 
 /** What a card is to somebody who remembers. */
@@ -64,17 +66,18 @@ export class CardMemory {
   take(card: ContactCard, name: string | null, report: (report: CardReport) => void): CardVerdict {
     const verdict = this.#compare(card, report);
     const former = this.#formerOf(card, report);
-    const key = nameKey(name ?? card.name, name === null ? card.organisation : null);
+    const known = this.#peers.get(card.peerId);
+    const isNamed = name !== null || known?.isNamed === true;
+    const key = isNamed ? nameKey(name, null) : nameKey(card.name, card.organisation);
     const pinned = key === null ? undefined : this.#names.get(key);
     const holder = pinned === undefined ? card.peerId : this.currentOf(pinned);
     if (holder !== card.peerId && holder !== former) {
       report({ kind: 'changed-key', pinned: holder, offered: card });
       throw new CardDirectoryError('card-key-changed');
     }
-    const known = this.#peers.get(card.peerId);
     if (known === undefined && this.#peers.size >= this.#peersMax) throw new CardDirectoryError('card-directory-full');
     if (former !== null) this.#inherit(former, card);
-    this.#remember(card, key);
+    this.#remember(card, key, isNamed);
     return verdict;
   }
 
@@ -99,7 +102,13 @@ export class CardMemory {
   encode(): Uint8Array {
     return encodeCbor({
       v: 1,
-      peers: [...this.#peers].map(([peer, { version, hash, names }]) => [ed25519KeyOf(peer), version, hash, names]),
+      peers: [...this.#peers].map(([peer, { version, hash, names, isNamed }]) => [
+        ed25519KeyOf(peer),
+        version,
+        hash,
+        names,
+        isNamed,
+      ]),
       successions: [...this.#successors.values()].map(({ bytes }) => bytes),
     });
   }
@@ -123,14 +132,14 @@ export class CardMemory {
   }
 
   #readPeer(row: unknown): void {
-    const [key, version, hash, names] = listOf(row, 4, 4);
-    if (typeof hash !== 'string') throw new TypeError('hash');
+    const [key, version, hash, names, isNamed] = listOf(row, 5, 5);
+    if (typeof hash !== 'string' || typeof isNamed !== 'boolean') throw new TypeError('peer');
     const peer = peerIdOfEd25519(bytesOf(key, 32));
     const texts = listOf(names, 0, cardMemoryLimits.namesPerPeerMax).map((name) => {
       if (typeof name !== 'string') throw new TypeError('name');
       return name;
     });
-    this.#peers.set(peer, { version: integerOf(version, 1), hash, names: texts });
+    this.#peers.set(peer, { version: integerOf(version, 1), hash, names: texts, isNamed });
     for (const name of texts) this.#names.set(name, peer);
   }
 
@@ -163,7 +172,7 @@ export class CardMemory {
     this.#successors.set(former, { to: card.peerId, bytes });
   }
 
-  #remember(card: ContactCard, name: string | null): void {
+  #remember(card: ContactCard, name: string | null, isNamed: boolean): void {
     const before = this.#peers.get(card.peerId)?.names ?? [];
     const names = name === null ? before : [...before.filter((one) => one !== name), name];
     const kept = names.slice(-cardMemoryLimits.namesPerPeerMax);
@@ -171,7 +180,7 @@ export class CardMemory {
       if (!kept.includes(dropped)) this.#names.delete(dropped);
     }
     if (name !== null) this.#names.set(name, card.peerId);
-    this.#peers.set(card.peerId, { version: card.version, hash: hashOf(card), names: kept });
+    this.#peers.set(card.peerId, { version: card.version, hash: hashOf(card), names: kept, isNamed });
   }
 }
 

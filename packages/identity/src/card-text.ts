@@ -1,17 +1,13 @@
-import { sha256 } from '@pulsemesh/crypto';
-import { concatBytes, equalBytes } from '@pulsemesh/wire';
 import { type ContactCard, cardLimits, parseCard } from './card.ts';
-import { StatementRefusedError } from './errors.ts';
+import { fromTextForm, toTextForm } from './text-form.ts';
 
 const prefix = 'pulsemesh:card:';
-const checksumBytes = 4;
-/** Mail programs break lines and indent; more than this was not one card. */
+/** Room for the white space that mail programs add. */
 const typedCharactersMax = 2 * cardLimits.textCharactersMax;
 
-/** A card as one word of text, at most {@link cardLimits}.textCharactersMax characters: `pulsemesh:card:` and base64url of its bytes and four bytes of their SHA-256. */
+/** A card as one word of text, at most {@link cardLimits}.textCharactersMax characters: `pulsemesh:card:` and base64url with a checksum. */
 export function cardToText(card: Pick<ContactCard, 'bytes'>): string {
-  const checked = concatBytes(card.bytes, sha256(card.bytes).subarray(0, checksumBytes));
-  return prefix + toBase64Url(checked);
+  return toTextForm(prefix, card.bytes);
 }
 
 /**
@@ -19,16 +15,7 @@ export function cardToText(card: Pick<ContactCard, 'bytes'>): string {
  * @throws {StatementRefusedError} `statement-checksum` (copied wrongly or cut); as {@link parseCard}.
  */
 export function cardFromText(text: string): ContactCard {
-  if (text.length > typedCharactersMax) throw new StatementRefusedError('card', 'statement-too-long');
-  const word = text.replace(/\s+/gu, '');
-  if (!word.startsWith(prefix)) throw new StatementRefusedError('card', 'statement-malformed');
-  const checked = fromBase64Url(word.slice(prefix.length));
-  if (checked === null || checked.length <= checksumBytes)
-    throw new StatementRefusedError('card', 'statement-checksum');
-  const bytes = checked.slice(0, -checksumBytes);
-  const isWhole = equalBytes(sha256(bytes).subarray(0, checksumBytes), checked.subarray(-checksumBytes));
-  if (!isWhole) throw new StatementRefusedError('card', 'statement-checksum');
-  return parseCard(bytes);
+  return parseCard(fromTextForm('card', prefix, text, typedCharactersMax));
 }
 
 /** A card as QR code: a whole SVG document, or text for a terminal that knows ANSI colours. */
@@ -41,17 +28,4 @@ export async function cardToQr(card: Pick<ContactCard, 'bytes'>, form: 'svg' | '
   return form === 'svg'
     ? qrcode.toString(text, { ...level, type: 'svg', margin: 4 })
     : qrcode.toString(text, { ...level, type: 'terminal', small: true });
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-}
-
-/** Null for what is none, and for a second spelling of the same bytes. */
-function fromBase64Url(text: string): Uint8Array | null {
-  if (!/^[\w-]*$/.test(text) || text.length % 4 === 1) return null;
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-  return toBase64Url(bytes) === text ? bytes : null;
 }

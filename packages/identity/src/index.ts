@@ -70,6 +70,15 @@ export {
   openKeyStore,
 } from './keystore-tools.ts';
 export { loadIdentity, loadOrCreateIdentity } from './load-or-create.ts';
+export {
+  deviceRequestFromText,
+  deviceRequestToText,
+  identityFileNames,
+  readCardFile,
+  readDeviceListFile,
+  writeCardFile,
+  writeDeviceListFile,
+} from './own-files.ts';
 export type { IdentityOptions } from './protection.ts';
 export type { SealingKey } from './sealing.ts';
 export type { Signatory } from './signed.ts';
