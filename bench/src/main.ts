@@ -1,6 +1,7 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
 import type { BenchLine } from './report.ts';
+import { benchSeal } from './seal/bench-seal.ts';
 
 interface Bench {
   readonly about: string;
@@ -9,6 +10,7 @@ interface Bench {
 
 const benches: Readonly<Record<string, Bench>> = {
   pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
+  seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
 
 const name = process.argv[2];

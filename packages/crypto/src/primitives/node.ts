@@ -16,6 +16,7 @@ import nodeCrypto, {
   verify,
 } from 'node:crypto';
 import { promisify } from 'node:util';
+import { LruMap } from '../lru-map.ts';
 import type { AeadAlgorithm, AeadKey, Ed25519Key, MlKem768Key, Primitives, X25519PrivateKey } from './primitives.ts';
 
 const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
@@ -115,14 +116,22 @@ function importX25519(privateKey: Uint8Array): X25519PrivateKey {
   };
 }
 
-/** JSON Web Keys are read faster than DER, and by every Node 24. */
+/**
+ * Public keys that were taken in, each about 1 KiB: that costs almost as much as the exchange itself, and an agent writes to the same
+ * few others. Public, so that keeping them gives nothing away.
+ */
+const publicKeys = new LruMap<string, KeyObject | null>(1024);
+
+/** Null where it is no key. JSON Web Keys are read faster than DER, and by every Node 24. */
 function importPublic(curve: 'Ed25519' | 'X25519', publicKey: Uint8Array): KeyObject | null {
   const x = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('base64url');
-  try {
-    return createPublicKey({ key: { kty: 'OKP', crv: curve, x }, format: 'jwk' });
-  } catch {
-    return null;
-  }
+  return publicKeys.getOrCreate(`${curve} ${x}`, () => {
+    try {
+      return createPublicKey({ key: { kty: 'OKP', crv: curve, x }, format: 'jwk' });
+    } catch {
+      return null;
+    }
+  });
 }
 
 function exportPublic(key: KeyObject): Uint8Array {

@@ -14,10 +14,20 @@ export const envelopeLimits = {
 } as const;
 
 /**
- * What content is padded to, so that its length says little: these, then whole MiB. A length is at most four times the
- * content's (256 bytes for less than 64), and past 1 MiB at most 1 MiB longer.
+ * What content is padded to, so that its length says little: these, then whole MiB. Steps of four where lengths tell most,
+ * of two where padding costs most. At most 4 times the content (256 bytes for less than 64), from 64 KiB on at most twice.
  */
-export const sizeClasses: readonly number[] = [256, kibi, 4 * kibi, 16 * kibi, 64 * kibi, 256 * kibi, mebi];
+export const sizeClasses: readonly number[] = [
+  256,
+  kibi,
+  4 * kibi,
+  16 * kibi,
+  64 * kibi,
+  128 * kibi,
+  256 * kibi,
+  512 * kibi,
+  mebi,
+];
 
 /**
  * The class of that many bytes.
