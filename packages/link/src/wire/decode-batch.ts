@@ -10,7 +10,7 @@ const unknownItem: Item = { kind: 'unknown' };
  * A payload much smaller than its batch is copied out of it: kept as a view it would hold the whole batch in memory, and a sender
  * could make a few bytes of credit cost the receiver a packet each.
  */
-const viewShareMin = 32;
+const viewShareMin = 40;
 
 /**
  * Reads a `Batch` of `link.proto`. Payloads are views of `bytes` where they are a fair part of it. Unknown fields are passed over;

@@ -222,15 +222,42 @@ export function encodeRefusalPacket(code: string, text: string, session: Uint8Ar
   return writer.copy();
 }
 
-/** A packet around sealed bytes. `session` is 16 bytes long, `number` below 2^53. */
+/** A packet around sealed bytes. `session` is 16 bytes long, `number` below 2^53. Written into bytes of its own at once: it is sent as it is. */
 export function encodeSealedPacket(session: Uint8Array, number: number, box: Uint8Array): Uint8Array {
-  const sealedBytes = 18 + 9 + 1 + varintLength(box.length) + box.length;
-  writer.reset();
-  writer.byte(0x1a);
-  writer.uint(sealedBytes);
-  writer.element(1, session);
-  writer.byte(0x11);
-  writer.fixed64(number);
-  writer.element(3, box);
-  return writer.copy();
+  const sealedBytes = sealedHeadBytes + varintLength(box.length) + box.length;
+  const packet = new Uint8Array(1 + varintLength(sealedBytes) + sealedBytes);
+  packet[0] = 0x1a;
+  let position = writeVarint(packet, 1, sealedBytes);
+  packet[position] = 0x0a;
+  packet[position + 1] = 16;
+  packet.set(session, position + 2);
+  position += 18;
+  packet[position] = 0x11;
+  let low = number % 2 ** 32;
+  let high = Math.floor(number / 2 ** 32);
+  for (let index = 1; index <= 4; index += 1) {
+    packet[position + index] = low & 0xff;
+    packet[position + 4 + index] = high & 0xff;
+    low >>>= 8;
+    high >>>= 8;
+  }
+  packet[position + 9] = 0x1a;
+  packet.set(box, writeVarint(packet, position + 10, box.length));
+  return packet;
+}
+
+/** Session and number with their tags, and the tag of the box. */
+const sealedHeadBytes = 18 + 9 + 1;
+
+/** Writes a varint below 2^31 at `position`; answers where it ends. */
+function writeVarint(bytes: Uint8Array, position: number, value: number): number {
+  let at = position;
+  let rest = value;
+  while (rest > 0x7f) {
+    bytes[at] = (rest & 0x7f) | 0x80;
+    at += 1;
+    rest >>>= 7;
+  }
+  bytes[at] = rest;
+  return at + 1;
 }
