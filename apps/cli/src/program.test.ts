@@ -28,7 +28,7 @@ describe('the command', () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
     expect(out).toContain('$ pulsemesh start');
-    for (const command of ['start', 'node', 'status', 'replay', 'patients', 'model', 'simulate']) {
+    for (const command of ['start', 'node', 'relay', 'status', 'replay', 'patients', 'model', 'simulate']) {
       expect(out).toContain(`  ${command} `);
     }
     expect((await run('help', 'node')).out).toContain('--roles storage,prediction');
@@ -40,6 +40,7 @@ describe('the command', () => {
     ['a report without an end', ['start', '--report', 'r.json']],
     ['a process that does not exist', ['start', '--leave-dead', 'king']],
     ['a gateway without its token', ['status', '--url', 'http://127.0.0.1:1']],
+    ['a certificate without its key', ['relay', '--tls-cert', 'relay.crt']],
     ['a patient without a name', ['patients', 'add', '--user-id', 'x']],
     ['fewer folds than two', ['model', 'evaluate', '--recordings', '.', '--folds', '1']],
   ])('says what is wrong with %s, and exits with 2', async (_what, args) => {

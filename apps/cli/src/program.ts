@@ -4,6 +4,7 @@ import { addIdentity } from './commands/identity/identity.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
 import { addPatients } from './commands/patients.ts';
+import { addRelay } from './commands/relay.ts';
 import { addReplay } from './commands/replay.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
@@ -52,6 +53,7 @@ Begin with:
     );
   addStart(program, output, setExitCode);
   addNode(program, setExitCode);
+  addRelay(program, output, setExitCode);
   addStatus(program, output);
   addPatients(program, output);
   addReplay(program, output, setExitCode);

@@ -18,6 +18,7 @@ interface NodeFlags {
   readonly mqttPort?: number;
   readonly httpPort?: number;
   readonly web?: string;
+  readonly relayPort?: number;
   readonly smtp?: string;
   readonly mailFrom?: string;
   readonly pageUrl?: string;
@@ -25,7 +26,7 @@ interface NodeFlags {
   readonly logFile?: string;
 }
 
-const roles = 'bootstrap, ingest, storage, aggregation, prediction, notification, gateway';
+const roles = 'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay';
 
 /** `pulsemesh node`: one node with the roles one chooses. */
 export function addNode(program: Command, setExitCode: (code: number) => void): void {
@@ -48,6 +49,7 @@ export function addNode(program: Command, setExitCode: (code: number) => void): 
     .option('--mqtt-port <port>', 'for the role ingest', parsePort)
     .option('--http-port <port>', 'for the role gateway', parsePort)
     .option('--web <directory>', 'for the role gateway: the built page (default: PULSEMESH_WEB)')
+    .option('--relay-port <port>', 'for the role relay', parsePort)
     .option('--smtp <host:port>', 'for the role notification: the mail server')
     .option('--mail-from <address>', 'for the role notification: the sender')
     .option('--page-url <url>', 'for the role notification: address of the page that mails link to')
@@ -62,6 +64,9 @@ Examples:
   $ pulsemesh node --roles storage,prediction --data /srv/pulsemesh/a --trust trust.json \\
       --bootstrap /ip4/10.0.0.5/tcp/4001/p2p/12D3Koo…
   $ pulsemesh node --config /etc/pulsemesh/node.json
+
+A node behind a firewall that lets nobody in says in its configuration file through which relays it takes part:
+  { "firewalled": true, "relays": [{ "url": "https://relay.example", "peerId": "12D3Koo…", "proxy": "http://proxy:3128" }], … }
 
 A node's peer id is in the line it writes when it is up; put the ids of your nodes into the trust file of each.`,
     )
@@ -93,6 +98,9 @@ export function settingsOf(flags: NodeFlags): Partial<NodeConfigInput> {
     ...mqttOf(flags),
     ...httpOf(flags),
     ...smtpOf(flags),
+    ...(flags.relayPort === undefined && !flags.roles?.includes('relay')
+      ? {}
+      : { relay: { ...given('port', flags.relayPort) } }),
   };
 }
 

@@ -1,2 +1,3 @@
 export { runNode } from './run-node.ts';
+export { type RunRelayOptions, runRelay } from './run-relay.ts';
 export { type RunningNode, startNode } from './start-node.ts';
