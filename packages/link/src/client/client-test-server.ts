@@ -39,7 +39,11 @@ export interface TestServer extends AsyncDisposable {
 
 /** A server on loopback whose sessions echo: `echo` gives each message back, until the other end is through. */
 export async function startTestServer(
-  options: { readonly isTls?: boolean; readonly drop?: string } & Partial<SessionServerOptions> = {},
+  options: {
+    readonly isTls?: boolean;
+    readonly drop?: string;
+    readonly port?: number;
+  } & Partial<SessionServerOptions> = {},
 ): Promise<TestServer> {
   const authority = options.isTls === true ? createTestAuthority('link test') : null;
   const issued = authority?.issue() ?? null;
@@ -53,7 +57,7 @@ export async function startTestServer(
   const server = await startLinkServer(
     {
       host: '127.0.0.1',
-      port: 0,
+      port: options.port ?? 0,
       tls: issued === null ? null : { cert: issued.certificatePem, key: issued.keyPem },
       ...(options.drop === undefined ? {} : { drop: options.drop }),
     },

@@ -8,7 +8,8 @@ import { PollCarrier } from './carriers/poll-carrier.ts';
 import { pollWaitMsStart } from './carriers/poll-wait.ts';
 import { CarrierError, type TransportFailure } from './errors.ts';
 import { HeardCarrier } from './heard-carrier.ts';
-import { Ladder, type LadderCommand } from './ladder.ts';
+import { Ladder } from './ladder.ts';
+import type { LadderCommand } from './ladder-types.ts';
 import type { NetworkRecord } from './network-memory.ts';
 import type { AttemptFailure } from './transport-record.ts';
 

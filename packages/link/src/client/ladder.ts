@@ -1,52 +1,10 @@
 import { assert, type Random } from '@pulsemesh/base';
 import { type TransportName, transportNames } from '../carrier.ts';
+import { type Attempt, attemptDueMs, createAttempt, heartbeatOf, silence, stallMs } from './attempt.ts';
 import type { TransportFailure } from './errors.ts';
 import * as timing from './ladder-timing.ts';
+import type { LadderCommand, LadderMemo, LadderOptions } from './ladder-types.ts';
 import { type AttemptFailure, TransportRecord } from './transport-record.ts';
-
-/** What the ladder wants done. `attempt` names one carrier from its opening to its end. */
-export type LadderCommand =
-  /** Open a carrier and attach it; answer with `proven` or `failed`. */
-  | { readonly kind: 'open'; readonly attempt: number; readonly transport: TransportName }
-  /** Close it, or give up opening it; nothing is to be answered. */
-  | { readonly kind: 'close'; readonly attempt: number; readonly why: 'replaced' | 'timeout' | 'worse' }
-  /** Make a round trip; answer with `probed`. */
-  | { readonly kind: 'probe'; readonly attempt: number }
-  | { readonly kind: 'use'; readonly attempt: number }
-  /** A whole round came to nothing; the next one begins by itself. */
-  | { readonly kind: 'exhausted'; readonly failures: readonly TransportFailure[] };
-
-/** What is worth remembering of a network. */
-export interface LadderMemo {
-  readonly winner: TransportName | null;
-  readonly heartbeatMs: Readonly<Partial<Record<TransportName, number>>>;
-  readonly lifetimeMs: Readonly<Partial<Record<TransportName, number>>>;
-}
-
-export interface LadderOptions {
-  /** Those to be tried; the order of preference is that of `transportNames`. */
-  readonly transports: readonly TransportName[];
-  readonly memo?: LadderMemo | null;
-}
-
-/**
- * `opening`: no data made a round trip yet. `checking`: proven, and probed once more before it takes over. `active`: in use.
- * `stalled`: was active and answers no more. `leaving`: was active, stays a little.
- */
-type AttemptState = 'opening' | 'checking' | 'active' | 'stalled' | 'leaving';
-
-interface Attempt {
-  readonly id: number;
-  readonly transport: TransportName;
-  readonly startedMs: number;
-  state: AttemptState;
-  provenMs: number;
-  usedMs: number;
-  leftMs: number;
-  rttMs: number;
-  heardMs: number;
-  probeSentMs: number | null;
-}
 
 /**
  * Decides which transports to try, which one to use, and when to leave it: a state machine without I/O and without a timer. Every
@@ -227,27 +185,13 @@ export class Ladder {
 
   // When something is to be done about an attempt.
   #dueMs(attempt: Attempt): number {
-    switch (attempt.state) {
-      case 'opening':
-        return attempt.startedMs + timing.attemptMsMax;
-      case 'checking':
-        return (attempt.probeSentMs ?? 0) + Math.max(timing.checkMsMin, 4 * attempt.rttMs);
-      case 'leaving':
-        return attempt.leftMs + timing.lingerMs;
-      case 'stalled':
-        return attempt.leftMs + timing.attemptMsMax;
-      case 'active': {
-        const record = this.#recordOf(attempt.transport);
-        const isReplaced = this.#best((other) => other !== attempt && other.transport === attempt.transport) !== null;
-        const replaceMs = isReplaced ? Number.POSITIVE_INFINITY : attempt.startedMs + record.replaceAfterMs;
-        const heartbeatMs = this.#isBusy ? timing.heartbeatMsBusy : record.heartbeatMs;
-        const probeMs =
-          attempt.probeSentMs === null
-            ? attempt.heardMs + heartbeatMs
-            : attempt.probeSentMs + Math.max(timing.stallMsMin, 8 * attempt.rttMs);
-        return Math.min(replaceMs, probeMs);
-      }
-    }
+    const record = this.#recordOf(attempt.transport);
+    return attemptDueMs(attempt, record, { isBusy: this.#isBusy, isReplaced: this.#isReplaced(attempt) });
+  }
+
+  // Another of its kind stands or is being opened beside it.
+  #isReplaced(attempt: Attempt): boolean {
+    return this.#best((other) => other !== attempt && other.transport === attempt.transport) !== null;
   }
 
   #due(attempt: Attempt, nowMs: number): void {
@@ -273,16 +217,13 @@ export class Ladder {
   #activeIsDue(attempt: Attempt, nowMs: number): void {
     const record = this.#recordOf(attempt.transport);
     const isOld = attempt.startedMs + record.replaceAfterMs <= nowMs;
-    if (isOld && this.#best((other) => other !== attempt && other.transport === attempt.transport) === null) {
-      this.#open(attempt.transport, nowMs);
-    }
+    if (isOld && !this.#isReplaced(attempt)) this.#open(attempt.transport, nowMs);
     if (attempt.probeSentMs === null) {
-      const heartbeatMs = this.#isBusy ? timing.heartbeatMsBusy : record.heartbeatMs;
-      if (attempt.heardMs + heartbeatMs <= nowMs) this.#probe(attempt, nowMs);
+      if (attempt.heardMs + heartbeatOf(record, this.#isBusy) <= nowMs) this.#probe(attempt, nowMs);
       return;
     }
     const stalledMs = nowMs - attempt.probeSentMs;
-    if (stalledMs < Math.max(timing.stallMsMin, 8 * attempt.rttMs)) return;
+    if (stalledMs < stallMs(attempt)) return;
     // What arrived since the probe went out says that the carrier lives; the answer is only late.
     if (attempt.heardMs > attempt.probeSentMs) {
       attempt.probeSentMs = null;
@@ -337,18 +278,7 @@ export class Ladder {
 
   #open(transport: TransportName, nowMs: number): void {
     this.#lastId += 1;
-    const attempt: Attempt = {
-      id: this.#lastId,
-      transport,
-      startedMs: nowMs,
-      state: 'opening',
-      provenMs: 0,
-      usedMs: 0,
-      leftMs: 0,
-      rttMs: 0,
-      heardMs: nowMs,
-      probeSentMs: null,
-    };
+    const attempt = createAttempt(this.#lastId, transport, nowMs);
     this.#attempts.set(attempt.id, attempt);
     this.#commands.push({ kind: 'open', attempt: attempt.id, transport });
   }
@@ -447,8 +377,4 @@ export class Ladder {
     this.#commands = [];
     return commands;
   }
-}
-
-function silence(afterMs: number): string {
-  return `connected, but nothing came back within ${afterMs} ms: something on the way swallows or holds back what is sent`;
 }

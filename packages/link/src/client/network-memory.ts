@@ -3,8 +3,8 @@ import { type TransportName, transportNames } from '../carrier.ts';
 import { packetBytesMaxDefault } from './carriers/base-carrier.ts';
 import { packetBytesMin } from './carriers/outbox.ts';
 import { pollWaitMsMax } from './carriers/poll-wait.ts';
-import type { LadderMemo } from './ladder.ts';
 import { heartbeatMsMin, heartbeatMsStart, soundMs } from './ladder-timing.ts';
+import type { LadderMemo } from './ladder-types.ts';
 
 /** What worked on one network for one server. Holds no address and no name. */
 export interface NetworkRecord extends LadderMemo {

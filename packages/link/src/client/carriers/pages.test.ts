@@ -41,7 +41,7 @@ for (const [transport, connector] of Object.entries(inPages) as [TransportName, 
     {
       name: `${transport} as pages do it`,
       transport,
-      tellsClose: transport === 'websocket',
+      tellsClose: { client: transport === 'websocket', server: true },
       connect: (client, server) => connectPair(connector, { client, server }),
     },
   );
