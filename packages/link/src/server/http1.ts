@@ -140,7 +140,7 @@ export class Http1Server {
 function createHttp1(context: ServerContext): Server {
   const { limits } = context;
   const server = createServer({
-    headersTimeout: limits.headersMs,
+    headersTimeout: Math.min(limits.headersMs, limits.requestMs),
     requestTimeout: limits.requestMs,
     connectionsCheckingInterval: limits.connectionsCheckMs,
     keepAliveTimeout: limits.keepAliveMs,
