@@ -37,6 +37,7 @@ const remedies: Readonly<Record<string, string>> = {
   'identity-missing': 'Make one with `pulsemesh identity create`, or bring one back with `pulsemesh identity restore`.',
   'identity-exists': 'Choose another place with --data, or move that one away first.',
   'wrong-key': 'Say what it is under with --key-file, --passphrase-file or --keystore.',
+  keystore: 'Put right what it names, or choose another one (`pulsemesh identity show --help`), or a key file.',
   'words-checksum': 'Compare them with your paper; with --peer it can be told which one is wrong.',
   'card-key-changed': 'Ask the person, by another way than the one the card came; where they are two, use --as.',
   'statement-checksum': 'Copy it again, whole, or send it as a file.',

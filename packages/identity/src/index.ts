@@ -80,6 +80,7 @@ export {
   writeDeviceListFile,
 } from './own-files.ts';
 export type { IdentityOptions } from './protection.ts';
+export { safetyNumber } from './safety-number.ts';
 export type { SealingKey } from './sealing.ts';
 export type { Signatory } from './signed.ts';
 export {

@@ -7,9 +7,10 @@ import { toHex } from '@pulsemesh/wire';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCard } from './card.ts';
 import { rotateSealing, sealingLimits } from './change-identity.ts';
-import { openEnvelope, sealEnvelope } from './envelope/index.ts';
+import { envelopeLimits, openEnvelope, sealEnvelope } from './envelope/index.ts';
 import type { Identity } from './identity.ts';
 import { identityOfSeed } from './identity.ts';
+import { identityLimits } from './identity-file.ts';
 import { loadIdentity, loadOrCreateIdentity } from './load-or-create.ts';
 
 const random = createSystemRandom();
@@ -59,6 +60,10 @@ describe('whoever steals everything an identity holds', () => {
     expect(() => open(mailTo(after), thief)).toThrow();
     expect(open(mailTo(after), after)).toEqual(Uint8Array.of(1, 2, 3));
   });
+});
+
+it('every sealing key that is remembered is one that an envelope is tried with', () => {
+  expect(identityLimits.sealingKeysMax).toBeLessThanOrEqual(envelopeLimits.recipientKeysMax);
 });
 
 describe('two machines started from one copied disk', () => {

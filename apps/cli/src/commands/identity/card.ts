@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { errorCode } from '@pulsemesh/base';
 import {
   type CardFacts,
   type CardRelay,
@@ -90,7 +91,7 @@ export async function renewCard(place: Place, identity: Identity): Promise<void>
 /** The card in force, made anew where it does not say what is so. */
 async function currentCard(place: Place, identity: Identity, given: CardFacts): Promise<ContactCard> {
   const previous = await readCardFile(place.card);
-  const list = await readDeviceListFile(place.devices, identity.peerId).catch(() => null); // of a former key
+  const list = await readDeviceListFile(place.devices, identity.peerId).catch(unlessOfFormerKey);
   const deviceListHash = list === null ? null : statementHash(list.bytes);
   const nowMs = place.deps.clock.now();
   if (previous !== null && isInForce(previous, identity, deviceListHash, nowMs) && Object.keys(given).length === 0)
@@ -107,6 +108,12 @@ async function currentCard(place: Place, identity: Identity, given: CardFacts): 
   const card = createCard(identity, facts, place.deps);
   await writeCardFile(place.card, card, place.deps);
   return card;
+}
+
+/** After a succession the list there is that of the former key. */
+function unlessOfFormerKey(error: unknown): null {
+  if (errorCode(error) !== 'statement-other-person') throw error;
+  return null;
 }
 
 function isInForce(card: ContactCard, identity: Identity, devices: Uint8Array | null, nowMs: number): boolean {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { errorMessage, silentLogger } from '@pulsemesh/base';
-import { type CardDirectory, cardFromText, openCardDirectory } from '@pulsemesh/identity';
+import { type CardDirectory, cardFromText, loadIdentity, openCardDirectory, safetyNumber } from '@pulsemesh/identity';
 import { ConfigError } from '@pulsemesh/node';
 import type { Command } from 'commander';
 import { type Output, table } from '../../output.ts';
 import type { Terminal } from '../../terminal.ts';
 import { cardView } from './card.ts';
-import { type PlaceFlags, placeOf, withPlaceFlags } from './place.ts';
+import { type PlaceFlags, parsePeer, placeOf, withPlaceFlags } from './place.ts';
 
 /** `pulsemesh identity contacts`: the cards of others. */
 export function addContacts(identity: Command, output: Output, terminal: Terminal): void {
@@ -26,6 +26,19 @@ export function addContacts(identity: Command, output: Output, terminal: Termina
       if (flags.json) return output.out(JSON.stringify({ verdict, card: cardView(card) }, null, 2));
       const what = { new: 'a new contact', newer: 'a newer card', same: 'known already' }[verdict];
       output.out(`${what}: ${card.peerId}`);
+    });
+  withPlaceFlags(contacts.command('check'))
+    .argument('<peer-id>')
+    .summary('the number to compare with somebody, by voice or side by side')
+    .description(
+      'Shows sixty digits that are the same for both of you when each has the other’s true key. Compare them by another way\n' +
+        'than the one the card came: by telephone, or on paper.',
+    )
+    .action(async (peer: string, flags: PlaceFlags) => {
+      const place = placeOf(flags);
+      const own = await loadIdentity(place.options, place.deps);
+      const number = safetyNumber(own.peerId, parsePeer(peer));
+      output.out(flags.json ? JSON.stringify({ peerId: peer, number }) : number);
     });
   withPlaceFlags(contacts.command('list'))
     .summary('whom you know')

@@ -146,6 +146,16 @@ describe('pulsemesh identity card and contacts', () => {
   });
 });
 
+describe('pulsemesh identity contacts check', () => {
+  it('shows both people the same number', async () => {
+    const [one, other] = [await make('a'), await make('b')];
+    const seen = await run(['contacts', 'check', other, ...at('a')]);
+    expect(seen.out).toMatch(/^(\d{5} ?){12}$/);
+    expect((await run(['contacts', 'check', one, ...at('b')])).out).toBe(seen.out);
+    expect((await run(['contacts', 'check', 'nobody', ...at('a')])).code).toBe(2);
+  });
+});
+
 describe('pulsemesh identity rotate', () => {
   it('takes a new sealing key into use and makes the card anew', async () => {
     const peerId = await make('a');
