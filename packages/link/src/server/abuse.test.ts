@@ -139,9 +139,8 @@ describe('requests that are slow', () => {
         await once(child.stdout, 'data');
         expect((await fetch(`${server.url}/link/v1/probe`)).status).toBe(200);
         await isOver;
-        const closed = [...text.matchAll(/closed:\s+\S*?(\d+)/g)].map(([, count]) => Number(count));
-        expect(Math.max(...closed), kind).toBeGreaterThanOrEqual(290);
-        expect(text, kind).toMatch(/service available:\s+\S*YES/);
+        expect(text, kind).toContain('No open connections left');
+        expect(text, kind).not.toMatch(/service available:\s+\S*NO/);
       }
     },
   );
