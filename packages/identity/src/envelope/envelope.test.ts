@@ -126,6 +126,7 @@ describe.each(suites)('an envelope (%s)', (suite) => {
   });
 
   it('cannot be sealed in the name of another', () => {
+    expect(reasonOf(seal(suite, text('x'), eve))).toBe('opened');
     const forged = { ...eve, publicKey: alice.publicKey };
     expect(reasonOf(seal(suite, text('x'), forged))).toBe('sender');
     // With Alice's public sealing key, but not its private half.

@@ -1,5 +1,5 @@
 import { sha256, verifySignature } from '@pulsemesh/crypto';
-import { concatBytes, toHex } from '@pulsemesh/wire';
+import { concatBytes, equalBytes, toHex } from '@pulsemesh/wire';
 import type { EnvelopeSender, SealingAgreement } from './parties.ts';
 
 const label = new TextEncoder().encode('pulsemesh/envelope/1 sealing key');
@@ -18,7 +18,7 @@ const made = new WeakMap<SealingAgreement, Uint8Array>();
 export function proveSender(sender: EnvelopeSender): Uint8Array {
   const { sealing } = sender;
   let proof = made.get(sealing);
-  if (proof === undefined) {
+  if (proof === undefined || !equalBytes(proof.subarray(0, keyBytes), sender.publicKey)) {
     const signature = sender.sign(concatBytes(label, sealing.publicKey));
     proof = concatBytes(sender.publicKey, sealing.publicKey, signature);
     made.set(sealing, proof);
