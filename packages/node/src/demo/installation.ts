@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Random } from '@pulsemesh/base';
 import { loadOrCreateIdentity } from '@pulsemesh/identity';
 import { z } from 'zod';
-import { demoPaths, helpers, members } from './layout.ts';
+import { demoPaths, helpers, members, trustedMembers } from './layout.ts';
 import { choosePorts, type MovedPort } from './ports.ts';
 
 const stateSchema = z.object({
@@ -30,6 +31,8 @@ export const servicePorts = {
   mqtt: 'ingest/mqtt',
   smtp: `${helpers.inbox}/smtp`,
   inbox: `${helpers.inbox}/http`,
+  relay: 'relay/https',
+  proxy: `${helpers.proxy}/http`,
 } as const;
 
 // Taken at the first start where they are free, because people know them.
@@ -65,8 +68,8 @@ export async function openInstallation(
   }
   const state: State = { createdMs: known?.createdMs ?? deps.clock.now(), ports: { ...ports } };
   writeFileAtomically(paths.state, JSON.stringify(state, null, 2));
-  // Bootstraps are asked for the way, never given data: they are not among the trusted.
-  const trusted = members.filter((member) => member.role !== 'bootstrap').map(({ name }) => peerIds[name]);
+  await ensureCertificates(paths, deps.clock.now());
+  const trusted = trustedMembers.map(({ name }) => peerIds[name]);
   writeFileAtomically(paths.trust, JSON.stringify({ peers: trusted }, null, 2));
   return { createdMs: state.createdMs, ports, moved, peerIds, isNew: known === null };
 }
@@ -80,6 +83,25 @@ export function readPorts(dataDirectory: string): Readonly<Record<string, number
 export function writeFileAtomically(file: string, text: string): void {
   writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
+}
+
+const certificateDays = 365;
+const renewBeforeMs = 30 * 86_400_000;
+
+/** Makes the certificates of the relay and of the proxy where they are missing or run out soon. */
+async function ensureCertificates(paths: ReturnType<typeof demoPaths>, nowMs: number): Promise<void> {
+  for (const owner of ['relay', 'proxy'] as const) {
+    const file = paths.certificate(owner, 'cert');
+    if (existsSync(file) && new X509Certificate(readFileSync(file)).validToDate.getTime() - nowMs > renewBeforeMs)
+      continue;
+    // Loaded only when needed: it is the heaviest part of a start.
+    const { makeLoopbackCertificate } = await import('./certificates.ts');
+    const made = await makeLoopbackCertificate(`Pulsemesh demo ${owner}`, nowMs, certificateDays);
+    makeDirectory(dirname(file));
+    writeFileAtomically(paths.certificate(owner, 'ca'), made.ca);
+    writeFileAtomically(paths.certificate(owner, 'key'), made.key);
+    writeFileAtomically(file, made.cert);
+  }
 }
 
 function readState(file: string): State | null {

@@ -21,10 +21,23 @@ export const members: readonly Member[] = [
   { name: 'aggregation-1', role: 'aggregation' },
   { name: 'aggregation-2', role: 'aggregation' },
   { name: 'ingest', role: 'ingest' },
+  { name: 'relay', role: 'relay' },
 ];
 
+/** The hospital whose firewall lets nobody in: it takes part through the relay, which it reaches through its proxy. */
+export const firewalledMember = 'aggregation-2';
+
+/** Those that pass things on and get no data: bootstraps and relays. */
+const withoutData: readonly RoleName[] = ['bootstrap', 'relay'];
+
+/** The members that get data and keys from each other. */
+export const trustedMembers: readonly Member[] = members.filter(({ role }) => !withoutData.includes(role));
+
+/** What must be up before the others start: a node that finds nobody to join through waits before it looks again. */
+export const firstToStart: readonly string[] = ['bootstrap-1', 'bootstrap-2', 'relay', 'hospital-proxy'];
+
 /** Processes of the demo that are no nodes. */
-export const helpers = { inbox: 'inbox', devices: 'devices' } as const;
+export const helpers = { inbox: 'inbox', devices: 'devices', proxy: 'hospital-proxy' } as const;
 
 /** In which order they stop: first whoever brings something in, last whom the others need to finish. */
 export const stopOrder: readonly (readonly string[])[] = [
@@ -33,7 +46,7 @@ export const stopOrder: readonly (readonly string[])[] = [
   ['aggregation-1', 'aggregation-2'],
   ['prediction-1', 'prediction-2', 'notification', 'gateway'],
   ['storage-1', 'storage-2', helpers.inbox],
-  ['bootstrap-1', 'bootstrap-2'],
+  ['bootstrap-1', 'bootstrap-2', 'relay', helpers.proxy],
 ];
 
 /** Where things lie in the demo's data directory. */
@@ -44,6 +57,9 @@ export function demoPaths(dataDirectory: string) {
     logs: join(dataDirectory, 'logs'),
     inbox: join(dataDirectory, 'inbox'),
     devices: join(dataDirectory, 'devices.json'),
+    /** Certificates of the relay and of the hospital's proxy, and who signed them. */
+    certificate: (owner: 'relay' | 'proxy', part: 'ca' | 'cert' | 'key') =>
+      join(dataDirectory, 'certificates', `${owner}-${part}.pem`),
     /** What a measured run writes, from which its report is made. */
     run: join(dataDirectory, 'run'),
     journalFile: join(dataDirectory, 'run', 'acknowledged.jsonl'),

@@ -1,6 +1,6 @@
 import type { NodeConfigInput } from '../config/node-config.ts';
 import { type Installation, servicePorts } from './installation.ts';
-import { demoPaths, type Member, members } from './layout.ts';
+import { demoPaths, firewalledMember, type Member, members, trustedMembers } from './layout.ts';
 
 /** What of the demo's settings reaches the nodes. */
 export interface MemberSettings {
@@ -38,16 +38,20 @@ export function memberConfig(member: Member, installation: Installation, setting
   const paths = demoPaths(settings.dataDirectory);
   const portOf = (key: string) => ports[key] ?? 0;
   const addressOf = (other: string) => `/ip4/${host}/tcp/${portOf(other)}/p2p/${peerIds[other]}`;
+  const relayedOf = (other: string) => `/p2p/${peerIds['relay']}/p2p-circuit/p2p/${peerIds[other]}`;
   const bootstraps = members.filter((one) => one.role === 'bootstrap' && one.name !== name).map((one) => one.name);
+  const isFirewalled = name === firewalledMember;
   return {
     name,
     roles: [role],
-    listen: [`/ip4/${host}/tcp/${portOf(name)}`],
-    bootstrap: bootstraps.map(addressOf),
+    ...(isFirewalled ? { firewalled: true } : { listen: [`/ip4/${host}/tcp/${portOf(name)}`] }),
+    bootstrap: bootstraps.map(isFirewalled ? relayedOf : addressOf),
+    relays: [relaySettings(isFirewalled, installation, paths)],
     dataDirectory: paths.node(name),
     keyFile: paths.keyFile(name),
-    trust: members.filter((one) => one.role !== 'bootstrap').map((one) => peerIds[one.name] ?? ''),
+    trust: trustedMembers.map((one) => peerIds[one.name] ?? ''),
     log: { level: settings.logLevel, file: paths.log(name) },
+    ...(role === 'relay' ? { relay: relayService(portOf(servicePorts.relay), paths) } : {}),
     ...(role === 'ingest' ? { mqtt: mqttSettings(portOf(servicePorts.mqtt), settings.speed) } : {}),
     ...(role === 'notification'
       ? {
@@ -60,6 +64,24 @@ export function memberConfig(member: Member, installation: Installation, setting
         }
       : {}),
     ...(role === 'gateway' ? { http: httpSettings(installation, settings) } : {}),
+  };
+}
+
+/** The relay as seen from a member: behind the firewall through the proxy, which opens TLS; from elsewhere as it is. */
+function relaySettings(isFirewalled: boolean, { ports, peerIds }: Installation, paths: ReturnType<typeof demoPaths>) {
+  return {
+    url: `https://${host}:${ports[servicePorts.relay] ?? 0}`,
+    peerId: peerIds['relay'] ?? '',
+    caFile: paths.certificate(isFirewalled ? 'proxy' : 'relay', 'ca'),
+    ...(isFirewalled ? { proxy: `http://${host}:${ports[servicePorts.proxy] ?? 0}` } : {}),
+  };
+}
+
+function relayService(port: number, paths: ReturnType<typeof demoPaths>) {
+  return {
+    host,
+    port,
+    tls: { certFile: paths.certificate('relay', 'cert'), keyFile: paths.certificate('relay', 'key') },
   };
 }
 

@@ -14,8 +14,9 @@ import { Supervisor, type SupervisorEvent } from '../supervisor/supervisor.ts';
 import { type CastMember, chooseCast } from './cast.ts';
 import type { DevicesSettings } from './devices-settings.ts';
 import { watchGateway } from './gateway-feed.ts';
+import type { HospitalProxySettings } from './hospital-proxy-settings.ts';
 import { type Installation, openInstallation, servicePorts, writeFileAtomically } from './installation.ts';
-import { demoPaths, helpers, members, stopOrder } from './layout.ts';
+import { demoPaths, firstToStart, helpers, members, stopOrder } from './layout.ts';
 import { lockDataDirectory } from './lock.ts';
 import { memberConfig, mqttUrl, pageUrl } from './member-config.ts';
 import { proportionalSetBytes } from './memory.ts';
@@ -148,10 +149,9 @@ class Demo {
    * that finds nobody to join through at its start waits before it looks again.
    */
   async #startNodes(): Promise<void> {
-    const isBootstrap = (name: string) => members.some((one) => one.name === name && one.role === 'bootstrap');
     const names = [...members.map((member) => member.name), helpers.inbox];
-    await this.#startAll(names.filter(isBootstrap));
-    await this.#startAll(names.filter((name) => !isBootstrap(name)));
+    await this.#startAll(firstToStart);
+    await this.#startAll(names.filter((name) => !firstToStart.includes(name)));
   }
 
   async #startAll(names: readonly string[]): Promise<void> {
@@ -291,6 +291,7 @@ class Demo {
     const files: Record<string, string> = {
       [helpers.inbox]: './inbox-main.ts',
       [helpers.devices]: './devices-main.ts',
+      [helpers.proxy]: './hospital-proxy-main.ts',
     };
     return {
       name,
@@ -354,6 +355,15 @@ function writeConfigs(options: DemoOptions, installation: Installation, cast: re
     logFile: paths.log(helpers.inbox),
   };
   writeFileAtomically(paths.config(helpers.inbox), JSON.stringify(inbox));
+  const proxy: HospitalProxySettings = {
+    port: ports[servicePorts.proxy] ?? 0,
+    targetPort: ports[servicePorts.relay] ?? 0,
+    certFile: paths.certificate('proxy', 'cert'),
+    keyFile: paths.certificate('proxy', 'key'),
+    targetCaFile: paths.certificate('relay', 'ca'),
+    logFile: paths.log(helpers.proxy),
+  };
+  writeFileAtomically(paths.config(helpers.proxy), JSON.stringify(proxy));
   const devices: DevicesSettings = {
     mqttUrl: mqttUrl(installation),
     speed,

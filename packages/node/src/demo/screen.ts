@@ -1,7 +1,7 @@
 import type { CastMember } from './cast.ts';
 import type { Happening } from './gateway-feed.ts';
 import type { Installation } from './installation.ts';
-import { helpers, members } from './layout.ts';
+import { firewalledMember, helpers, members } from './layout.ts';
 import { inboxUrl, mqttUrl, pageUrl } from './member-config.ts';
 import type { MovedPort } from './ports.ts';
 import type { RunReport } from './report.ts';
@@ -31,6 +31,7 @@ export function startingLines(options: {
     cast.length === 0
       ? '  no wearables: send your own readings to the MQTT address below'
       : `  ${cast.length} wearables replay ${source}, ${speed} times faster than life`,
+    `  one hospital (${firewalledMember}) is behind a firewall and takes part through the relay alone`,
     `  data in ${dataDirectory}`,
     '',
   ];
@@ -95,4 +96,5 @@ export const processNames: readonly string[] = [
   ...members.map((member) => member.name),
   helpers.inbox,
   helpers.devices,
+  helpers.proxy,
 ];

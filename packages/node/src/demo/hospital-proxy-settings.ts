@@ -1,0 +1,13 @@
+import { z } from 'zod';
+
+export const hospitalProxySettingsSchema = z.object({
+  port: z.int().min(0).max(65_535),
+  targetPort: z.int().min(1).max(65_535),
+  certFile: z.string(),
+  keyFile: z.string(),
+  targetCaFile: z.string(),
+  logFile: z.string(),
+});
+
+/** What the proxy of the demo's hospital is told. */
+export type HospitalProxySettings = z.output<typeof hospitalProxySettingsSchema>;
