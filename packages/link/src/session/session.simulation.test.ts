@@ -200,8 +200,12 @@ test(`100,000 messages two ways over carriers that fail in every way lose, doubl
   const watch = (work: Promise<void>) => {
     waits.push(
       work.then(
-        () => void (finished += 1),
-        (error: unknown) => void (failure ??= error),
+        () => {
+          finished += 1;
+        },
+        (error: unknown) => {
+          failure ??= error;
+        },
       ),
     );
   };
