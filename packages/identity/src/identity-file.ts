@@ -1,6 +1,7 @@
 import { type Box, type PassphraseParameters, PassphraseParametersError, SealBrokenError } from '@pulsemesh/crypto';
 import { decodeCbor, encodeCbor } from '@pulsemesh/wire';
 import { IdentityDamagedError, type Protection } from './errors.ts';
+import { bytesOf, integerOf, listOf } from './fields.ts';
 import type { IdentitySecrets } from './identity.ts';
 import { secretsOfSeed } from './identity.ts';
 import type { SealingSecret } from './sealing.ts';
@@ -58,7 +59,7 @@ export function encodeIdentityFile(head: IdentityHead, secrets: IdentitySecrets,
 export function openIdentityFile(file: IdentityFile, box: Box): IdentitySecrets | null {
   try {
     const opened = box.open(file.sealed, encodeCbor(headMap(file.version, file)));
-    return file.version === 1 ? secretsOfSeed(thirtyTwo(opened)) : decodeSecrets(opened);
+    return file.version === 1 ? secretsOfSeed(bytesOf(opened, 32)) : decodeSecrets(opened);
   } catch (error) {
     if (error instanceof SealBrokenError) return null;
     throw error;
@@ -90,7 +91,7 @@ function parse(map: Record<string, unknown> | null): IdentityFile {
     version,
     peer,
     sealed,
-    generation: version === 1 ? 0 : count(map['generation']),
+    generation: version === 1 ? 0 : integerOf(map['generation']),
     passphrase: passphrase === null ? null : parsePassphrase(passphrase),
     keystore: version === 1 || map['keystore'] === null ? null : parseReference(map['keystore']),
   };
@@ -121,10 +122,10 @@ function encodeSecrets({ seed, nodeBoxKey, sealing, successions }: IdentitySecre
 function decodeSecrets(bytes: Uint8Array): IdentitySecrets {
   const { seed, box, sealing, successions } = decodeCbor(bytes) as Record<string, unknown>;
   return {
-    seed: thirtyTwo(seed),
-    nodeBoxKey: box === null ? null : thirtyTwo(box),
-    sealing: list(sealing, 1, identityLimits.sealingKeysMax).map(parseSealing),
-    successions: list(successions, 0, identityLimits.successionsMax).map((entry) => {
+    seed: bytesOf(seed, 32),
+    nodeBoxKey: box === null ? null : bytesOf(box, 32),
+    sealing: listOf(sealing, 1, identityLimits.sealingKeysMax).map(parseSealing),
+    successions: listOf(successions, 0, identityLimits.successionsMax).map((entry) => {
       if (!(entry instanceof Uint8Array)) throw new TypeError('succession');
       return entry;
     }),
@@ -132,26 +133,11 @@ function decodeSecrets(bytes: Uint8Array): IdentitySecrets {
 }
 
 function parseSealing(row: unknown): SealingSecret {
-  const [epoch, secret, fromMs, retiredMs] = list(row, 4, 4);
+  const [epoch, secret, fromMs, retiredMs] = listOf(row, 4, 4);
   return {
-    epoch: count(epoch),
-    secret: thirtyTwo(secret),
-    fromMs: count(fromMs),
-    retiredMs: retiredMs === null ? null : count(retiredMs),
+    epoch: integerOf(epoch),
+    secret: bytesOf(secret, 32),
+    fromMs: integerOf(fromMs),
+    retiredMs: retiredMs === null ? null : integerOf(retiredMs),
   };
-}
-
-function list(value: unknown, min: number, max: number): readonly unknown[] {
-  if (!Array.isArray(value) || value.length < min || value.length > max) throw new TypeError('list');
-  return value;
-}
-
-function count(value: unknown): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new TypeError('number');
-  return value as number; // checked above
-}
-
-function thirtyTwo(value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array) || value.length !== 32) throw new TypeError('not 32 bytes');
-  return value;
 }
