@@ -40,8 +40,10 @@ const passing: Readonly<Record<BoxKind, readonly TransportName[]>> = {
 };
 
 // A hundred thousand each way, as the issue asks, take about a second where nothing stalls; PULSEMESH_SOAK_MESSAGES for more or fewer.
-const messages = Number(process.env['PULSEMESH_SOAK_MESSAGES'] ?? 100_000);
+const messagesMax = Number(process.env['PULSEMESH_SOAK_MESSAGES'] ?? 100_000);
 const movesMin = 10;
+// Where a direction goes silent it takes seconds each time to be sure of it: fewer, that still meet it several times.
+const shares: Readonly<Partial<Record<BoxKind, number>>> = { 'drops-one-way': 0.3 };
 
 function wayThrough(box: Box): { url: string; proxy: ProxySetting } {
   if (box.proxyUrl === null) return { url: `https://localhost:${box.direct?.port}`, proxy: { kind: 'none' } };
@@ -70,10 +72,11 @@ describe('the firewall matrix', () => {
         },
         testDependencies,
       );
+      const messages = messagesMax * (shares[kind] ?? 1);
       const options = { messages, movesMin, transports: passing[kind] };
       const { atAgent, atServer, moves } = await runSoak(link, options, testDependencies);
-      expect(atAgent).toMatchObject({ doubled: 0, displaced: 0 });
-      expect(atServer).toMatchObject({ doubled: 0, displaced: 0 });
+      expect(atAgent).toMatchObject({ lost: 0, doubled: 0, displaced: 0 });
+      expect(atServer).toMatchObject({ lost: 0, doubled: 0, displaced: 0 });
       expect(atAgent.received).toBeGreaterThanOrEqual(messages);
       expect(atServer.received).toBeGreaterThanOrEqual(messages);
       expect(moves).toBeGreaterThanOrEqual(movesMin);

@@ -24,6 +24,7 @@ async function examine(rules: BoxRules, more: { user?: string; isTrusted?: boole
       proxy: box.proxyUrl === null ? { kind: 'none' } : { kind: 'fixed', url: box.proxyUrl.replace('//', `//${user}`) },
       trust: { caPems: [ca, ...(isTrusted && box.authority ? [box.authority.certificatePem] : [])], isExclusive: true },
       idleMsMax: 250,
+      attemptMs: 1_000,
       ...options,
     },
     testDependencies,
@@ -101,7 +102,10 @@ describe('the doctor', () => {
     const clock = { ...testDependencies.clock, now: () => Date.now() + 3_600_000 };
     const server = await startTestServer();
     cleanUp.push(server);
-    const ahead = await runDoctor({ url: server.url, proxy: { kind: 'none' }, idleMsMax: 50 }, { ...testDependencies, clock });
+    const ahead = await runDoctor(
+      { url: server.url, proxy: { kind: 'none' }, idleMsMax: 50 },
+      { ...testDependencies, clock },
+    );
     expect(findingOf(ahead, 'clock')).toBe('This machine’s clock is 3600 s ahead of the server’s.');
     const other = await examine({ http: {} }, { url: `${server.url}/elsewhere` });
     expect(findingOf(other, 'server')).toMatch(/^A request is answered 404 by .*, not by a Pulsemesh server\.$/);

@@ -28,6 +28,8 @@ export interface DoctorOptions {
   readonly server?: PeerId;
   /** The longest wait that is tried, milliseconds, 50 … 120000. Default 10 s. */
   readonly idleMsMax?: number;
+  /** How long a transport may take until data made a round trip, milliseconds. Default 5 s. */
+  readonly attemptMs?: number;
   /** Name and version of the program that asks. */
   readonly software?: string;
 }
@@ -90,10 +92,12 @@ async function examineTransports(
       },
       dependencies,
     );
+  const { attemptMs = 5_000 } = options;
   const findings: TransportFinding[] = [];
   // One after the other: beside each other they would slow each other down, and the figures would be of that.
   for (const name of transportNames) {
-    if (name !== 'drop') findings.push(await examineTransport(name, { url, connectors, createSession }, dependencies));
+    if (name !== 'drop')
+      findings.push(await examineTransport(name, { url, connectors, createSession, attemptMs }, dependencies));
   }
   return findings;
 }

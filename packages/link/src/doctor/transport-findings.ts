@@ -9,10 +9,10 @@ export interface TransportOptions {
   readonly connectors: CarrierConnectors;
   /** A session of its own for each transport. */
   readonly createSession: () => ClientSession;
+  /** It may take so long until data made a round trip, milliseconds. */
+  readonly attemptMs: number;
 }
 
-/** A transport may take so long until data made a round trip, milliseconds. */
-const attemptMs = 8_000;
 /** Round trips after the first. */
 const echoes = 5;
 
@@ -30,7 +30,7 @@ export async function examineTransport(
   session.established.catch(() => {});
   const startMs = clock.monotonicMs();
   try {
-    return await withTimeout(clock, `an echo by ${name}`, attemptMs, async (signal) => {
+    return await withTimeout(clock, `an echo by ${name}`, options.attemptMs, async (signal) => {
       const carrier = await connect({ url: options.url, id: drawCarrierId(random), signal });
       const closing = () => carrier.close(null);
       signal.addEventListener('abort', closing, { once: true });

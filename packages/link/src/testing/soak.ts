@@ -3,11 +3,13 @@ import type { TransportName } from '../carrier.ts';
 import type { Link } from '../client/link.ts';
 import type { LinkSession, LinkStream } from '../session.ts';
 
-/** How numbered messages arrived at one end. All zero but `received`: exactly once, in order. */
+/** How numbered messages arrived at one end. All zero but `received`: exactly once, in order, to the last. */
 export interface SoakCount {
   readonly received: number;
+  /** Sent by the other end's own count, and not received. */
+  readonly lost: number;
   readonly doubled: number;
-  /** Came with a gap before them: lost or out of order. */
+  /** Came with a gap before them. */
   readonly displaced: number;
 }
 
@@ -35,7 +37,8 @@ export interface SoakOptions {
 }
 
 const method = 'soak';
-const endNumber = 0xffffffff;
+/** The number of the message after the last. */
+export const endNumber = 0xffffffff;
 
 /** Lets a session be soaked: it sends numbered messages as long as it receives them, and tells at the end how they came. */
 export function serveSoak(session: LinkSession): void {
@@ -113,29 +116,34 @@ async function sendNumbers(stream: LinkStream, messageBytes: number, goesOn: () 
     await stream.send(numbered(next, messageBytes));
     next += 1;
   }
-  await stream.send(numbered(endNumber, messageBytes));
+  await stream.send(numbered(endNumber, messageBytes, next));
 }
 
-async function countNumbers(stream: LinkStream, onMessage: () => void): Promise<SoakCount> {
-  let [received, doubled, displaced, expected] = [0, 0, 0, 0];
-  for (;;) {
-    const number = numberOf(await stream.receive());
-    if (number === endNumber) return { received, doubled, displaced };
-    received += 1;
-    if (number < expected) doubled += 1;
-    if (number > expected) displaced += 1;
-    expected = number + 1;
+/** Receives numbered messages up to their end, and says how they came. @throws when the stream ends before. */
+export async function countNumbers(stream: Pick<LinkStream, 'receive'>, onMessage: () => void): Promise<SoakCount> {
+  const count = { received: 0, lost: 0, doubled: 0, displaced: 0 };
+  for (let expected = 0; ; ) {
+    const message = await stream.receive();
+    const number = numberOf(message);
+    if (number === endNumber) return { ...count, lost: numberOf(message, 4) - (count.received - count.doubled) };
+    count.received += 1;
+    if (number < expected) count.doubled += 1;
+    if (number > expected) count.displaced += 1;
+    expected = Math.max(expected, number + 1);
     onMessage();
   }
 }
 
-function numbered(number: number, messageBytes: number): Uint8Array {
+/** A message that carries a number, and in the last one how many were sent. */
+export function numbered(number: number, messageBytes: number, total = 0): Uint8Array {
   const message = new Uint8Array(messageBytes);
-  new DataView(message.buffer).setUint32(0, number);
+  const view = new DataView(message.buffer);
+  view.setUint32(0, number);
+  view.setUint32(4, total);
   return message;
 }
 
-function numberOf(message: Uint8Array | null): number {
+function numberOf(message: Uint8Array | null, at = 0): number {
   if (message === null) throw new Error('the soak ended before its end');
-  return new DataView(message.buffer, message.byteOffset).getUint32(0);
+  return new DataView(message.buffer, message.byteOffset).getUint32(at);
 }

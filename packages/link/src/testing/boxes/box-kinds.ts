@@ -24,7 +24,7 @@ export const boxKinds = {
   'cuts-idle-after-30-s': { tcp: { idleMs: 30_000 } },
   'forgets-idle-after-30-s': { tcp: { idleMs: 30_000, idleEnd: 'forget' } },
   'resets-after-1-mb': { tcp: { resetAfterBytes: 1_000_000 } },
-  'drops-one-way': { tcp: { swallowDownAfterBytes: 1_000_000 } },
+  'drops-one-way': { tcp: { swallowDownAfterBytes: 300_000 } },
 } as const satisfies Readonly<Record<string, BoxRules>>;
 
 export type BoxKind = keyof typeof boxKinds;
