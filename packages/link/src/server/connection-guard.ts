@@ -47,6 +47,11 @@ export class ConnectionGuard {
     if (own !== undefined) own.connections -= 1;
   }
 
+  /** Addresses remembered now. */
+  get addresses(): number {
+    return this.#perAddress.size;
+  }
+
   /** A token bucket: `perSecond` on average, `burst` at once. */
   #spend(state: AddressState, perSecond: number, burst: number): boolean {
     const nowMs = this.#clock.monotonicMs();
