@@ -126,14 +126,14 @@ export class StreamInbound {
     if (this.#broken !== null) return;
     this.#broken = reason;
     this.#dropParts();
-    this.#queue.clear();
+    // What came whole, to its end, stays readable.
+    if (!this.#isEnded) this.#queue.clear();
     this.#held.clear();
     for (const waiter of this.#waiting.splice(0)) waiter.reject(reason);
-    const wasOver = this.#isEnded;
     const tell = this.#onBroken;
     this.#consumer = null;
     this.#onBroken = null;
-    if (!isOwn && !wasOver) tell?.(reason);
+    if (!isOwn) tell?.(reason);
   }
 
   async receive(options: WaitOptions): Promise<Uint8Array | null> {
