@@ -25,6 +25,8 @@ export function serveSend({ agent, context }: AgentSession, stream: LinkStream):
   let owedBytes = 0;
   let isAsked = false;
   let isBroken = false;
+  /** Set by the first refusal that passes: what comes after it on this stream is refused too, so that the order is kept. */
+  let refusedWith: string | null = null;
   // Credit comes back with the answers: who sends faster than the disk takes waits at its own end.
   stream.hold();
 
@@ -59,15 +61,17 @@ export function serveSend({ agent, context }: AgentSession, stream: LinkStream):
     underWay += 1;
     const refused: RefusedTarget[] = [];
     const isAllowed = agent.messages.take(item.to.length) && agent.bytes.take(item.envelope.length * item.to.length);
-    if (!isAllowed) {
-      context.events.refused('too-fast');
-      for (const target of item.to.keys()) refused.push({ target, code: 'too-fast' });
+    if (!isAllowed) refusedWith ??= 'too-fast';
+    if (refusedWith !== null) {
+      context.events.refused(refusedWith);
+      for (const target of item.to.keys()) refused.push({ target, code: refusedWith });
       answer(batch, { ref: item.ref, refused });
       return;
     }
     let waits = item.to.length;
     for (const [target, inbox] of item.to.entries()) {
       context.storing.store(messageOf(item, inbox, agent.address), (code) => {
+        if (code === 'busy') refusedWith ??= code;
         if (code !== null) refused.push({ target, code });
         waits -= 1;
         if (waits === 0) answer(batch, { ref: item.ref, refused });

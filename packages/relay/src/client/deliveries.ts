@@ -1,0 +1,144 @@
+import { errorCode } from '@pulsemesh/base/errors';
+import { toHex } from '@pulsemesh/wire';
+import { decodeReceipt, type ReceiptContent } from '../wire/receive.ts';
+import type { RelayClientEvents } from './events.ts';
+import type { RelayClientLimits } from './limits.ts';
+import type { Arrival } from './receiver.ts';
+import { Retry } from './retry.ts';
+import type { ClientDependencies, InboxState, RawMessage } from './types.ts';
+
+export type RawHandler<Mark> = (message: RawMessage, mark: Mark) => Promise<unknown>;
+
+/**
+ * Gives each message to the handler once, one after the other, whichever relays deliver it and however often, and lets the relays
+ * forget it when its effect and its mark are durable.
+ */
+export class Deliveries<Mark> {
+  readonly #state: InboxState<Mark>;
+  readonly #limits: RelayClientLimits;
+  readonly #events: RelayClientEvents;
+  readonly #dependencies: ClientDependencies;
+  readonly #onReceipt: (relay: string, receipt: ReceiptContent) => void;
+  /** Bounded by what the relays may have under way. */
+  #arrived: Arrival[] = [];
+  /** Given up for now, by inbox and id: not tried again before the next session delivers it anew. */
+  #handler: RawHandler<Mark> | null = null;
+  #isRunning = false;
+  #isStopped = false;
+
+  constructor(
+    state: InboxState<Mark>,
+    limits: RelayClientLimits,
+    events: RelayClientEvents,
+    onReceipt: (relay: string, receipt: ReceiptContent) => void,
+    dependencies: ClientDependencies,
+  ) {
+    this.#state = state;
+    this.#limits = limits;
+    this.#events = events;
+    this.#onReceipt = onReceipt;
+    this.#dependencies = dependencies;
+  }
+
+  handle(handler: RawHandler<Mark>): void {
+    this.#handler = handler;
+    this.#run();
+  }
+
+  add(arrival: Arrival): void {
+    if (arrival.delivery.kind === 'receipt') this.#takeReceipt(arrival);
+    else {
+      this.#arrived.push(arrival);
+      this.#run();
+    }
+  }
+
+  /** A session is over: what came by it and is not begun comes again. */
+  drop(relay: string): void {
+    this.#arrived = this.#arrived.filter((arrival) => arrival.relay !== relay);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#arrived = [];
+  }
+
+  #takeReceipt({ relay, delivery, done }: Arrival): void {
+    this.#events.received(relay, 'receipt');
+    try {
+      this.#onReceipt(relay, decodeReceipt(delivery.envelope));
+    } catch {
+      // Not a receipt as this client knows it: of no use here.
+    }
+    done();
+  }
+
+  #run(): void {
+    if (this.#isRunning || this.#handler === null) return;
+    this.#isRunning = true;
+    void this.#work(this.#handler).finally(() => {
+      this.#isRunning = false;
+      if (this.#arrived.length > 0) this.#run();
+    });
+  }
+
+  async #work(handler: RawHandler<Mark>): Promise<void> {
+    for (let arrival = this.#arrived.shift(); arrival !== undefined; arrival = this.#arrived.shift()) {
+      if (this.#isStopped) return;
+      try {
+        await this.#handleOne(handler, arrival);
+      } catch (error) {
+        // Not acknowledged: the relay delivers it again on the next session.
+        this.#events.received(arrival.relay, 'failed');
+        this.#events.handlerFailed(errorCode(error));
+      }
+    }
+  }
+
+  async #handleOne(handler: RawHandler<Mark>, arrival: Arrival): Promise<void> {
+    const { relay, delivery } = arrival;
+    const { inbox, messageId } = delivery;
+    if (await this.#state.isDone(inbox, messageId)) {
+      this.#events.received(relay, 'repeated');
+      arrival.done();
+      return;
+    }
+    const message = rawMessageOf(arrival);
+    const { handlerAttemptsMax, retryMsMin, retryMsMax } = this.#limits;
+    const retry = new Retry(retryMsMin, retryMsMax, this.#dependencies);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const mark = this.#state.markOf(inbox, messageId);
+        const outcome = await handler(message, mark);
+        if (outcome !== 'marked') await this.#state.write(mark);
+        this.#events.received(relay, outcome === 'unopened' ? 'unopened' : 'done');
+        arrival.done();
+        return;
+      } catch (error) {
+        if (attempt >= handlerAttemptsMax || this.#isStopped) throw error;
+        this.#events.handlerFailed(errorCode(error));
+        await new Promise<void>((resolve) => retry.later(resolve));
+      }
+    }
+  }
+}
+
+function rawMessageOf({ relay, delivery, sendRead }: Arrival): RawMessage {
+  const { inbox, messageId, envelope, priority, storedMs, receiptTo } = delivery;
+  return {
+    inbox,
+    messageId,
+    envelope,
+    priority,
+    storedMs,
+    relay,
+    read() {
+      if (receiptTo !== null) sendRead({ inbox, messageId, receiptTo });
+    },
+  };
+}
+
+/** The id as `SentMessage` and receipts have it. */
+export function messageIdText(messageId: Uint8Array): string {
+  return toHex(messageId);
+}

@@ -1,0 +1,43 @@
+import { Condition } from '@pulsemesh/base/errors';
+
+/** The outbox holds all it may; nothing was taken. Retryable once something was stored at a relay. */
+export class OutboxFullError extends Condition {
+  override readonly name = 'OutboxFullError';
+  constructor(limit: 'outboxCountMax' | 'outboxBytesMax') {
+    super('outbox-full', `the outbox is full: ${limit}`, { facts: { limit }, retryable: true });
+  }
+}
+
+/** No relay stored the message for at least one recipient; `code` is the refusal (relay.proto), or `expired`. */
+export class SendRefusedError extends Condition {
+  override readonly name = 'SendRefusedError';
+  constructor(code: string) {
+    super(code, `no relay stored the message: ${code}`, {
+      retryable: code === 'mailbox-full' || code === 'relay-full',
+    });
+  }
+}
+
+/** The client was disposed; what was not stored is in the outbox. */
+export class RelayClientClosedError extends Condition {
+  override readonly name = 'RelayClientClosedError';
+  constructor() {
+    super('relay-client-closed', 'the relay client is closed');
+  }
+}
+
+/** No relay has a session now, or none reaches the agent. Retryable. */
+export class AgentUnreachableError extends Condition {
+  override readonly name = 'AgentUnreachableError';
+  constructor(cause?: unknown) {
+    super('agent-unreachable', 'no relay reaches the other agent now', { retryable: true, cause });
+  }
+}
+
+/** There is no sealer: plain bytes go only through `raw`. */
+export class NoSealerError extends Condition {
+  override readonly name = 'NoSealerError';
+  constructor() {
+    super('no-sealer', 'this client seals nothing; give it a sealer, or seal and use raw');
+  }
+}

@@ -1,0 +1,50 @@
+export type { Priority } from '../engine.ts';
+export {
+  addressOfKey,
+  type InboxId,
+  idBytes,
+  inboxBytes,
+  inboxIdOf,
+  inboxIdOfToken,
+  parseInboxId,
+} from '../inbox-id.ts';
+export {
+  AgentUnreachableError,
+  NoSealerError,
+  OutboxFullError,
+  RelayClientClosedError,
+  SendRefusedError,
+} from './errors.ts';
+export { inboxTokensAhead, type WeeklyInbox } from './inbox-tokens.ts';
+export { type RelayClientLimits, relayClientLimits } from './limits.ts';
+export { createMemoryInboxState, createMemoryOutbox } from './memory-state.ts';
+export type { PresenceHandler, PresenceState } from './presence.ts';
+export {
+  connectRelay,
+  type RawRelayClient,
+  type RelayClient,
+  type RelayClientOptions,
+} from './relay-client.ts';
+export { SealedStream } from './sealed-stream.ts';
+export type { TopicHandler } from './subscriptions.ts';
+export { createTableInboxState, createTableOutbox } from './table-state.ts';
+export type {
+  ClientDependencies,
+  ContinuityLost,
+  InboxPosition,
+  InboxState,
+  InboxToken,
+  MessageHandler,
+  Opened,
+  Outbox,
+  OutboxEntry,
+  RawMessage,
+  RawStreamHandler,
+  ReceivedMessage,
+  RelayLink,
+  RelayUse,
+  Sealer,
+  SendOptions,
+  SendReceipt,
+  SentMessage,
+} from './types.ts';

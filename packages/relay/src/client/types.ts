@@ -1,0 +1,157 @@
+import type { Clock, Logger, Meter, Random, WaitOptions } from '@pulsemesh/base';
+import type { LinkSession, LinkStream } from '@pulsemesh/link';
+import type { Priority } from '../engine.ts';
+import type { InboxId } from '../inbox-id.ts';
+
+export interface ClientDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** What the client needs of a link; `Link` of @pulsemesh/link fits. */
+export interface RelayLink {
+  readonly session: LinkSession | null;
+  /** At once with the session there is, then with every new one. */
+  onSession(handler: (session: LinkSession) => void): Disposable;
+}
+
+/** One relay the agent uses. */
+export interface RelayUse {
+  /** What this agent calls it: in `RelayEvent`s, in stored positions, as a metric label. The relay's peer id does well. */
+  readonly name: string;
+  readonly link: RelayLink;
+}
+
+/** Seals to, and opens from, whoever `Contact` describes; `createEnvelopes` of @pulsemesh/identity is made for it. */
+export interface Sealer<Contact> {
+  /** The inbox that a message to this contact goes to now. */
+  inboxOf(contact: Contact): InboxId;
+  /** Where streams and requests to the contact go. */
+  addressOf(contact: Contact): InboxId;
+  seal(to: Contact, bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Throws where it is not for us, or not by whom it says. */
+  open(envelope: Uint8Array): Opened<Contact> | Promise<Opened<Contact>>;
+}
+
+export interface Opened<Contact> {
+  readonly from: Contact;
+  readonly bytes: Uint8Array;
+}
+
+/** A message on its way to the relays, sealed. */
+export interface OutboxEntry {
+  /** 32 hex digits. */
+  readonly messageId: string;
+  readonly to: readonly InboxId[];
+  /** Names of relays; those that this client does not have are left out. Empty: all. */
+  readonly relays: readonly string[];
+  readonly envelope: Uint8Array;
+  readonly priority: Priority;
+  /** Wall time, milliseconds; not sent any more after it. */
+  readonly expiresMs: number;
+  readonly receiptTo: InboxId | null;
+}
+
+/** Keeps messages until a relay has them. */
+export interface Outbox {
+  /** Resolves once it is durable, as far as this outbox is. */
+  add(entry: OutboxEntry): Promise<void>;
+  remove(messageId: string): Promise<void>;
+  /** What is there, oldest first; asked once, at the start. */
+  entries(): Promise<readonly OutboxEntry[]>;
+}
+
+/** How far a mailbox at a relay was read: for noticing that a relay lost its store. */
+export interface InboxPosition {
+  readonly relay: string;
+  readonly inbox: InboxId;
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/**
+ * Which messages were acted upon. A `Mark` is what must become durable together with the effect of a message: for tables, changes that
+ * belong in the effect's commit.
+ */
+export interface InboxState<Mark> {
+  isDone(inbox: InboxId, messageId: Uint8Array): boolean | Promise<boolean>;
+  markOf(inbox: InboxId, messageId: Uint8Array): Mark;
+  /** Makes the mark durable, for handlers that did not. */
+  write(mark: Mark): Promise<void>;
+  positions(): Promise<readonly InboxPosition[]>;
+  savePosition(position: InboxPosition): Promise<void>;
+}
+
+/** A message as it is stored at the relay. */
+export interface RawMessage {
+  readonly inbox: InboxId;
+  readonly messageId: Uint8Array;
+  readonly envelope: Uint8Array;
+  readonly priority: Priority;
+  /** The relay's clock, milliseconds. */
+  readonly storedMs: number;
+  /** The relay that delivered it first. */
+  readonly relay: string;
+  /** Tells the sender that a person saw it, where the sender asked for receipts. */
+  read(): void;
+}
+
+/** A message opened. */
+export interface ReceivedMessage<Contact> extends RawMessage, Opened<Contact> {}
+
+/**
+ * Acts on one message. Resolves with `marked` when it made `mark` durable itself, in one transaction with the effect: then
+ * the effect happens exactly once, whatever crashes. Otherwise the client writes the mark after it: at least once.
+ * When it rejects, it is called again a little later, a few times.
+ */
+export type MessageHandler<Message, Mark> = (message: Message, mark: Mark) => Promise<unknown>;
+
+export interface SendOptions extends WaitOptions {
+  /** How long it is worth delivering, seconds; default 14 days. */
+  readonly ttlSeconds?: number;
+  readonly priority?: Priority;
+  /** Default true: a receipt when it was delivered, and when it was read. */
+  readonly receipts?: boolean;
+  /** Names of the relays that the recipient reads; default all. */
+  readonly relays?: readonly string[];
+}
+
+/** A message that was taken: it is in the outbox. */
+export interface SentMessage {
+  readonly messageId: string;
+  /** Resolves once a relay stored it for each recipient. @throws {SendRefusedError}; {@link RelayClientClosedError}. */
+  readonly stored: Promise<void>;
+}
+
+/** What became of a sent message. */
+export interface SendReceipt {
+  readonly kind: 'stored' | 'delivered' | 'read' | 'refused';
+  readonly messageId: string;
+  readonly inbox: InboxId;
+  /** Whose word it is. */
+  readonly relay: string;
+  /** Of a refusal: its code. */
+  readonly code: string;
+}
+
+export interface ContinuityLost {
+  readonly relay: string;
+  readonly inbox: InboxId;
+}
+
+/** A token whose holder owns an inbox (see `inboxTokensAhead`). */
+export interface InboxToken {
+  readonly token: Uint8Array;
+  /** Wall time, milliseconds: claimed until then. */
+  readonly untilMs: number;
+  /** Default false. */
+  readonly takesStreams?: boolean;
+}
+
+/** Takes a stream that another agent opened. `from`: its public key as the relay says; prove it end to end. */
+export type RawStreamHandler = (
+  stream: LinkStream,
+  caller: { readonly from: Uint8Array; readonly to: InboxId; readonly relay: string },
+) => void | Promise<void>;
