@@ -13,6 +13,13 @@ const programs = [
     packages: ['chromium', 'fonts-dejavu-core'],
   },
   { check: 'node', paths: ['/usr/bin/strace'], packages: ['strace'] },
+  // The middleboxes that hospitals have, for the firewall tests of the link.
+  { check: 'node', paths: ['/usr/bin/tinyproxy'], packages: ['tinyproxy-bin'] },
+  { check: 'node', paths: ['/usr/lib/squid/security_file_certgen'], packages: ['squid-openssl'] },
+  { check: 'node', paths: ['/usr/bin/mitmdump'], packages: ['mitmproxy'] },
+  { check: 'node', paths: ['/usr/sbin/haproxy'], packages: ['haproxy'] },
+  { check: 'node', paths: ['/usr/sbin/nft'], packages: ['nftables'] },
+  { check: 'node', paths: ['/usr/sbin/ip'], packages: ['iproute2'] },
 ];
 
 /** name → command line; the first six are one check each, the rest count their tests. */

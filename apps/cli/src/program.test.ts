@@ -28,7 +28,7 @@ describe('the command', () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
     expect(out).toContain('$ pulsemesh start');
-    for (const command of ['start', 'node', 'relay', 'status', 'replay', 'patients', 'model', 'simulate']) {
+    for (const command of ['start', 'node', 'relay', 'doctor', 'status', 'replay', 'patients', 'model', 'simulate']) {
       expect(out).toContain(`  ${command} `);
     }
     expect((await run('help', 'node')).out).toContain('--roles storage,prediction');

@@ -1,5 +1,6 @@
 import { version } from '@pulsemesh/node';
 import { Command, CommanderError } from 'commander';
+import { addDoctor } from './commands/doctor.ts';
 import { addIdentity } from './commands/identity/identity.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
@@ -48,12 +49,14 @@ Begin with:
   $ pulsemesh start                  a small network on this machine, and the address of its page
   $ pulsemesh status                 peers, counts, open alerts
   $ pulsemesh patients list          who is known, and who is told what
+  $ pulsemesh doctor https://…       what stands between this machine and a server
   $ pulsemesh help identity          your key, its backup, your contact card
   $ pulsemesh help node              running a node of your own`,
     );
   addStart(program, output, setExitCode);
   addNode(program, setExitCode);
   addRelay(program, output, setExitCode);
+  addDoctor(program, output, setExitCode);
   addStatus(program, output);
   addPatients(program, output);
   addReplay(program, output, setExitCode);

@@ -1,4 +1,4 @@
-import type { DoctorReport, LayerFinding } from './report.ts';
+import { type DoctorReport, type LayerFinding, notTried, type TransportFinding } from './report.ts';
 
 const marks: Readonly<Record<LayerFinding['state'], string>> = {
   ok: 'ok',
@@ -7,19 +7,25 @@ const marks: Readonly<Record<LayerFinding['state'], string>> = {
   skipped: '--',
 };
 
-/** The report as lines for a person: the verdict first, then what is in the way, then the rest. No control characters. */
+/** The report as lines for a person: the verdict first, then each layer and transport, then what could be changed. No control characters. */
 export function doctorLines(report: DoctorReport): readonly string[] {
+  const tried = report.layers.filter((layer) => layer.finding !== notTried);
+  const untried = report.layers.filter((layer) => layer.finding === notTried).map((layer) => layer.name);
   return [
     ...verdict(report),
     '',
-    ...report.layers.map((layer) => `${marks[layer.state]}  ${layer.name.padEnd(10)}  ${layer.finding}`),
-    '',
-    ...report.transports.map((one) => {
-      const times = `first echo ${one.firstEchoMs} ms, then ${one.rttMs} ms`;
-      return `${one.ok ? 'ok' : 'NO'}  ${one.name.padEnd(12)}  ${one.ok ? times : capital(one.reason ?? '')}`;
-    }),
+    ...tried.map((layer) => `${marks[layer.state]}  ${layer.name.padEnd(10)}  ${layer.finding}`),
+    ...(untried.length === 0
+      ? []
+      : [`${marks.skipped}  not tried, since something before is in the way: ${untried.join(', ')}`]),
+    ...(report.transports.length === 0 ? [] : ['', ...report.transports.map(transportLine)]),
     ...advice(report),
   ].map((line) => line.replace(/\p{Cc}/gu, '?').trimEnd());
+}
+
+function transportLine({ name, ok, reason, firstEchoMs, rttMs }: TransportFinding): string {
+  const finding = ok ? `first echo ${firstEchoMs} ms, then ${rttMs} ms` : capital(reason ?? '');
+  return `${ok ? 'ok' : 'NO'}  ${name.padEnd(12)}  ${finding}`;
 }
 
 function verdict(report: DoctorReport): string[] {

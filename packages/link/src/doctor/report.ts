@@ -28,6 +28,9 @@ export interface LayerFinding {
   readonly advice: string | null;
 }
 
+/** The finding of a layer that was not looked at because an earlier one is blocked. */
+export const notTried = 'Not tried: something before it is in the way.';
+
 /** How one transport did. */
 export interface TransportFinding {
   readonly name: TransportName;

@@ -14,7 +14,7 @@ import type { LinkIdentity } from '../session.ts';
 import type { SessionDependencies } from '../session-ends.ts';
 import { type ConnectionFindings, examineConnection } from './connection-layers.ts';
 import { examineHttp, type HttpFindings } from './http-layers.ts';
-import { type DoctorReport, type LayerFinding, layerNames, type TransportFinding } from './report.ts';
+import { type DoctorReport, type LayerFinding, layerNames, notTried, type TransportFinding } from './report.ts';
 import { examineTransport } from './transport-findings.ts';
 
 export interface DoctorOptions {
@@ -144,7 +144,7 @@ function reportOf(
   const skipped = (name: LayerFinding['name']): LayerFinding => ({
     name,
     state: 'skipped',
-    finding: 'Not tried: something before it is in the way.',
+    finding: notTried,
     advice: null,
   });
   const best = transports.find((one) => one.ok) ?? null;
