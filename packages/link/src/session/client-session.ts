@@ -23,6 +23,7 @@ import {
 import type { CarrierSlot } from './carrier-slot.ts';
 import { agentStatement, deriveCiphers, isSignedByServer, linkVersion, transcriptOf } from './handshake.ts';
 import { sessionConstants, sessionLimits } from './limits.ts';
+import { RefusalJudge } from './refusal-judge.ts';
 import { SessionCore } from './session-core.ts';
 import { createSessionEvents } from './session-events.ts';
 
@@ -55,6 +56,7 @@ class AgentSession extends SessionCore implements ClientSession {
   /** First of all items; its signature is known once the welcome came, and before that nothing is sent. */
   readonly #login: { -readonly [Key in keyof LoginItem]: LoginItem[Key] };
   readonly #certificates: Uint8Array[] = [];
+  readonly #refusals: RefusalJudge;
   #welcome: WelcomeCore | null = null;
   #party: LinkParty | null = null;
   #isGuest = false;
@@ -65,6 +67,14 @@ class AgentSession extends SessionCore implements ClientSession {
     const limits = { ...sessionLimits, ...options.limits };
     super({ role: 'agent', limits, events: createSessionEvents(dependencies) }, dependencies);
     this.#identity = options.identity;
+    this.#refusals = new RefusalJudge({
+      clock: dependencies.clock,
+      ping: (slot) => {
+        this.#ping(slot);
+        this.conduit.flush();
+      },
+      believe: (slot) => this.#isUnknownOn(slot),
+    });
     this.#server = options.server;
     const pair = generateX25519(dependencies.random);
     this.#ephemeralPrivate = pair.privateKey;
@@ -299,7 +309,7 @@ class AgentSession extends SessionCore implements ClientSession {
       this.#certificates.push(batch.certificate.slice());
       this.statusChanged();
     }
-    if (slot.refusalTimer !== null) this.#refutedRefusal(slot);
+    if (slot.refusals > 0) this.#refusals.refuted(slot);
   }
 
   onClose(): void {
@@ -343,43 +353,21 @@ class AgentSession extends SessionCore implements ClientSession {
     this.#graceTimer ??= clock.setTimer(() => this.finish(new SessionLostError('grace-over')), graceMs);
   }
 
-  /**
-   * A refusal comes in clear: anybody on the way can have written it. For a session that exists it only counts when a ping is
-   * refused as well and nothing authentic comes on that carrier meanwhile; and it ends the session only when no other proven
-   * carrier is left.
-   */
   #onRefusal(slot: CarrierSlot, code: string, session: Uint8Array): void {
     if (this.#welcome === null) {
       this.onUnusable(slot, new LinkRefusedError(code, code !== 'version' && code !== 'malformed'));
-      return;
-    }
-    if (code !== 'unknown-session' || !equalBytes(session, this.#welcome.session)) {
+    } else if (code === 'unknown-session' && equalBytes(session, this.#welcome.session)) {
+      this.#refusals.refused(slot);
+    } else {
       this.events.packetDropped('out-of-place');
-      return;
-    }
-    slot.refusals += 1;
-    if (slot.refusals > 1 || slot.refusalTimer !== null) return;
-    this.#ping(slot);
-    this.conduit.flush();
-    const waitMs = Math.max(2 * (slot.rttMs ?? 0), sessionConstants.refusalMsMin);
-    slot.refusalTimer = this.dependencies.clock.setTimer(() => this.#judgeRefusal(slot, false), waitMs);
-  }
-
-  #judgeRefusal(slot: CarrierSlot, isFinal: boolean): void {
-    slot.refusalTimer = null;
-    if (slot.refusals >= 2 || (isFinal && slot.refusals > 0)) {
-      const lost = new SessionLostError('unknown-session');
-      this.onUnusable(slot, lost);
-      if (![...this.conduit.slots].some((other) => other.isProven)) this.finish(lost);
-    } else if (slot.refusals === 1) {
-      const waitMs = Math.max(4 * (slot.rttMs ?? 0), sessionConstants.refusalMsMax);
-      slot.refusalTimer = this.dependencies.clock.setTimer(() => this.#judgeRefusal(slot, true), waitMs);
     }
   }
 
-  #refutedRefusal(slot: CarrierSlot): void {
-    slot.refusalTimer?.cancel();
-    slot.refusalTimer = null;
+  /** The server does not know the session on this carrier: it is lost when no other proven one is left. */
+  #isUnknownOn(slot: CarrierSlot): void {
+    const lost = new SessionLostError('unknown-session');
+    this.onUnusable(slot, lost);
+    if (![...this.conduit.slots].some((other) => other.isProven)) this.finish(lost);
   }
 
   /** Lets the server hear something at least every `keepAliveMs`, whatever those above do. */

@@ -12,6 +12,7 @@ import { Inbox } from './inbox.ts';
 import { sessionConstants } from './limits.ts';
 import { Outbox, type OutboxRange } from './outbox.ts';
 import { ReplayWindow } from './replay-window.ts';
+import { ResendTimer } from './resend-timer.ts';
 import type { SessionEvents } from './session-events.ts';
 
 /** What a Data takes besides its payload, at most. */
@@ -89,9 +90,7 @@ export class Conduit {
   #ackTimer: Timer | null = null;
   #hintedFor = 0;
   #isHintDue = false;
-  #progressMs = 0;
-  #resendTimer: Timer | null = null;
-  #resends = 0;
+  readonly #resending: ResendTimer;
   #hasRewoundForHint = false;
   /** Written into batches on the active carrier: the agent's choice of carrier, its farewell. */
   route = 0;
@@ -108,6 +107,12 @@ export class Conduit {
     this.#defer = dependencies.defer;
     this.#inbox = new Inbox(options.earlyBytesMax, (item) => this.#handler.onItem(item));
     this.lastHeardMs = dependencies.clock.monotonicMs();
+    this.#resending = new ResendTimer({
+      clock: dependencies.clock,
+      rttMs: () => (this.#active === null ? null : (this.#active.rttMs ?? 0)),
+      hasOutstanding: () => this.#outbox.hasOutstanding,
+      sendAgain: () => this.sendAgain(),
+    });
   }
 
   get active(): CarrierSlot | null {
@@ -251,8 +256,7 @@ export class Conduit {
     const wished = Math.max(sessionConstants.batchBytesMax, this.#outbox.nextBytesMax);
     const wasOutstanding = this.#outbox.hasOutstanding;
     const range = this.#outbox.take(Math.min(bytesMax, wished), wireLimits.itemsPerBatchMax);
-    if (range !== null && !wasOutstanding) this.#progressMs = this.#clock.monotonicMs();
-    if (range !== null) this.#armResend(this.#resendDelayMs);
+    if (range !== null) this.#resending.sent(!wasOutstanding);
     return range;
   }
 
@@ -327,7 +331,6 @@ export class Conduit {
       return;
     }
     this.lastHeardMs = this.#clock.monotonicMs();
-    slot.refusals = 0;
     if (batch.ping !== 0) slot.pongDue = batch.ping;
     if (batch.pong !== 0 && slot.takeAnswer(batch.pong)) this.#handler.onProven(slot);
     this.#handler.onBatch(slot, batch);
@@ -343,8 +346,7 @@ export class Conduit {
         this.#handler.onBroken(new ProtocolViolationError('an acknowledgement of what was not sent'));
         return false;
       }
-      this.#progressMs = this.lastHeardMs;
-      this.#resends = 0;
+      this.#resending.progressed(this.lastHeardMs);
       this.#hasRewoundForHint = false;
       if (this.#wasFull && this.#outbox.bytes <= this.#options.unackedBytesMax / 2) {
         this.#wasFull = false;
@@ -383,33 +385,6 @@ export class Conduit {
     if (this.#isAckDue) this.flush();
   }
 
-  get #resendDelayMs(): number {
-    const rttMs = this.#active?.rttMs ?? 0;
-    const { resendMsMin, resendMsMax } = sessionConstants;
-    const firstMs = Math.max(4 * rttMs, resendMsMin);
-    return Math.min(firstMs * 2 ** Math.min(this.#resends, 16), Math.max(resendMsMax, firstMs));
-  }
-
-  #armResend(delayMs: number): void {
-    this.#resendTimer ??= this.#clock.setTimer(() => this.#resendIsDue(), delayMs);
-  }
-
-  #resendIsDue(): void {
-    this.#resendTimer = null;
-    if (this.#isStopped || !this.#outbox.hasOutstanding) return;
-    const leftMs = this.#progressMs + this.#resendDelayMs - this.#clock.monotonicMs();
-    if (leftMs > 0) {
-      this.#armResend(leftMs);
-      return;
-    }
-    if (this.#active !== null) {
-      this.#resends += 1;
-      this.#progressMs = this.#clock.monotonicMs();
-      this.sendAgain();
-    }
-    this.#armResend(this.#resendDelayMs);
-  }
-
   /** Delivers nothing more; what is due, a goodbye, can still be sent. */
   stopReceiving(): void {
     this.#inbox.stop();
@@ -422,6 +397,6 @@ export class Conduit {
     this.#inbox.stop();
     this.#outbox.clear();
     this.#ackTimer?.cancel();
-    this.#resendTimer?.cancel();
+    this.#resending.stop();
   }
 }

@@ -1,4 +1,4 @@
-import type { Condition, Timer } from '@pulsemesh/base';
+import { type Condition, errorForLog, type Timer } from '@pulsemesh/base';
 import { verifySignature } from '@pulsemesh/crypto';
 import { type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
 import type { Carrier } from '../carrier.ts';
@@ -179,8 +179,14 @@ export class ServerSession extends SessionCore {
       invitation: item.invitation.length === 0 ? null : item.invitation,
       software: item.software,
     };
-    const verdict = this.#owner.admit(claim);
-    const admission = verdict instanceof Promise ? await verdict : verdict;
+    let admission: Admission;
+    try {
+      const verdict = this.#owner.admit(claim);
+      admission = verdict instanceof Promise ? await verdict : verdict;
+    } catch (error) {
+      this.events.handlerFailed(errorForLog(error));
+      admission = { kind: 'refused', code: 'busy', text: 'the login could not be judged' };
+    }
     if (this.isOver) return;
     if (admission.kind === 'refused') return this.#refuse(admission.code, admission.text);
     const isGuest = admission.kind === 'guest';
