@@ -143,15 +143,15 @@ export class RelaySender {
   }
 
   #takeResults(message: Uint8Array): void {
-    const stream = this.#stream;
+    let passing: string | undefined;
     try {
       for (const { ref, refused } of decodeSendResults(message)) {
         const entry = this.#inFlight.get(ref);
         if (entry === undefined) continue;
-        const passing = refused.find(({ code }) => retryableCodes.has(code));
-        if (passing !== undefined) {
-          this.#again(passing.code);
-          return;
+        const again = refused.find(({ code }) => retryableCodes.has(code));
+        if (again !== undefined) {
+          passing = again.code;
+          continue;
         }
         this.#inFlight.delete(ref);
         this.#inFlightBytes -= costOf(entry);
@@ -159,9 +159,10 @@ export class RelaySender {
         this.#onAnswer(entry, refused);
       }
     } catch {
-      this.#again('malformed');
+      passing = 'malformed';
     }
-    if (this.#stream === stream) this.#pump();
+    if (passing === undefined) this.#pump();
+    else this.#again(passing);
   }
 
   /** The stream is of no more use: a new one after a while, while the session lives. */

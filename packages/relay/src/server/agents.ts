@@ -43,10 +43,13 @@ export class Agents {
     return this.#agents.get(address);
   }
 
-  /** The newest session that is up: where streams to the agent go. */
+  /** Where streams to the agent go: the newest session that is up, or has just begun and has a carrier. */
   sessionOf(address: InboxId): LinkSession | undefined {
     const sessions = [...(this.#agents.get(address)?.sessions ?? [])];
-    return sessions.findLast(({ status }) => status.state === 'up');
+    return (
+      sessions.findLast(({ status }) => status.state === 'up') ??
+      sessions.findLast(({ status }) => status.carriers.some(({ isActive }) => isActive))
+    );
   }
 
   /** Adds a session; it is taken away when it closes. */

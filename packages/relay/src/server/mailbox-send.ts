@@ -27,6 +27,8 @@ export function serveSend({ agent, context }: AgentSession, stream: LinkStream):
   let isBroken = false;
   /** Set by the first refusal that passes: what comes after it on this stream is refused too, so that the order is kept. */
   let refusedWith: string | null = null;
+  /** Those refusals: told after the answers of all that came before. */
+  let late: (() => void)[] = [];
   // Credit comes back with the answers: who sends faster than the disk takes waits at its own end.
   stream.hold();
 
@@ -55,6 +57,12 @@ export function serveSend({ agent, context }: AgentSession, stream: LinkStream):
     batch.waits -= 1;
     if (batch.waits === 0) owedBytes += batch.bytes;
     ask();
+    if (underWay === late.length) tellLate();
+  };
+  const tellLate = () => {
+    const tell = late;
+    late = [];
+    for (const each of tell) each();
   };
 
   const take = (item: SendItem, batch: Batch) => {
@@ -65,7 +73,8 @@ export function serveSend({ agent, context }: AgentSession, stream: LinkStream):
     if (refusedWith !== null) {
       context.events.refused(refusedWith);
       for (const target of item.to.keys()) refused.push({ target, code: refusedWith });
-      answer(batch, { ref: item.ref, refused });
+      late.push(() => answer(batch, { ref: item.ref, refused }));
+      if (underWay === late.length) tellLate();
       return;
     }
     let waits = item.to.length;

@@ -77,7 +77,7 @@ describe('store and forward', () => {
     expect(texts).toEqual(Array.from({ length: 100 }, (_, index) => `${index}`));
     expect(read?.inbox).toBe(bob.client.address);
     expect(alice.client.outboxCount).toBe(0);
-    expect((await opened.engine.stats()).messages).toBe(0);
+    await expect.poll(async () => (await opened.engine.stats()).messages).toBe(0);
   });
 
   it('keeps for an agent that is away, urgent ones first, also to inboxes of a token and to a whole set', async () => {
