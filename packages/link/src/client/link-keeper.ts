@@ -158,12 +158,12 @@ export class LinkKeeper implements Link {
     };
   }
 
-  async use(transport: TransportName | null): Promise<void> {
+  async use(transport: TransportName | null, options: WaitOptions = {}): Promise<void> {
     if (transport !== null && !this.#options.transports.includes(transport)) {
       throw new LinkOptionError(`${transport} is not among the transports of this link`);
     }
     if (this.#climber === null) throw new CarrierError('connect-failed', 'there is no session to move');
-    await this.#climber.pin(transport);
+    await raceSignal(this.#climber.pin(transport), options.signal);
     this.#tellStatus();
   }
 

@@ -51,9 +51,10 @@ export interface Link extends AsyncDisposable {
   onStatus(handler: (status: LinkStatus) => void): Disposable;
   /**
    * Moves the session to this transport, without loss, and stays there until it breaks; null: chooses again.
-   * @throws {CarrierError} when it does not come up; {@link LinkOptionError} when it is not among the link's transports.
+   * @throws {CarrierError} when it does not come up; {@link LinkOptionError} when it is not among the link's transports;
+   * `signal.reason` (the move goes on then).
    */
-  use(transport: TransportName | null): Promise<void>;
+  use(transport: TransportName | null, options?: WaitOptions): Promise<void>;
   /** Resolves when the link is over: null after disposal, else why the server refuses. Never rejects. */
   readonly closed: Promise<Condition | null>;
 }

@@ -177,7 +177,7 @@ export class PollCarrier extends BaseCarrier {
       return;
     }
     const error = new CarrierError('http-status', `polls are answered with HTTP status ${status}`, {
-      facts: { status },
+      facts: { status, retryAfterMs: answer.retryAfterMs ?? undefined },
     });
     if (status === 413 || (status === 400 && this.#hasAnswered && body.bytes.length > packetBytesMin)) {
       if (this.#outbox.shrink(body)) this.#goOn();

@@ -8,6 +8,7 @@ import { asCarrierError, CarrierError } from '../errors.ts';
 import { BaseCarrier, bufferedBytesMax, packetBytesMaxDefault } from './base-carrier.ts';
 import { type ConnectRequest, pathUnder } from './connect.ts';
 import { dialTargetOf } from './dial.ts';
+import { parseRetryAfter } from './http-exchange.ts';
 import { closeHttp2, openHttp2, settled } from './http2-session.ts';
 
 export const websocketProtocol = 'pulsemesh.link.v1';
@@ -58,8 +59,9 @@ function opened(websocket: WebSocket, signal: AbortSignal): Promise<void> {
     websocket.once('open', () => settle(resolve));
     websocket.once('unexpected-response', (_request, response) => {
       const status = response.statusCode ?? 0;
+      const retryAfterMs = parseRetryAfter(response.headers['retry-after']) ?? undefined;
       const text = `the Upgrade to WebSocket is answered with HTTP status ${status}: a proxy strips or forbids it`;
-      settle(() => reject(new CarrierError('upgrade-refused', text, { facts: { status } })));
+      settle(() => reject(new CarrierError('upgrade-refused', text, { facts: { status, retryAfterMs } })));
     });
     websocket.on('error', (error) => settle(() => reject(asCarrierError(error))));
   });
