@@ -1,8 +1,7 @@
 import { createSystemClock, createSystemRandom, silentLogger, silentMeter } from '@pulsemesh/base';
-import { createSigner } from '@pulsemesh/crypto';
+import { identityOfSeed } from '@pulsemesh/identity';
 import { createSessionServer } from '@pulsemesh/link';
 import { startLinkServer } from '@pulsemesh/link/server';
-import { peerIdOfEd25519 } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../program.ts';
 
@@ -21,8 +20,7 @@ async function run(...args: string[]) {
 }
 
 async function startServer() {
-  const signer = createSigner(new Uint8Array(32).fill(1));
-  const identity = { ...signer, peerId: peerIdOfEd25519(signer.publicKey) };
+  const identity = identityOfSeed(new Uint8Array(32).fill(1));
   const sessions = createSessionServer({ identity, certificateSha256: () => null }, dependencies);
   const onCarrier = sessions.accept.bind(sessions);
   const server = await startLinkServer({ host: '127.0.0.1', port: 0, tls: null }, { ...dependencies, onCarrier });

@@ -15,6 +15,25 @@ export {
   type TestCertificate,
   type TestCertificateOptions,
 } from './boxes/index.ts';
+export {
+  createHospitalNamespace,
+  type HaproxyOptions,
+  type HospitalNamespace,
+  haproxyAbsence,
+  type MitmdumpOptions,
+  mitmdumpAbsence,
+  namespaceAbsence,
+  ProgramAbsentError,
+  type RealBox,
+  type RealInspectorOptions,
+  type RealProxyOptions,
+  squidAbsence,
+  startHaproxy,
+  startMitmdump,
+  startSquid,
+  startTinyproxy,
+  tinyproxyAbsence,
+} from './boxes/real/index.ts';
 export { type CarrierPair, type CarrierSubject, type ContractRunner, runCarrierContract } from './carrier-contract.ts';
 export { createLinkedPair, createTestLinkIdentity, type LinkedPair, type LinkedPairOptions } from './linked-pair.ts';
 export {
@@ -23,3 +42,4 @@ export {
   type MemoryCarrierPair,
   type MemoryDirection,
 } from './memory-carriers.ts';
+export { runSoak, type SoakCount, type SoakOptions, type SoakResult, serveSoak } from './soak.ts';

@@ -35,6 +35,8 @@ export interface HttpContext {
   readonly target: BoxTarget;
   readonly clock: Clock;
   readonly agent: Agent;
+  /** Sees what an inspecting box sees inside TLS: bodies and what follows an Upgrade, both ways. */
+  readonly tap: (bytes: Uint8Array) => void;
 }
 
 /** Bytes of one buffered message; past it the box gives up on the exchange. */

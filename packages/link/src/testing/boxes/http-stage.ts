@@ -19,10 +19,10 @@ export async function startHttpStage(
   rules: HttpRules,
   authority: TestAuthority,
   names: readonly string[],
-  dependencies: { readonly clock: Clock },
+  dependencies: { readonly clock: Clock; readonly tap: (bytes: Uint8Array) => void },
 ): Promise<Stage> {
   const agent = target.tls === undefined ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true });
-  const context: HttpContext = { rules, target, clock: dependencies.clock, agent };
+  const context: HttpContext = { rules, target, ...dependencies, agent };
   const http1 = createHttp1(context);
   const http2 = createHttp2Forwarder(context);
   const front = target.tls === undefined ? createNetServer() : createTlsServer(tlsOptions(rules, authority, names));

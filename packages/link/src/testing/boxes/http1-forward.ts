@@ -33,6 +33,7 @@ export function forwardRequest(request: IncomingMessage, response: ServerRespons
   });
   upstream.on('error', () => fail(response, 502));
   upstream.on('response', (answer) => {
+    answer.on('data', context.tap);
     if (rules.buffersResponses === true) giveWhenComplete(answer, response);
     else giveAsItComes(answer, response);
   });
@@ -61,12 +62,13 @@ function sendBody(
   request: IncomingMessage,
   response: ServerResponse,
   upstream: ReturnType<typeof requestServer>,
-  { rules }: HttpContext,
+  { rules, tap }: HttpContext,
 ): void {
   const bytesMax = rules.bodyBytesMax ?? Number.POSITIVE_INFINITY;
   const held: Buffer[] = [];
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
+    tap(chunk);
     bytes += chunk.length;
     if (bytes > bytesMax) {
       upstream.destroy();

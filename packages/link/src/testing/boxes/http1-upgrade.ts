@@ -47,6 +47,8 @@ function passOn(request: IncomingMessage, socket: Duplex, head: Buffer, context:
     socket.write(early);
     back.write(head);
     splice(socket, back);
+    socket.on('data', context.tap);
+    back.on('data', context.tap);
   });
   upstream.on('response', (answer) => {
     socket.write(rawHead(answer));

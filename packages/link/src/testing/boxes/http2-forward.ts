@@ -82,6 +82,7 @@ async function forwardStream(
     upstream.close(constants.NGHTTP2_CANCEL);
   });
   upstream.on('error', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+  upstream.on('data', context.tap);
   giveResponse(upstream, stream, rules.buffersResponses === true);
   if (!isComplete) sendBody(stream, upstream, context);
 }
@@ -94,11 +95,12 @@ function settingsOf(session: ClientHttp2Session): Promise<void> {
   });
 }
 
-function sendBody(stream: ServerHttp2Stream, upstream: ClientHttp2Stream, { rules }: HttpContext): void {
+function sendBody(stream: ServerHttp2Stream, upstream: ClientHttp2Stream, { rules, tap }: HttpContext): void {
   const bytesMax = rules.bodyBytesMax ?? Number.POSITIVE_INFINITY;
   const held: Buffer[] = [];
   let bytes = 0;
   stream.on('data', (chunk: Buffer) => {
+    tap(chunk);
     bytes += chunk.length;
     if (bytes > bytesMax) return refuse(stream, 413);
     if (rules.buffersRequests === true) held.push(chunk);

@@ -22,6 +22,8 @@ export interface BoxOptions {
   readonly authority?: TestAuthority;
   /** Names and addresses that certificate is for; default localhost, 127.0.0.1, ::1. */
   readonly names?: readonly string[];
+  /** Given what an inspecting box sees inside TLS. */
+  readonly tap?: (bytes: Uint8Array) => void;
 }
 
 /** A running middlebox on loopback. */
@@ -54,8 +56,9 @@ export async function startBox(options: BoxOptions, dependencies: { readonly clo
   let authority: TestAuthority | null = null;
   if (rules.http !== undefined) {
     authority = options.authority ?? createTestAuthority('Hospital Web Gateway');
+    const { tap = () => {} } = options;
     const names = options.names ?? ['localhost', '127.0.0.1', '::1'];
-    add(await startHttpStage(target, rules.http, authority, names, dependencies));
+    add(await startHttpStage(target, rules.http, authority, names, { ...dependencies, tap }));
   }
   // Bytes are judged as the agent sends them, so this stands in front of what inspects.
   if (rules.tcp !== undefined || rules.http === undefined) {
