@@ -1,6 +1,6 @@
-import { assert, Condition, raceSignal, type Timer } from '@pulsemesh/base';
-import { generateX25519, x25519 } from '@pulsemesh/crypto';
-import { DecodeError, ed25519KeyOf, equalBytes, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
+import { assert, type Condition, raceSignal, type Timer } from '@pulsemesh/base';
+import { generateX25519 } from '@pulsemesh/crypto';
+import { ed25519KeyOf, equalBytes, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
 import type { Carrier } from '../carrier.ts';
 import {
   LinkBusyError,
@@ -12,16 +12,9 @@ import {
 import type { LinkIdentity, LinkParty } from '../session.ts';
 import type { ClientSession, ClientSessionOptions, SessionDependencies } from '../session-ends.ts';
 import type { Batch, Item, LoginItem } from '../wire/items.ts';
-import {
-  decodePacket,
-  decodeWelcomeCore,
-  encodeHello,
-  encodeHelloPacket,
-  type Packet,
-  type WelcomeCore,
-} from '../wire/packet.ts';
+import { decodePacket, encodeHello, encodeHelloPacket, type Packet, type WelcomeCore } from '../wire/packet.ts';
 import type { CarrierSlot } from './carrier-slot.ts';
-import { agentStatement, deriveCiphers, isSignedByServer, linkVersion, transcriptOf } from './handshake.ts';
+import { agentStatement, checkWelcome, linkVersion } from './handshake.ts';
 import { sessionConstants, sessionLimits } from './limits.ts';
 import { RefusalJudge } from './refusal-judge.ts';
 import { SessionCore } from './session-core.ts';
@@ -212,13 +205,20 @@ class AgentSession extends SessionCore implements ClientSession {
   #onWelcome(slot: CarrierSlot, coreBytes: Uint8Array, signature: Uint8Array): void {
     const attachment = this.#attachments.get(slot);
     if (attachment === undefined || attachment.helloSentMs === null) return;
-    const core = this.#checkedWelcome(coreBytes, signature);
-    if (core instanceof Condition) {
+    const checked = checkWelcome(coreBytes, signature, {
+      hello: this.#hello,
+      ephemeralPrivate: this.#ephemeralPrivate,
+      server: this.#server,
+    });
+    if (checked instanceof ServerImpostorError) {
       const isLast = this.conduit.slots.size === 1;
-      this.onUnusable(slot, core);
-      if (isLast) this.finish(core);
+      this.onUnusable(slot, checked);
+      if (isLast) this.finish(checked);
       return;
     }
+    const { core, transcript, toServer, toAgent } = checked;
+    this.#login.signature = this.#identity.sign(agentStatement(transcript));
+    this.conduit.setKeys({ session: core.session, sealing: toServer, opening: toAgent });
     this.#establish(core);
     slot.proven(this.dependencies.clock.monotonicMs() - attachment.helloSentMs);
     this.activate(slot);
@@ -227,32 +227,6 @@ class AgentSession extends SessionCore implements ClientSession {
     for (const other of this.conduit.slots)
       if (other !== slot) this.#greetUntilProven(other, sessionConstants.greetMsMin);
     this.#keepAlive();
-  }
-
-  #checkedWelcome(coreBytes: Uint8Array, signature: Uint8Array): WelcomeCore | Condition {
-    let core: WelcomeCore;
-    try {
-      core = decodeWelcomeCore(coreBytes);
-    } catch (error) {
-      assert(error instanceof DecodeError, 'a decoder throws nothing else');
-      return new ServerImpostorError('bad-welcome');
-    }
-    if (core.version !== linkVersion) return new ServerImpostorError('bad-welcome');
-    if (!isSignedByServer(core.server, this.#hello, coreBytes, signature))
-      return new ServerImpostorError('bad-signature');
-    if (this.#server !== undefined && peerIdOfEd25519(core.server) !== this.#server) {
-      return new ServerImpostorError('another-key');
-    }
-    try {
-      const secret = x25519(this.#ephemeralPrivate, core.ephemeral);
-      const transcript = transcriptOf(this.#hello, coreBytes);
-      const { toServer, toAgent } = deriveCiphers(secret, transcript);
-      this.#login.signature = this.#identity.sign(agentStatement(transcript));
-      this.conduit.setKeys({ session: core.session, sealing: toServer, opening: toAgent });
-    } catch {
-      return new ServerImpostorError('bad-welcome'); // a point of small order
-    }
-    return core;
   }
 
   #establish(core: WelcomeCore): void {

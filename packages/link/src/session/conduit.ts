@@ -1,5 +1,4 @@
 import { type Clock, type Condition, errorMessage, type Timer } from '@pulsemesh/base';
-import type { PacketCipher } from '@pulsemesh/crypto';
 import type { Carrier } from '../carrier.ts';
 import { CarrierTooSmallError, ProtocolViolationError } from '../errors.ts';
 import { decodeBatch } from '../wire/decode-batch.ts';
@@ -8,6 +7,7 @@ import type { Batch, Item } from '../wire/items.ts';
 import { sealedOverheadBytes, wireLimits } from '../wire/limits.ts';
 import { encodeSealedPacket, type Packet } from '../wire/packet.ts';
 import { CarrierSlot } from './carrier-slot.ts';
+import type { ConduitDependencies, ConduitHandler, ConduitOptions, SessionKeys } from './conduit-handler.ts';
 import { Inbox } from './inbox.ts';
 import { sessionConstants } from './limits.ts';
 import { Outbox, type OutboxRange } from './outbox.ts';
@@ -19,46 +19,6 @@ import type { SessionEvents } from './session-events.ts';
 const dataOverheadBytes = 24;
 /** Smaller carriers are not used. */
 const dataBytesMin = 512;
-
-/** What a conduit tells its session. Called synchronously. */
-export interface ConduitHandler {
-  /** The next item in order. */
-  onItem(item: Item): void;
-  /** There is room again after `hasRoom` was false. */
-  onRoom(): void;
-  /** An authentic, new packet came; called before its items are given. */
-  onBatch(slot: CarrierSlot, batch: Batch): void;
-  /** The other end is done; called after the items of its last batch were given. */
-  onClose(): void;
-  /** A pong came on this carrier: it is proven. */
-  onProven(slot: CarrierSlot): void;
-  /** Everything given was acknowledged. */
-  onAllAcknowledged(): void;
-  /** The other end broke the protocol, or reads no more: the session cannot go on. */
-  onBroken(reason: Condition): void;
-  /** A carrier can no longer be used. */
-  onUnusable(slot: CarrierSlot, reason: Condition): void;
-}
-
-export interface ConduitOptions {
-  readonly unackedBytesMax: number;
-  readonly earlyBytesMax: number;
-}
-
-export interface ConduitDependencies {
-  readonly clock: Clock;
-  readonly events: SessionEvents;
-  /** Runs the action at the end of this turn of the event loop. */
-  readonly defer: (action: () => void) => void;
-}
-
-/** Keys and name of a session, known after the handshake. */
-export interface SessionKeys {
-  /** 16 bytes. */
-  readonly session: Uint8Array;
-  readonly sealing: PacketCipher;
-  readonly opening: PacketCipher;
-}
 
 /**
  * Items in order over packets that get lost: the part of a session that both ends share. Seals, numbers, acknowledges, sends

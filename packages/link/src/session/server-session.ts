@@ -8,7 +8,7 @@ import type { Admission, LoginClaim, SessionDependencies, SessionLimits } from '
 import type { Batch, Item, LoginItem } from '../wire/items.ts';
 import type { Packet } from '../wire/packet.ts';
 import type { CarrierSlot } from './carrier-slot.ts';
-import type { SessionKeys } from './conduit.ts';
+import type { SessionKeys } from './conduit-handler.ts';
 import { agentStatement } from './handshake.ts';
 import { sessionConstants } from './limits.ts';
 import { SessionCore } from './session-core.ts';

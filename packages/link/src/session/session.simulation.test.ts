@@ -263,3 +263,69 @@ test(`100,000 messages two ways over carriers that fail in every way lose, doubl
   expect(earlyMax).toBeLessThanOrEqual(sessionLimits.earlyBytesMax);
   await Promise.all([agent[Symbol.asyncDispose](), clock.advance(5_000)]);
 });
+
+test(`servers that restart lose sessions aloud: what arrived is a beginning of what was sent, and the loss is reported (seed ${seed})`, async () => {
+  const clock = new VirtualClock();
+  const random = createSeededRandom(seed);
+  const defer = (action: () => void) => void clock.setTimer(action, 0);
+  const dependencies = { clock, random, logger: silentLogger, meter: silentMeter, defer };
+  const identity = createTestLinkIdentity(random);
+  const agentIdentity = createTestLinkIdentity(random);
+  const received: number[][] = [];
+  const startServer = () => {
+    const server = createSessionServer({ identity, certificateSha256: () => null }, dependencies);
+    server.onSession((session) => {
+      session.serve('numbers', (stream) => {
+        const ledger: number[] = [];
+        received.push(ledger);
+        stream.consume(
+          (message) =>
+            void (message !== null && ledger.push(new DataView(message.buffer, message.byteOffset).getUint32(0))),
+          () => {},
+        );
+      });
+    });
+    return server;
+  };
+  let server = startServer();
+  const losses: string[] = [];
+  for (let round = 0; round < 20; round += 1) {
+    const agent = createClientSession(
+      { identity: agentIdentity, server: identity.peerId, software: 'sim' },
+      dependencies,
+    );
+    const pairs: MemoryCarrierPair[] = [];
+    const connect = () => {
+      const pair = createMemoryCarrierPair({ clock, random, delayMs: random.integer(10) });
+      pairs.push(pair);
+      server.accept(pair.server);
+      agent.attach(pair.agent).catch(() => {});
+    };
+    connect();
+    const stream = agent.open('numbers');
+    const broken = new Promise<string>((resolve) =>
+      stream.consume(
+        () => {},
+        ({ code }) => resolve(code),
+      ),
+    );
+    const atMs = 50 + random.integer(300);
+    for (let number = 0; number * 5 < atMs; number += 1) {
+      const message = new Uint8Array(4 + random.integer(2_000));
+      new DataView(message.buffer).setUint32(0, number);
+      stream.write(message);
+      await clock.advance(5);
+    }
+    // The process dies: connections break, and a new one knows nothing.
+    for (const pair of pairs.splice(0)) pair.cut();
+    server = startServer();
+    connect();
+    await clock.advance(3_000);
+    const reason = await agent.closed;
+    losses.push(`${reason?.code} ${reason?.retryable} ${await broken}`);
+  }
+  expect(losses).toEqual(losses.map(() => 'session-lost true session-closed'));
+  expect(received).toHaveLength(20);
+  for (const ledger of received) expect(ledger).toEqual(ledger.map((_, index) => index));
+  expect(received.some((ledger) => ledger.length > 5)).toBe(true);
+});
