@@ -1,4 +1,5 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
+import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
 import type { BenchLine } from './report.ts';
 import { benchSeal } from './seal/bench-seal.ts';
@@ -9,6 +10,11 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
+  link: {
+    about: '1 KiB from agent to agent through the relay, per transport, beside ws, Socket.IO, grpc-js, NATS',
+    run: benchLink,
+  },
+  idle: { about: 'memory of 1,000 and 10,000 idle connections, beside the same', run: benchIdle },
   pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };

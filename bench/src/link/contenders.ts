@@ -1,6 +1,7 @@
 import type { Contender } from './contender.ts';
 import { grpcJs } from './contenders/grpc-js.ts';
 import { natsWs } from './contenders/nats.ts';
+import { ours } from './contenders/ours.ts';
 import { rawWs } from './contenders/raw-ws.ts';
 import { socketIo } from './contenders/socket-io.ts';
 
@@ -11,6 +12,10 @@ export const contenders: Readonly<Record<string, Contender>> = {
   'socket.io-polling': socketIo('polling'),
   'grpc-js': grpcJs,
   'nats-websocket': natsWs,
+  'ours-websocket': ours('websocket'),
+  'ours-grpc': ours('grpc'),
+  'ours-stream': ours('stream'),
+  'ours-long-poll': ours('long-poll'),
 };
 
 /** @throws for a name that is none. */
