@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect as connectHttp2, constants } from 'node:http2';
+import { type ClientHttp2Stream, connect as connectHttp2, constants, type OutgoingHttpHeaders } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -245,6 +245,45 @@ describe('HTTP/2 that is abused', () => {
     await isOver;
     expect(opened).toBeLessThan(20_000);
     expect((await fetch(`${server.url}/link/v1/probe`)).status).toBe(200);
+  });
+
+  it('a reset at any moment harms nobody and leaves nothing behind', async () => {
+    await using server = await startTestServer({ http: { '/slow': () => new Response('a'.repeat(100_000)) } });
+    const session = connectHttp2(server.url);
+    await once(session, 'remoteSettings');
+    const post = { ':method': 'POST', 'content-type': 'application/grpc' };
+    const connectTo = { ':method': 'CONNECT', ':protocol': 'websocket', 'sec-websocket-protocol': 'pulsemesh.link.v1' };
+    const requests: readonly (readonly [object, boolean])[] = [
+      [{ ...post, ':path': '/pulsemesh.link.v1.Link/Session' }, false],
+      [{ ...connectTo, ':path': '/link/v1/websocket' }, false],
+      [{ ...post, ':path': `/link/v1/stream?c=${id}` }, true],
+      [{ ...post, ':path': `/link/v1/stream?c=${'cd'.repeat(16)}&as=sse` }, true],
+      [{ ...post, ':path': pollPath.replace('wait=0', 'wait=50000') }, true],
+      [{ ':path': '/link/v1/probe/drip?count=3' }, true],
+      [{ ':path': '/slow' }, true],
+      [{ ...post, ':path': '/slow' }, false],
+    ];
+    // Resets with the headers, a turn later, and once the answer has begun.
+    const moments = [
+      () => Promise.resolve(),
+      () => new Promise((resolve) => setImmediate(resolve)),
+      (stream: ClientHttp2Stream) => Promise.race([once(stream, 'response'), fetch(`${server.url}/link/v1/probe`)]),
+    ];
+    for (const [headers, endStream] of requests) {
+      for (const moment of moments) {
+        const stream = session.request(headers as OutgoingHttpHeaders, { endStream });
+        stream.on('error', () => {});
+        const isOver = new Promise((resolve) => stream.once('close', resolve));
+        await moment(stream);
+        stream.resume();
+        stream.close(constants.NGHTTP2_CANCEL);
+        await isOver;
+      }
+    }
+    session.destroy();
+    expect((await fetch(`${server.url}/link/v1/probe`)).status).toBe(200);
+    // Those that one request makes end with it; a stream that several can join waits for the next.
+    expect(server.stats.carriers).toBeLessThanOrEqual(3);
   });
 
   it('more streams than allowed wait or are refused, the connection lives', async () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { Readable, Writable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { ConnectionFacts } from '../carrier.ts';
 import { type Refusal, refusalBody } from './refusal.ts';
 
@@ -63,6 +63,7 @@ export class Http1Exchange implements Exchange {
   readonly facts: ConnectionFacts;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  #isOver = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, facts: ConnectionFacts) {
     this.#request = request;
@@ -74,6 +75,9 @@ export class Http1Exchange implements Exchange {
     response.sendDate = false;
     // A write to a connection that is gone is reported here; 'close' follows and says what matters.
     response.on('error', () => {});
+    response.once('close', () => {
+      this.#isOver = true;
+    });
   }
 
   get method(): string {
@@ -110,7 +114,8 @@ export class Http1Exchange implements Exchange {
   }
 
   onOver(handler: (isSent: boolean) => void): void {
-    this.#response.once('close', () => handler(this.#response.writableFinished));
+    if (this.#isOver) process.nextTick(handler, false);
+    else this.#response.once('close', () => handler(this.#response.writableFinished));
   }
 }
 
@@ -121,6 +126,7 @@ export class Http2Exchange implements Exchange {
   readonly facts: ConnectionFacts;
   readonly isBodyless: boolean;
   readonly stream: ServerHttp2Stream;
+  #isOver = false;
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, facts: ConnectionFacts) {
     this.stream = stream;
@@ -132,6 +138,9 @@ export class Http2Exchange implements Exchange {
     this.query = query;
     // A stream the client resets reports it here; 'close' follows and says what matters.
     stream.on('error', () => {});
+    stream.once('close', () => {
+      this.#isOver = true;
+    });
   }
 
   get method(): string {
@@ -152,6 +161,8 @@ export class Http2Exchange implements Exchange {
   }
 
   open(status: number, headers: ResponseHeaders): Writable {
+    // Reset since its request was read: what is said to it goes nowhere, and `onOver` tells.
+    if (this.stream.destroyed || this.stream.closed) return new PassThrough().resume();
     this.stream.respond({ ':status': status, ...headers });
     return this.stream;
   }
@@ -162,6 +173,7 @@ export class Http2Exchange implements Exchange {
 
   onOver(handler: (isSent: boolean) => void): void {
     const { stream } = this;
-    stream.once('close', () => handler(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
+    if (this.#isOver) process.nextTick(handler, false);
+    else stream.once('close', () => handler(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
   }
 }

@@ -138,8 +138,11 @@ class GrpcCarrier implements Carrier {
   #finish(): void {
     this.#writer.flush();
     this.#stream.end();
-    // A client that goes on speaking after the status is cut off (RFC 9113 §8.1).
-    const timer = this.#context.clock.setTimer(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), closeMs);
+    // A client that goes on speaking after the status, or does not read it, is cut off (RFC 9113 §8.1). With no error code Node would
+    // wait for the reader.
+    const cut = () =>
+      this.#stream.close(this.#stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
+    const timer = this.#context.clock.setTimer(cut, closeMs);
     this.#stream.once('close', () => timer.cancel());
   }
 

@@ -86,6 +86,8 @@ export class Http2Server {
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, facts: ConnectionFacts): void {
     const exchange = new Http2Exchange(stream, headers, flags, facts);
+    // Node tells of a stream a tick after its headers came; a reset may have come with them.
+    if (stream.destroyed || stream.closed) return;
     if (exchange.method !== 'CONNECT') return void this.#serve(exchange);
     const connection = this.#endpoints.connectionOf(exchange);
     const refusal = this.#judgeConnect(exchange, connection);

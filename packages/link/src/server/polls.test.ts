@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { createSeededRandom, createSystemRandom } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
 import type { Carrier, CarrierHandler } from '../carrier.ts';
 import { FrameReader, framePackets } from '../framing.ts';
 import { startTestServer } from './harness.ts';
@@ -176,32 +178,85 @@ describe('a stream', () => {
   });
 });
 
-describe('a reader that does not read', () => {
-  it('costs bounded memory, and its carrier in the end', async () => {
-    const clock = new VirtualClock();
-    const seen = watch();
-    await using server = await startTestServer({}, { ...seen, clock });
+/** Opens a carrier, says one packet, and reads nothing. Resolves once the server knows of the carrier. */
+const deafReaders: Readonly<Record<string, (server: LinkServer) => Promise<{ destroy(): void }>>> = {
+  async stream(server) {
     const outgoing = request(`${server.url}/link/v1/stream?c=${id}`, { method: 'POST', agent: false });
     outgoing.on('error', () => {});
     outgoing.end(Buffer.from(framePackets([Buffer.from('x')])));
     const [response] = await once(outgoing, 'response');
     response.pause();
-    const [carrier] = seen.carriers;
-    const packet = createSystemRandom().bytes(100_000);
-    let taken = 0;
-    // Fills the buffers of the system, then ours; a full one is writable again only if the system took more.
-    for (let turn = 0; turn < 200; turn += 1) {
-      while (carrier?.isWritable) {
-        carrier.send(packet);
-        taken += packet.length;
+    return outgoing;
+  },
+  async grpc(server) {
+    const session = connectHttp2(server.url);
+    session.on('error', () => {});
+    const headers = {
+      ':method': 'POST',
+      ':path': '/pulsemesh.link.v1.Link/Session',
+      'content-type': 'application/grpc',
+    };
+    const stream = session.request(headers);
+    stream.on('error', () => {});
+    stream.write(framePackets([Buffer.from('x')]));
+    await once(stream, 'response');
+    stream.pause();
+    return session;
+  },
+  async websocket(server) {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/link/v1/websocket`, 'pulsemesh.link.v1');
+    socket.on('error', () => {});
+    await once(socket, 'open');
+    socket.send(Buffer.from('x'));
+    socket.pause();
+    return { destroy: () => socket.terminate() };
+  },
+};
+
+describe('a reader that does not read', () => {
+  for (const [transport, open] of Object.entries(deafReaders)) {
+    it(`of ${transport} costs bounded memory, and its carrier in the end`, async () => {
+      const clock = new VirtualClock();
+      const seen = watch();
+      await using server = await startTestServer({}, { ...seen, clock });
+      const reader = await open(server);
+      while (!seen.events.includes('packet x')) await seen.count(seen.events.length + 1);
+      const [carrier] = seen.carriers;
+      const packet = createSystemRandom().bytes(100_000);
+      let taken = 0;
+      // Fills the buffers of the system, then ours; a full one is writable again only if the system took more.
+      for (let turn = 0; turn < 200; turn += 1) {
+        while (carrier?.isWritable) {
+          carrier.send(packet);
+          taken += packet.length;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
       }
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    expect(carrier?.isWritable).toBe(false);
-    expect(taken).toBeLessThan(64 * 1024 * 1024);
+      expect(carrier?.isWritable).toBe(false);
+      expect(taken).toBeLessThan(64 * 1024 * 1024);
+      await clock.advance(60_000);
+      expect(seen.events.at(-1)).toBe('closed carrier-stalled');
+      expect(carrier?.isWritable).toBe(false);
+      expect(server.stats.carriers).toBe(0);
+      reader.destroy();
+    });
+  }
+
+  it('of gRPC has its stream cut, too', async () => {
+    const clock = new VirtualClock();
+    const seen = watch();
+    await using server = await startTestServer(
+      { limits: { keepAliveMs: 1000, connectionsCheckMs: 100 } },
+      { ...seen, clock },
+    );
+    const session = await deafReaders['grpc']?.(server);
+    while (!seen.events.includes('packet x')) await seen.count(seen.events.length + 1);
+    for (let count = 0; count < 100; count += 1) seen.carriers[0]?.send(new Uint8Array(200_000));
     await clock.advance(60_000);
-    expect(seen.events.at(-1)).toBe('closed carrier-stalled');
-    expect(carrier?.isWritable).toBe(false);
+    const isOver = once(session as ClientHttp2Session, 'close');
+    // 2 s to take the status, then the stream is cut; the connection has none left and is idle.
+    await clock.advance(5000);
+    await isOver;
   });
 });
 
