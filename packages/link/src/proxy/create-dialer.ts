@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { type Clock, Condition, type Logger, TimeoutError, withTimeout } from '@pulsemesh/base';
 import type { ConnectionFacts } from '../carrier.ts';
@@ -6,6 +6,7 @@ import type { DialedConnection, Dialer, DialTarget } from '../dialer.ts';
 import { ConnectFailedError, NameNotFoundError, ProxyUnreachableError } from './errors.ts';
 import type { AuthScheme } from './proxy-auth.ts';
 import { hostAndPort, type ProxyServer } from './proxy-server.ts';
+import { type PinnedUrl, pinnedLookup } from './public-url.ts';
 import { createRouteChooser, type ProxySetting, type Route, type RouteChooser } from './routes.ts';
 import { connectTcp, nameErrorCodes, TcpFailure } from './tcp-connect.ts';
 import { startTls } from './tls-over.ts';
@@ -20,6 +21,11 @@ export interface DialerOptions {
   /** NTLM's first version can be broken by whoever listens. Default false. */
   readonly allowsNtlmVersion1?: boolean;
   readonly trust?: TrustOptions;
+  /**
+   * What {@link assertPublicUrl} gave: its host is connected to by these addresses only, whatever its name resolves to by now. Where a
+   * proxy is used that one resolves the name, and its own rules hold.
+   */
+  readonly pinned?: PinnedUrl;
   readonly limits?: Partial<DialerLimits>;
 }
 
@@ -54,6 +60,7 @@ export function createDialer(options: DialerOptions, dependencies: DialerDepende
     allowsNtlmVersion1: options.allowsNtlmVersion1 ?? false,
     limits: { ...dialerLimits, ...options.limits },
     schemes: new Map(),
+    lookup: options.pinned === undefined ? undefined : pinnedLookup(options.pinned),
   };
   return { connect: (target) => connectByRoutes(target, settings, dependencies) };
 }
@@ -65,6 +72,7 @@ interface Settings {
   readonly limits: DialerLimits;
   /** By proxy. A PAC file can name many; the oldest is forgotten past `schemesMax`. */
   readonly schemes: Map<string, AuthScheme>;
+  readonly lookup: LookupFunction | undefined;
 }
 
 const schemesMax = 32;
@@ -106,7 +114,7 @@ async function connectBy(
 ): Promise<DialedConnection> {
   const raw =
     route.kind === 'direct'
-      ? await connectDirect(target, signal)
+      ? await connectDirect(target, settings, signal)
       : await connectTunnel(route.proxy, target, settings, signal);
   const proxy = route.kind === 'direct' ? {} : { proxy: hostAndPort(route.proxy.host, route.proxy.port) };
   if (target.tls === undefined) return { socket: raw, facts: { tls: 'plaintext', http: 'http/1.1', ...proxy } };
@@ -119,9 +127,9 @@ async function connectBy(
   return { socket: secure, facts: { ...tlsFacts(secure), ...proxy } };
 }
 
-async function connectDirect(target: DialTarget, signal: AbortSignal): Promise<Socket> {
+async function connectDirect(target: DialTarget, { lookup }: Settings, signal: AbortSignal): Promise<Socket> {
   try {
-    return await connectTcp(target.host, target.port, { signal });
+    return await connectTcp(target.host, target.port, { signal, ...(lookup === undefined ? {} : { lookup }) });
   } catch (error) {
     if (!(error instanceof TcpFailure)) throw error;
     if (nameErrorCodes.has(error.code)) throw new NameNotFoundError(target.host, error.code);

@@ -149,6 +149,14 @@ describe('a dialer without a proxy', () => {
     expect(virtual.pendingCount).toBe(0);
   });
 
+  it('connects to the addresses a URL was judged by, and resolves no other name', async () => {
+    const port = await startGreeter();
+    const pinned = { url: new URL(`https://localhost.example:${port}`), addresses: ['127.0.0.1'] };
+    const options: DialerOptions = { proxy: { kind: 'none' }, pinned };
+    expect((await greet(options, { host: 'localhost.example', port })).text).toBe('hello');
+    await expect(greet(options, { host: 'localhost', port })).rejects.toMatchObject({ code: 'name-not-found' });
+  });
+
   it('says which CA file is no good', async () => {
     const port = await startGreeter();
     const missing = greet(

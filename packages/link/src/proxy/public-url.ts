@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
 import { Condition } from '@pulsemesh/base';
 
 /** A URL somebody else named leads where only we could go. */
@@ -103,6 +103,18 @@ export async function assertPublicUrl(text: string, options: PublicUrlOptions = 
     if (!isAllowed(address, allowPrivate)) throw new UrlNotPublicError('address');
   }
   return { url, addresses };
+}
+
+/** Resolves the pinned URL's name to the addresses it was judged by, and no other name to anything. */
+export function pinnedLookup({ url, addresses }: PinnedUrl): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (name, options, callback) => {
+    const [first] = found;
+    if (first === undefined || name.toLowerCase() !== url.hostname.toLowerCase()) {
+      callback(Object.assign(new Error('not the pinned name'), { code: 'ENOTFOUND' }), '');
+    } else if (options.all === true) callback(null, found);
+    else callback(null, first.address, first.family);
+  };
 }
 
 /** Whether an address may be connected to because somebody else named it. */
