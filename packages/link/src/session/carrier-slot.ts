@@ -33,6 +33,16 @@ export class CarrierSlot {
     this.#clock = clock;
   }
 
+  /** Packets travel by hand: nothing is repeated soon, and silence says little. */
+  get isByHand(): boolean {
+    return this.carrier.transport === 'drop';
+  }
+
+  /** The measured round trip, or what is to be assumed until there is one. */
+  get expectedRttMs(): number {
+    return this.rttMs ?? (this.isByHand ? sessionConstants.dropRttMs : 0);
+  }
+
   get isWritable(): boolean {
     return !this.isClosed && this.carrier.isWritable;
   }

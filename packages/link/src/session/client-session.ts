@@ -150,8 +150,10 @@ class AgentSession extends SessionCore implements ClientSession {
     this.#greet(slot);
     slot.stopRetrying();
     if (slot.isClosed || this.isOver) return;
-    const nextMs = Math.min(delayMs * 2, sessionConstants.greetMsMax);
-    slot.retryTimer = this.dependencies.clock.setTimer(() => this.#greetUntilProven(slot, nextMs), delayMs);
+    const { greetMsMax, dropGreetMsMax } = sessionConstants;
+    const waitMs = slot.isByHand ? Math.max(delayMs, 2 * slot.expectedRttMs) : delayMs;
+    const nextMs = Math.min(waitMs * 2, slot.isByHand ? dropGreetMsMax : greetMsMax);
+    slot.retryTimer = this.dependencies.clock.setTimer(() => this.#greetUntilProven(slot, nextMs), waitMs);
   }
 
   #greet(slot: CarrierSlot): void {
@@ -350,7 +352,7 @@ class AgentSession extends SessionCore implements ClientSession {
     this.#keepAliveTimer = clock.setTimer(() => {
       const { active } = this.conduit;
       const isQuiet = clock.monotonicMs() - this.conduit.lastHeardMs >= sessionConstants.keepAliveMs / 2;
-      if (active !== null && isQuiet) this.#ping(active);
+      if (active !== null && isQuiet && !active.isByHand) this.#ping(active);
       this.#keepAlive();
     }, sessionConstants.keepAliveMs / 2);
   }

@@ -69,7 +69,7 @@ export class Conduit {
     this.lastHeardMs = dependencies.clock.monotonicMs();
     this.#resending = new ResendTimer({
       clock: dependencies.clock,
-      rttMs: () => (this.#active === null ? null : (this.#active.rttMs ?? 0)),
+      rttMs: () => this.#active?.expectedRttMs ?? null,
       hasOutstanding: () => this.#outbox.hasOutstanding,
       sendAgain: () => this.sendAgain(),
     });

@@ -52,8 +52,12 @@ export const sessionConstants = {
   keepAliveMs: 60_000,
   /** A session that the server has not heard for this long loses its carriers. */
   silentMs: 180_000,
-  /** Of a file drop: bytes that travel by hand. */
+  /** Of a file drop, whose packets travel by hand: how long it may be silent, or a login be on its way. */
   dropSilentMs: 14 * 24 * 3600 * 1000,
+  /** The round trip that is assumed of a file drop until one was measured. */
+  dropRttMs: 15 * 60 * 1000,
+  /** Its hello is repeated at least this often. */
+  dropGreetMsMax: 24 * 3600 * 1000,
   /** How long an agent waits, after a refusal that anybody could have forged, for a sign of life. */
   refusalMsMin: 100,
   refusalMsMax: 1_000,

@@ -11,7 +11,7 @@ export interface ResendTimerDependencies {
 }
 
 /**
- * Sends again when nothing was acknowledged for max(4 round trips, 1 s), then after twice that, up to 30 s. One timer that looks
+ * Sends again when nothing was acknowledged for max(4 round trips, 1 s), then after twice that, up to 30 s or 32 round trips. One timer that looks
  * now and then, instead of one set and cancelled for every batch.
  */
 export class ResendTimer {
@@ -45,7 +45,7 @@ export class ResendTimer {
   get #delayMs(): number {
     const { resendMsMin, resendMsMax } = sessionConstants;
     const firstMs = Math.max(4 * (this.#dependencies.rttMs() ?? 0), resendMsMin);
-    return Math.min(firstMs * 2 ** Math.min(this.#resends, 16), Math.max(resendMsMax, firstMs));
+    return Math.min(firstMs * 2 ** Math.min(this.#resends, 16), Math.max(resendMsMax, 8 * firstMs));
   }
 
   #arm(delayMs: number): void {

@@ -33,6 +33,8 @@ export interface ServerSessionStart {
   readonly transcript: Uint8Array;
   readonly helloHash: string;
   readonly welcomePacket: Uint8Array;
+  /** How long the login may take. */
+  readonly pendingMs: number;
   /** SHA-256 of the certificate that the welcome named; empty: plaintext. */
   readonly certificate: Uint8Array;
 }
@@ -70,7 +72,7 @@ export class ServerSession extends SessionCore {
     this.conduit.certificateNotice = () => owner.certificateNotice(start.certificate);
     this.#pendingTimer = dependencies.clock.setTimer(() => {
       if (this.#phase !== 'admitted') this.finish(new SessionLostError('silent'));
-    }, start.limits.pendingMs);
+    }, start.pendingMs);
   }
 
   get remote(): LinkParty {
@@ -127,8 +129,7 @@ export class ServerSession extends SessionCore {
   closeIfSilent(nowMs: number): void {
     const silentMs = nowMs - this.conduit.lastHeardMs;
     for (const slot of [...this.conduit.slots]) {
-      const { dropSilentMs, silentMs: silentMsMax } = sessionConstants;
-      const allowedMs = slot.carrier.transport === 'drop' ? dropSilentMs : silentMsMax;
+      const allowedMs = slot.isByHand ? sessionConstants.dropSilentMs : sessionConstants.silentMs;
       if (silentMs > allowedMs) this.onUnusable(slot, new SessionLostError('silent'));
     }
   }

@@ -75,7 +75,11 @@ class Sessions implements SessionServer, ServerSessionOwner {
     }
     const loose = new LooseCarrier(carrier, this, this.#events);
     this.#loose.add(loose);
-    loose.start(this.#dependencies.clock.setTimer(() => loose.expire(), this.#limits.pendingMs));
+    loose.start(this.#dependencies.clock.setTimer(() => loose.expire(), this.#pendingMsOf(carrier)));
+  }
+
+  #pendingMsOf(carrier: Carrier): number {
+    return carrier.transport === 'drop' ? sessionConstants.dropSilentMs : this.#limits.pendingMs;
   }
 
   /** The carrier belongs to a session now, or is closed. */
@@ -96,7 +100,7 @@ class Sessions implements SessionServer, ServerSessionOwner {
   }
 
   /** The packet that answers a hello: the welcome of its session, new or not, or a refusal. */
-  answerHello(bytes: Uint8Array, hello: Hello): Uint8Array {
+  answerHello(bytes: Uint8Array, hello: Hello, carrier: Carrier): Uint8Array {
     const helloHash = toHex(sha256(bytes));
     const known = this.#byHello.get(helloHash);
     if (known !== undefined) return known.welcomePacket;
@@ -105,10 +109,10 @@ class Sessions implements SessionServer, ServerSessionOwner {
     if (this.#isClosing) return encodeRefusalPacket('closing', 'this server is closing');
     const isFull = this.#pendingCount >= this.#limits.pendingMax || this.#sessions.size >= this.#limits.sessionsMax;
     if (isFull) return encodeRefusalPacket('busy', 'this server has as many sessions as it takes');
-    return this.#begin(bytes, hello, helloHash);
+    return this.#begin(bytes, hello, helloHash, this.#pendingMsOf(carrier));
   }
 
-  #begin(helloBytes: Uint8Array, hello: Hello, helloHash: string): Uint8Array {
+  #begin(helloBytes: Uint8Array, hello: Hello, helloHash: string, pendingMs: number): Uint8Array {
     const { random, clock } = this.#dependencies;
     const { identity } = this.#options;
     const pair = generateX25519(random);
@@ -136,6 +140,7 @@ class Sessions implements SessionServer, ServerSessionOwner {
     const welcomePacket = encodeWelcomePacket(core, identity.sign(serverStatement(helloBytes, core)));
     const keys = { session, sealing: toAgent, opening: toServer };
     const start = {
+      pendingMs,
       limits: this.#limits,
       events: this.#events,
       keys,
@@ -252,7 +257,7 @@ class LooseCarrier {
       if (this.#session !== null && this.#slot !== null) this.#session.packetCame(this.#slot, packet);
       else this.#bind(packet);
     } else if (packet.kind === 'hello' && this.#slot === null) {
-      this.#reply(this.#server.answerHello(packet.bytes, packet.hello));
+      this.#reply(this.#server.answerHello(packet.bytes, packet.hello, this.#carrier));
     } else {
       this.#events.packetDropped('out-of-place');
     }

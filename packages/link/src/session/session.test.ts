@@ -516,3 +516,28 @@ test('what is sent in answer to onStatus handlers is the state after all changes
   expect(seen[0]).toBe('connecting 0');
   expect(seen.at(-1)).toBe('up 1');
 });
+
+test('over a drop that takes a day each way the session comes up and nothing is repeated in haste', async () => {
+  const clock = new VirtualClock();
+  const dayMs = 24 * 3600 * 1000;
+  let packets = 0;
+  const linking = createLinkedPair({
+    clock,
+    carrier: {
+      transport: 'drop',
+      delayMs: dayMs,
+      tamper(packet) {
+        packets += 1;
+        return packet;
+      },
+    },
+  });
+  for (let hours = 0; hours < 100; hours += 1) await clock.advance(dayMs / 24);
+  const pair = await linking;
+  pair.serverSession.serve('echo', (stream) => stream.send(new Uint8Array([5])));
+  const answer = pair.agent.request('echo', new Uint8Array(1));
+  for (let hours = 0; hours < 50; hours += 1) await clock.advance(dayMs / 24);
+  expect(await answer).toEqual(new Uint8Array([5]));
+  // Hellos are repeated after half an hour, then after twice that; once there is an answer, next to nothing is.
+  expect(packets).toBeLessThan(60);
+});
