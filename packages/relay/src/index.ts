@@ -32,4 +32,10 @@ export {
 } from './inbox-id.ts';
 export { type RelayLimits, relayLimits } from './server/limits.ts';
 export { type Relay, type RelayDependencies, type RelayHealth, type RelayOptions, startRelay } from './server/relay.ts';
+export {
+  type RelayServer,
+  type RelayServerDependencies,
+  type RelayServerOptions,
+  startRelayServer,
+} from './server/relay-server.ts';
 export { decodePeerOffer, encodePeerOpen, type PeerOffer, type PeerOpen } from './wire/agents.ts';

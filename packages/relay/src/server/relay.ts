@@ -100,6 +100,10 @@ class RunningRelay implements Relay {
   }
 
   #take(session: LinkSession): void {
+    if (this.#state !== 'serving') {
+      session.end(new RelayStoppingError(this.#state));
+      return;
+    }
     // A guest may call what others serve to guests; it has no address here.
     if (session.remote.isGuest) return;
     const agent = this.#context.agents.add(session);

@@ -122,8 +122,9 @@ export function putText(writer: BinaryWriter, field: number, text: string): void
   if (text !== '') writer.uint32((field << 3) | 2).string(text);
 }
 
-/** Numbers of zero are left out, as proto3 does. */
-export function putUint(writer: BinaryWriter, field: number, value: number): void {
+/** Numbers of zero are left out, as proto3 does; fractions (a clock's) are cut off. */
+export function putUint(writer: BinaryWriter, field: number, number: number): void {
+  const value = Math.floor(number);
   if (value === 0) return;
   writer.uint32(field << 3);
   if (value < 2 ** 32) writer.uint32(value);
