@@ -94,7 +94,7 @@ class GrpcCarrier implements Carrier {
       { clock },
     );
     stream.on('wantTrailers', () => {
-      if (!stream.destroyed) stream.sendTrailers({ 'grpc-status': String(this.#status) });
+      if (!stream.destroyed && !stream.closed) stream.sendTrailers({ 'grpc-status': String(this.#status) });
     });
     const reader = new FrameReader({ packetBytesMax: limits.packetBytesMax });
     const onPacket = (packet: Uint8Array) => this.#events.packet(packet);
