@@ -35,7 +35,24 @@ const ciphers = [
  */
 export function createTrustContext(options: TrustOptions): SecureContext {
   const given = [...(options.caFiles ?? []).map(readCaFile), ...(options.caPems ?? [])];
-  const common = options.isExclusive === true ? [] : [...getCACertificates('default'), ...getCACertificates('system')];
+  const key = `${options.isExclusive === true}\n${given.join('\n')}`;
+  const known = contexts.get(key);
+  if (known !== undefined) return known;
+  const made = makeContext(given, options.isExclusive === true);
+  contexts.set(key, made);
+  for (const oldest of contexts.keys()) {
+    if (contexts.size <= contextsMax) break;
+    contexts.delete(oldest);
+  }
+  return made;
+}
+
+// Reading some three hundred certificates takes 20 ms and megabytes: dialers of one process that trust the same share it.
+const contexts = new Map<string, SecureContext>();
+const contextsMax = 8;
+
+function makeContext(given: readonly string[], isExclusive: boolean): SecureContext {
+  const common = isExclusive ? [] : [...getCACertificates('default'), ...getCACertificates('system')];
   try {
     return createSecureContext({ ca: [...new Set([...common, ...given])], minVersion: 'TLSv1.2', ciphers });
   } catch (cause) {
