@@ -32,7 +32,7 @@ export interface SessionServerOptions {
   readonly identity: LinkIdentity;
   /** SHA-256 of the DER certificate served now (it can be renewed); null: plaintext. */
   readonly certificateSha256: () => Uint8Array | null;
-  /** Judges a login. Must not throw. Default: everybody is admitted. */
+  /** Judges a login; what it throws refuses the login as `busy`. Default: everybody is admitted. */
   readonly admit?: (claim: LoginClaim) => Admission | Promise<Admission>;
   readonly limits?: Partial<SessionLimits>;
 }
@@ -51,7 +51,7 @@ export interface SessionLimits {
   /** Received early, waiting for a gap to fill, one session. */
   readonly earlyBytesMax: number;
   readonly messageBytesMax: number;
-  /** Bytes of credit granted to each stream's sender at first; protocol constant. */
+  /** Bytes of credit granted to each stream's sender at first; 256 KiB by the protocol: both ends must mean the same. */
   readonly streamCreditBytes: number;
   readonly carriersPerSessionMax: number;
 }
@@ -84,6 +84,8 @@ export interface ClientSessionOptions {
 export interface ClientSession extends LinkSession {
   /** Resolves when the login was accepted. @throws {LinkRefusedError}, {ServerImpostorError}, {SessionClosedError}. */
   readonly established: Promise<void>;
+  /** True: the login was accepted, but only for methods open to guests. */
+  readonly isGuest: boolean;
   /**
    * Adds a carrier: the handshake on the first (several at once race), a ping on later ones. Resolves with the round-trip time in
    * milliseconds once data made a round trip; rejects when the carrier closed before.

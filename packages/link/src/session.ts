@@ -53,6 +53,7 @@ export interface SessionStatus {
 export interface LinkSession extends AsyncDisposable {
   /** Eight hex digits, for logs. */
   readonly label: string;
+  /** Of an agent's session that expects nobody in particular only known once it is established; a bug to ask before. */
   readonly remote: LinkParty;
   readonly status: SessionStatus;
   /** Calls back after each change of `status` that a person would notice (state, transport, carriers). */

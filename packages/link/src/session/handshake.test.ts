@@ -354,3 +354,21 @@ test('another certificate on the wire than the server names is shown as intercep
   agent.use(browser.agent);
   expect(agent.status.isIntercepted).toBeNull();
 });
+
+test('a login that could not be judged is refused as busy, and the server lives on', async () => {
+  let isBroken = true;
+  const bench = createBench({
+    admit: async () => {
+      if (isBroken) throw new Error('the register of agents is away');
+      return { kind: 'admitted' };
+    },
+  });
+  const first = bench.client();
+  await first.attach(bench.carriers().agent);
+  await expect(first.established).rejects.toMatchObject({ refusal: 'busy', retryable: true });
+  isBroken = false;
+  const second = bench.client();
+  await second.attach(bench.carriers().agent);
+  await second.established;
+  expect(second.isGuest).toBe(false);
+});
