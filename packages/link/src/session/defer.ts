@@ -1,7 +1,7 @@
 /** Runs an action when what the event loop has ready now is done: several messages then share one batch. */
 export type Defer = (action: () => void) => void;
 
-// Measured in the relay micro-run: setImmediate lets all sockets that are readable in this turn add to the batch; a
-// microtask would cut a batch for each of them. Browsers have no setImmediate.
+// setImmediate runs after all sockets that are readable in this turn, so that what they bring shares a batch; and two ends joined in
+// one process by carriers in memory starve its timers and sockets where batches are cut in microtasks. Browsers have none.
 export const deferToEndOfTurn: Defer =
   typeof setImmediate === 'function' ? (action) => void setImmediate(action) : (action) => queueMicrotask(action);

@@ -35,7 +35,10 @@ const text = fc.string({ maxLength: 20, unit: 'grapheme' });
 const code = fc.string({ maxLength: 16 });
 
 const item: fc.Arbitrary<Item> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('data'), stream: uint32, payload: bytes(300), more: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('data'), stream: uint32, payload: bytes(300), more: fc.boolean() }),
+  },
   fc.record({
     kind: fc.constant('login'),
     publicKey: exactly(32),
@@ -129,7 +132,10 @@ test('packets that are encoded here are read by another library, and theirs here
       expect(plainOf('Packet', theirs)).toEqual(plainOf('Packet', sealed));
       const hello = encodeHello({ version: 1, ephemeral: welcome.ephemeral, nonce: welcome.server });
       expect(plainOf('Packet', encodeHelloPacket(hello))).toEqual(
-        plainOf('Packet', foreign('Packet', { hello: { version: 1, ephemeral: welcome.ephemeral, nonce: welcome.server } })),
+        plainOf(
+          'Packet',
+          foreign('Packet', { hello: { version: 1, ephemeral: welcome.ephemeral, nonce: welcome.server } }),
+        ),
       );
       expect(asPlain(decodePacket(encodeRefusalPacket('busy', 'später', session)))).toEqual(
         asPlain({ kind: 'refusal', code: 'busy', text: 'später', session }),
@@ -140,11 +146,15 @@ test('packets that are encoded here are read by another library, and theirs here
 });
 
 test('fields that are not known are passed over, wherever they stand', () => {
-  const unknownFields = [0xa0, 0x06, 0x01, 0xa2, 0x06, 0x02, 0x01, 0x02, 0xa5, 0x06, 1, 2, 3, 4, 0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8];
+  const unknownFields = [
+    0xa0, 0x06, 0x01, 0xa2, 0x06, 0x02, 0x01, 0x02, 0xa5, 0x06, 1, 2, 3, 4, 0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8,
+  ];
   const data = [0x22, 4 + unknownFields.length, 0x08, 0x05, 0x18, 0x01, ...unknownFields];
   const inner = [...data, ...unknownFields];
   const bytesOfBatch = Uint8Array.from([...unknownFields, 0x20, 0x01, 0x2a, inner.length, ...inner, ...unknownFields]);
-  expect(decodeBatch(bytesOfBatch).items).toEqual([{ kind: 'data', stream: 5, payload: new Uint8Array(0), more: true }]);
+  expect(decodeBatch(bytesOfBatch).items).toEqual([
+    { kind: 'data', stream: 5, payload: new Uint8Array(0), more: true },
+  ]);
   const later = Uint8Array.from([0x20, 0x01, 0x2a, 4, 0x4a, 2, 0x08, 0x01]);
   expect(decodeBatch(later).items).toEqual([{ kind: 'unknown' }]);
 });
@@ -182,11 +192,20 @@ const login = (certificates: Uint8Array[], invitation: number, software: string)
   invitation: new Uint8Array(invitation),
   software,
 });
-const data = (payloadBytes: number): Item => ({ kind: 'data', stream: 1, payload: new Uint8Array(payloadBytes), more: false });
+const data = (payloadBytes: number): Item => ({
+  kind: 'data',
+  stream: 1,
+  payload: new Uint8Array(payloadBytes),
+  more: false,
+});
 
 test.each<[string, Item, Item]>([
   ['Data.payload', data(wireLimits.dataBytesMax), data(wireLimits.dataBytesMax + 1)],
-  ['a method', { kind: 'open', stream: 1, method: 'm'.repeat(64) }, { kind: 'open', stream: 1, method: 'm'.repeat(65) }],
+  [
+    'a method',
+    { kind: 'open', stream: 1, method: 'm'.repeat(64) },
+    { kind: 'open', stream: 1, method: 'm'.repeat(65) },
+  ],
   ['a code', reset('c'.repeat(64), ''), reset('c'.repeat(65), '')],
   ['a text', reset('', 't'.repeat(512)), reset('', 't'.repeat(513))],
   ['the software', login([], 0, 's'.repeat(128)), login([], 0, 's'.repeat(129))],
