@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { createSeededRandom } from '@pulsemesh/base';
+import { openLmdbTables } from '@pulsemesh/store';
+import { afterAll, describe, expect, it } from 'vitest';
+
+// SIGKILL of relay, sender and receiver at random points under load. A campaign: RELAY_KILLS=100 RELAY_SEED=7.
+
+const kills = Number(process.env['RELAY_KILLS'] ?? 6);
+const seed = Number(process.env['RELAY_SEED'] ?? 1);
+const base = await mkdtemp(join(tmpdir(), 'pulsemesh-kill-'));
+afterAll(() => rm(base, { recursive: true, force: true }));
+const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+class Child {
+  readonly process: ChildProcess;
+  readonly lines: string[] = [];
+  readonly #waits = new Set<() => void>();
+
+  constructor(name: string, args: readonly string[]) {
+    this.process = spawn(process.execPath, [program(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      this.lines.push(line);
+      for (const wait of this.#waits) wait();
+    });
+  }
+
+  async until(isSo: (lines: readonly string[]) => boolean): Promise<void> {
+    if (isSo(this.lines)) return;
+    await new Promise<void>((resolve) => {
+      const wait = () => {
+        if (!isSo(this.lines)) return;
+        this.#waits.delete(wait);
+        resolve();
+      };
+      this.#waits.add(wait);
+    });
+  }
+
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await ended;
+  }
+}
+
+describe('a relay and two agents that are killed under load', () => {
+  it(`lose nothing that a send acknowledged, and give it once, in order: ${kills} kills, seed ${seed}`, async () => {
+    const random = createSeededRandom(seed);
+    const at = (name: string) => join(base, name);
+    const startRelay = async (port: string) => {
+      const relay = new Child('./relay-process.ts', [at('relay'), port]);
+      await relay.until((lines) => lines.length > 0);
+      return relay;
+    };
+    let relay = await startRelay('0');
+    const url = relay.lines[0] ?? '';
+    const { port } = new URL(url);
+    let first = 0;
+    const acknowledged: number[] = [];
+    const startSender = (count: number) =>
+      new Child('./agent-process.ts', [at('sender'), url, '1', '2', `${first}`, `${count}`]);
+    const startReceiver = () => new Child('./agent-process.ts', [at('receiver'), url, '2', '1', '0', '0']);
+    const collect = ({ lines }: Child) => {
+      for (const line of lines) if (line.startsWith('sent ')) acknowledged.push(Number(line.slice(5)));
+      first = (acknowledged.at(-1) ?? -1) + 2; // one more may be in the outbox without having been printed
+    };
+    let receiver = startReceiver();
+    await receiver.until((lines) => lines.includes('known'));
+    let sender = startSender(1_000_000);
+    for (let kill = 0; kill < kills; kill += 1) {
+      const target = sender.lines.length + 1 + random.integer(150);
+      await sender.until((lines) => lines.length >= target);
+      const choice = kill % 3;
+      if (choice === 0) {
+        await relay.kill();
+        relay = await startRelay(port);
+      } else if (choice === 1) {
+        await sender.kill();
+        collect(sender);
+        sender = startSender(1_000_000);
+      } else {
+        await receiver.kill();
+        receiver = startReceiver();
+      }
+    }
+    await sender.kill();
+    collect(sender);
+    sender = startSender(0);
+    await sender.until((lines) => lines.includes('idle'));
+    // The last message through: what is before it in order is there too.
+    collect(sender);
+    await sender.kill();
+    sender = startSender(1);
+    await sender.until((lines) => lines.includes('idle'));
+    collect(sender);
+    const last = acknowledged.at(-1) as number;
+    await waitForLast(receiver, at('receiver'), last);
+    for (const child of [sender, receiver, relay]) await child.kill();
+    const log = await logOf(at('receiver'));
+    expect(acknowledged.length).toBeGreaterThan(kills);
+    const seen = new Set(log);
+    expect(acknowledged.filter((number) => !seen.has(number))).toEqual([]);
+    expect(seen.size).toBe(log.length);
+    expect(log).toEqual([...log].sort((one, other) => one - other));
+  });
+});
+
+async function waitForLast(receiver: Child, directory: string, last: number): Promise<void> {
+  for (;;) {
+    const count = receiver.lines.length;
+    if ((await logOf(directory)).includes(last)) return;
+    await receiver.until((lines) => lines.length > count);
+  }
+}
+
+async function logOf(directory: string): Promise<number[]> {
+  await using store = await openLmdbTables({ directory });
+  return [...store.range('log')].map(({ value }) => Number(new TextDecoder().decode(value)));
+}
