@@ -42,12 +42,26 @@ describe.skipIf(skipsWithoutBrowser())('the demo, seen by a person', () => {
 
   it('shows each role of the network at its own process', async () => {
     await page.getByRole('link', { name: 'Network' }).click();
-    for (const role of ['bootstrap', 'ingest', 'storage', 'aggregation', 'prediction', 'notification', 'gateway']) {
+    for (const role of [
+      'bootstrap',
+      'ingest',
+      'storage',
+      'aggregation',
+      'prediction',
+      'notification',
+      'gateway',
+      'relay',
+    ]) {
       await page
         .getByRole('rowheader', { name: new RegExp(`^${role}`) })
         .first()
         .waitFor({ timeout: 60_000 });
     }
+    const sessions = page.getByRole('table', { name: 'Relay sessions' });
+    const row = sessions.getByRole('row', { name: /behind a firewall/ });
+    await row.getByRole('combobox').selectOption('short-poll');
+    await row.getByRole('button', { name: /^Move/ }).click();
+    await row.locator('.transport', { hasText: 'short poll' }).waitFor({ timeout: 60_000 });
     await page.getByRole('link', { name: 'Hearts' }).click();
   });
 

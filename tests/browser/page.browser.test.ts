@@ -104,6 +104,33 @@ describe.skipIf(skipsWithoutBrowser())('the page in Chromium', () => {
     await page.getByRole('heading', { name: 'Hearts', level: 1 }).waitFor();
   });
 
+  it('shows on what relay sessions run, and moves one by keyboard alone, live', async () => {
+    await using opened = await open();
+    const { page, server } = opened;
+    await go(page, server, '#/network');
+    const row = page
+      .getByRole('table', { name: 'Relay sessions' })
+      .getByRole('row', { name: /aggregation .*behind a firewall/ });
+    await row.getByText('long poll', { exact: true }).first().waitFor();
+    await row.getByText(/TLS is opened on the way/).waitFor();
+    await row.getByRole('combobox', { name: /^Transport for the session of aggregation/ }).focus();
+    await page.keyboard.type('WebSocket');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await row.getByRole('status').filter({ hasText: 'Runs on WebSocket.' }).waitFor();
+    await row.locator('.transport', { hasText: 'WebSocket' }).waitFor();
+    // Where somebody in between does not let it through, it says so and stays.
+    await row.getByRole('combobox').selectOption('grpc');
+    await row.getByRole('button', { name: /^Move the session of aggregation/ }).click();
+    await row.getByRole('status').filter({ hasText: 'Not moved. gRPC does not pass here' }).waitFor();
+    // A session that moves by itself is seen to move.
+    const peer = server.mesh.network().peers.find((one) => one.isFirewalled);
+    await server.mesh.moveRelay(peer?.peerId ?? '', peer?.relays[0]?.relay ?? '', 'sse');
+    await row.locator('.transport', { hasText: 'server-sent events' }).waitFor();
+    // Chromium complains of every answer that is a refusal.
+    expect(opened.complaints).toEqual([expect.stringContaining('400')]);
+  });
+
   it('registers the wearer of a device, and greys out a peer that dies', async () => {
     await using opened = await open();
     const { page, server } = opened;

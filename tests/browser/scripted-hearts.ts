@@ -1,5 +1,5 @@
 import type { Random } from '@pulsemesh/base';
-import type { AlertView, LiveReading, PatientView, PeerView, WindowView } from '@pulsemesh/node/api';
+import type { AlertView, LiveReading, PatientView, PeerView, RelaySessionView, WindowView } from '@pulsemesh/node/api';
 
 const startMs = Date.UTC(2026, 2, 4, 9, 0, 0);
 const quarterSeconds = 900;
@@ -94,17 +94,39 @@ export function alertOf(heart: Heart, count: number): AlertView {
   };
 }
 
-/** The demo's eleven peers. */
+const firewalledId = fakeId('aggregation', 1);
+const relayId = fakeId('relay', 0);
+
+/** An id of the right shape that tells the role. */
+function fakeId(role: string, count: number): string {
+  return `peer${role}${count + 1}`.replace(/[^1-9A-HJ-NP-Za-km-z]/g, 'x').padEnd(52, 'x');
+}
+
+function relaySession(isFirewalled: boolean): RelaySessionView {
+  return {
+    relay: relayId,
+    url: 'https://127.0.0.1:8443',
+    state: 'up',
+    transport: isFirewalled ? 'long-poll' : 'grpc',
+    rttMs: isFirewalled ? 14 : 2.1,
+    migrations: 0,
+    isIntercepted: isFirewalled,
+    tls: 'TLSv1.3',
+    proxy: isFirewalled ? '127.0.0.1:3128' : null,
+  };
+}
+
+/** The demo's twelve peers. */
 export function createPeers(nowMs: number): PeerView[] {
   const roles = [
     ...['bootstrap', 'bootstrap', 'ingest', 'storage', 'storage', 'aggregation', 'aggregation'],
-    ...['prediction', 'prediction', 'notification', 'gateway'],
+    ...['prediction', 'prediction', 'notification', 'gateway', 'relay'],
   ];
   const counts = new Map<string, number>();
   const ids = roles.map((role) => {
     const count = counts.get(role) ?? 0;
     counts.set(role, count + 1);
-    return `peer-${role}-${count}`;
+    return fakeId(role, count);
   });
   return roles.map((role, index) => ({
     peerId: ids[index] as string,
@@ -116,5 +138,7 @@ export function createPeers(nowMs: number): PeerView[] {
     connections: ids.filter((_id, other) => other !== index && (other < 2 || index < 2 || (other + index) % 2 === 1)),
     patientCount: role === 'aggregation' ? 3 : null,
     rssBytes: 70_000_000 + index * 4_300_000,
+    isFirewalled: ids[index] === firewalledId,
+    relays: [relaySession(ids[index] === firewalledId)],
   }));
 }

@@ -1,4 +1,4 @@
-import { createSeededRandom } from '@pulsemesh/base';
+import { Condition, createSeededRandom } from '@pulsemesh/base';
 import type {
   AlertView,
   LiveEvent,
@@ -8,6 +8,8 @@ import type {
   PatientInput,
   PatientView,
   PeerView,
+  RelaySessionView,
+  RelayTransport,
   WindowView,
 } from '@pulsemesh/node/api';
 import { type GatewayBackend, NotFoundError } from '../../packages/node/src/gateway/backend.ts';
@@ -98,7 +100,21 @@ export class ScriptedMesh implements GatewayBackend {
   }
 
   network(): NetworkView {
-    return { self: 'peer-gateway-0', peers: this.#peers };
+    const gateway = this.#peers.find((peer) => peer.roles.includes('gateway'));
+    return { self: gateway?.peerId ?? '', peers: this.#peers };
+  }
+
+  /** Everywhere a session can go but over gRPC, which somebody in between blocks. */
+  async moveRelay(peerId: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
+    if (transport === 'grpc') throw new Condition('connect-failed', 'gRPC does not pass here');
+    const index = this.#peers.findIndex((peer) => peer.peerId === peerId);
+    const peer = this.#peers[index];
+    const session = peer?.relays.find((one) => one.relay === relay);
+    if (peer === undefined || session === undefined) throw new NotFoundError('relay session');
+    const moved = { ...session, transport, migrations: session.migrations + 1 };
+    this.#peers[index] = { ...peer, relays: [moved] };
+    this.#emit({ type: 'network', network: this.network() });
+    return moved;
   }
 
   patients(): readonly PatientView[] {

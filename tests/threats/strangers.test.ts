@@ -28,7 +28,7 @@ const expected: Readonly<Record<ProtocolName, 'refused' | 'told whether there is
 };
 
 const methods = ['put', 'copy', 'query', 'scan', 'counts', 'info', 'take', 'replicate', 'done', 'folds', 'subscribe']
-  .concat(['predict', 'notify', 'resolve', 'bySubject', 'contacts', 'changes', 'status', 'metrics'])
+  .concat(['predict', 'notify', 'resolve', 'bySubject', 'contacts', 'changes', 'status', 'metrics', 'moveRelay'])
   .concat(['constructor', '__proto__', 'toString']);
 
 /** A peer that runs every role and trusts nobody, and the protocols it serves. */
@@ -59,7 +59,8 @@ async function startEverything(clock: VirtualClock) {
   const people = createLocalPeopleClient(directory);
   const deps = { ...own, people, logger: silentLogger, meter: silentMeter };
   servePeople(port, directory, deps);
-  serveStatus(port, { status: () => expect.unreachable(), metrics: () => expect.unreachable() });
+  const moveRelay = () => expect.unreachable();
+  serveStatus(port, { status: () => expect.unreachable(), metrics: () => expect.unreachable(), moveRelay });
   await startStorageRole({}, { ...deps, records: createMemoryRecords({ random }) });
   const records = createRecordsClient({}, deps);
   await startAggregationRole({}, { ...deps, records });
