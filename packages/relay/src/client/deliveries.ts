@@ -97,8 +97,8 @@ export class Deliveries<Mark> {
 
   async #handleOne(handler: RawHandler<Mark>, arrival: Arrival): Promise<void> {
     const { relay, delivery } = arrival;
-    const { inbox, messageId } = delivery;
-    if (await this.#state.isDone(inbox, messageId)) {
+    const { messageId } = delivery;
+    if (await this.#state.isDone(messageId)) {
       this.#events.received(relay, 'repeated');
       arrival.done();
       return;
@@ -108,7 +108,7 @@ export class Deliveries<Mark> {
     const retry = new Retry(retryMsMin, retryMsMax, this.#dependencies);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const mark = this.#state.markOf(inbox, messageId);
+        const mark = this.#state.markOf(messageId);
         const outcome = await handler(message, mark);
         if (outcome !== 'marked') await this.#state.write(mark);
         this.#events.received(relay, outcome === 'unopened' ? 'unopened' : 'done');

@@ -1,5 +1,4 @@
 import { toHex } from '@pulsemesh/wire';
-import type { InboxId } from '../inbox-id.ts';
 import type { InboxPosition, InboxState, Outbox, OutboxEntry } from './types.ts';
 
 /** An outbox that lives as long as the object: what is not stored at a relay is lost with the process. */
@@ -24,13 +23,12 @@ export function createMemoryInboxState(countMax = 100_000): InboxState<string> {
   let newer = new Set<string>();
   let older = new Set<string>();
   const positions = new Map<string, InboxPosition>();
-  const key = (inbox: InboxId, messageId: Uint8Array) => inbox + toHex(messageId);
   return {
-    isDone(inbox, messageId) {
-      const mark = key(inbox, messageId);
+    isDone(messageId) {
+      const mark = toHex(messageId);
       return newer.has(mark) || older.has(mark);
     },
-    markOf: key,
+    markOf: toHex,
     async write(mark) {
       if (newer.size >= countMax) {
         older = newer;

@@ -1,8 +1,8 @@
 import type { WaitOptions } from '@pulsemesh/base';
 import { errorCode } from '@pulsemesh/base/errors';
 import type { LinkSession, LinkStream } from '@pulsemesh/link';
-import { toHex } from '@pulsemesh/wire';
-import { addressOfKey, type InboxId, inboxIdOfToken } from '../inbox-id.ts';
+import { equalBytes, toHex } from '@pulsemesh/wire';
+import { addressOfKey, type InboxId, idBytes, inboxIdOfToken } from '../inbox-id.ts';
 import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 import { relayWireLimits } from '../wire/limits.ts';
 import { Deliveries } from './deliveries.ts';
@@ -235,10 +235,14 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     }
   }
 
-  async #send(to: readonly InboxId[], envelope: Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
+  async #send(
+    to: readonly InboxId[],
+    envelope: Uint8Array,
+    options: SendOptions & { readonly messageId?: Uint8Array } = {},
+  ): Promise<SentMessage> {
     options.signal?.throwIfAborted();
     const { clock, random } = this.#dependencies;
-    const messageId = toHex(random.bytes(16));
+    const messageId = toHex(options.messageId ?? random.bytes(idBytes));
     const { stored } = await this.#outgoing.send({
       messageId,
       to: [...new Set(to)],
@@ -257,8 +261,9 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   }
 
   async send(to: Contact, bytes: Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
-    const envelope = await this.#sealer.seal(to, bytes);
-    return this.#send([this.#sealer.inboxOf(to)], envelope, options);
+    const messageId = this.#dependencies.random.bytes(idBytes);
+    const envelope = await this.#sealer.seal(to, bytes, messageId);
+    return this.#send([this.#sealer.inboxOf(to)], envelope, { ...options, messageId });
   }
 
   receive(handler: MessageHandler<ReceivedMessage<Contact>, Mark>): void {
@@ -270,13 +275,15 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
       } catch {
         return 'unopened'; // forged, damaged, or for somebody else: it will not get better
       }
+      // The same envelope under another id would be the same message again.
+      if (!equalBytes(opened.messageId, message.messageId)) return 'unopened';
       return handler({ ...message, ...opened }, mark);
     });
   }
 
   async request(to: Contact, name: string, bytes: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
     const sealer = this.#sealer;
-    const envelope = await sealer.seal(to, bytes);
+    const envelope = await sealer.seal(to, bytes, this.#dependencies.random.bytes(idBytes));
     const answer = await this.#calls.request(sealer.addressOf(to), name, envelope, options);
     const opened = await sealer.open(answer);
     return opened.bytes;
@@ -285,12 +292,14 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   stream(to: Contact, name: string, options: { readonly relay?: string } = {}): SealedStream<Contact> {
     const sealer = this.#sealer;
     const stream = this.#calls.stream(sealer.addressOf(to), name, options.relay);
-    return new SealedStream(stream, sealer, to);
+    return new SealedStream(stream, sealer, to, this.#dependencies.random);
   }
 
   serve(name: string, handler: (stream: SealedStream<Contact>) => Promise<void>): Disposable {
     const sealer = this.#sealer;
-    return this.#calls.serve(name, (stream) => handler(new SealedStream(stream, sealer, null)));
+    return this.#calls.serve(name, (stream) =>
+      handler(new SealedStream(stream, sealer, null, this.#dependencies.random)),
+    );
   }
 
   onReceipt(handler: (receipt: SendReceipt) => void): Disposable {

@@ -1,5 +1,6 @@
-import type { Condition, WaitOptions } from '@pulsemesh/base';
+import type { Condition, Random, WaitOptions } from '@pulsemesh/base';
 import type { LinkStream } from '@pulsemesh/link';
+import { idBytes } from '../inbox-id.ts';
 import { NoSealerError } from './errors.ts';
 import type { Sealer } from './types.ts';
 
@@ -7,10 +8,12 @@ import type { Sealer } from './types.ts';
 export class SealedStream<Contact> {
   readonly #stream: LinkStream;
   readonly #sealer: Sealer<Contact>;
+  readonly #random: Random;
   #peer: Contact | null;
 
   /** `peer` null: whoever sealed the first message that comes. */
-  constructor(stream: LinkStream, sealer: Sealer<Contact>, peer: Contact | null) {
+  constructor(stream: LinkStream, sealer: Sealer<Contact>, peer: Contact | null, random: Random) {
+    this.#random = random;
     this.#stream = stream;
     this.#sealer = sealer;
     this.#peer = peer;
@@ -24,7 +27,7 @@ export class SealedStream<Contact> {
   /** @throws {NoSealerError} before the other end is known; as {@link LinkStream.send}. */
   async send(bytes: Uint8Array, options: WaitOptions = {}): Promise<void> {
     if (this.#peer === null) throw new NoSealerError();
-    await this.#stream.send(await this.#sealer.seal(this.#peer, bytes), options);
+    await this.#stream.send(await this.#sealer.seal(this.#peer, bytes, this.#random.bytes(idBytes)), options);
   }
 
   /** The next message opened; null at the end. @throws what opening throws: the stream is of no use then; as {@link LinkStream.receive}. */

@@ -1,7 +1,7 @@
 import type { Clock } from '@pulsemesh/base';
 import type { TableChange, TableStore } from '@pulsemesh/store';
 import { concatBytes, DecodeError, decodeCbor, encodeCbor, fromHex, toHex } from '@pulsemesh/wire';
-import { type InboxId, inboxBytes, parseInboxId } from '../inbox-id.ts';
+import { inboxBytes, parseInboxId } from '../inbox-id.ts';
 import type { InboxPosition, InboxState, Outbox, OutboxEntry } from './types.ts';
 
 /** An outbox in a table: what `send` took is sent, whatever crashes. Envelopes in it are sealed already. */
@@ -96,7 +96,6 @@ export function createTableInboxState(
 ): InboxState<readonly TableChange[]> {
   const positionTable = `${table}.position`;
   let pruned: Uint8Array | undefined;
-  const keyOf = (inbox: InboxId, messageId: Uint8Array) => concatBytes(inboxBytes(inbox), messageId);
   /** A few old marks each time, going round: as many as come in go out. */
   const prune = (): TableChange[] => {
     const entries = [...store.range(table, { ...(pruned === undefined ? {} : { from: pruned }), limit: pruneCount })];
@@ -106,11 +105,11 @@ export function createTableInboxState(
     return old.map(({ key }) => ({ kind: 'remove', table, key }));
   };
   return {
-    isDone: (inbox, messageId) => store.get(table, keyOf(inbox, messageId)) !== undefined,
-    markOf(inbox, messageId) {
+    isDone: (messageId) => store.get(table, messageId) !== undefined,
+    markOf(messageId) {
       const value = new Uint8Array(8);
       new DataView(value.buffer).setFloat64(0, clock.now());
-      return [...prune(), { kind: 'put', table, key: keyOf(inbox, messageId), value }];
+      return [...prune(), { kind: 'put', table, key: messageId, value }];
     },
     write: (mark) => store.commit(mark),
     async positions() {

@@ -30,7 +30,8 @@ export interface Sealer<Contact> {
   inboxOf(contact: Contact): InboxId;
   /** Where streams and requests to the contact go. */
   addressOf(contact: Contact): InboxId;
-  seal(to: Contact, bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** With the message's id (16 bytes) inside, so that a relay cannot give the same envelope out as another message. */
+  seal(to: Contact, bytes: Uint8Array, messageId: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** Throws where it is not for us, or not by whom it says. */
   open(envelope: Uint8Array): Opened<Contact> | Promise<Opened<Contact>>;
 }
@@ -38,6 +39,8 @@ export interface Sealer<Contact> {
 export interface Opened<Contact> {
   readonly from: Contact;
   readonly bytes: Uint8Array;
+  /** As sealed inside. A message that comes under another one is dropped. */
+  readonly messageId: Uint8Array;
 }
 
 /** A message on its way to the relays, sealed. */
@@ -76,8 +79,9 @@ export interface InboxPosition {
  * belong in the effect's commit.
  */
 export interface InboxState<Mark> {
-  isDone(inbox: InboxId, messageId: Uint8Array): boolean | Promise<boolean>;
-  markOf(inbox: InboxId, messageId: Uint8Array): Mark;
+  /** By id alone: whichever relay and whichever of the agent's inboxes it came by, it is the same message. */
+  isDone(messageId: Uint8Array): boolean | Promise<boolean>;
+  markOf(messageId: Uint8Array): Mark;
   /** Makes the mark durable, for handlers that did not. */
   write(mark: Mark): Promise<void>;
   positions(): Promise<readonly InboxPosition[]>;

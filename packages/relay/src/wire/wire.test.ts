@@ -48,7 +48,11 @@ function roundTrip<T>(
   decode: (b: Uint8Array) => T,
 ) {
   it(`reads ${name} as they were written`, () => {
-    fc.assert(fc.property(of, (value) => expect(hex(decode(encode(value)))).toEqual(hex(value))));
+    fc.assert(
+      fc.property(of, (value) => {
+        expect(hex(decode(encode(value)))).toEqual(hex(value));
+      }),
+    );
   });
   it(`throws a DecodeError or nothing for any bytes as ${name}`, () => {
     const flipped = fc.tuple(of.map(encode), fc.nat(), fc.nat(255)).map(([good, at, value]) => {
