@@ -1,4 +1,5 @@
-import { createSystemClock } from '@pulsemesh/base';
+import { type Clock, createSystemClock } from '@pulsemesh/base';
+import { VirtualClock } from '@pulsemesh/base/testing';
 import { describe, expect, it } from 'vitest';
 import type { TransportName } from './carrier.ts';
 import { startTestServer, testDependencies, testIdentity } from './client/client-test-server.ts';
@@ -45,33 +46,54 @@ const movesMin = 10;
 // Where a direction goes silent it takes seconds each time to be sure of it: fewer, that still meet it several times.
 const shares: Readonly<Partial<Record<BoxKind, number>>> = { 'drops-one-way': 0.3 };
 
+// The box's time runs so many times faster where it has rules of seconds: the soak is to meet them more than once.
+const speeds: Readonly<Partial<Record<BoxKind, number>>> = {
+  'cuts-after-10-s': 30,
+  'cuts-after-60-s': 120,
+  'cuts-idle-after-30-s': 200,
+};
+
+function boxClock(kind: BoxKind): Clock {
+  const clock = createSystemClock({ unref: true });
+  return { ...clock, setTimer: (action, delayMs) => clock.setTimer(action, delayMs / (speeds[kind] ?? 1)) };
+}
+
 function wayThrough(box: Box): { url: string; proxy: ProxySetting } {
   if (box.proxyUrl === null) return { url: `https://localhost:${box.direct?.port}`, proxy: { kind: 'none' } };
   const withPassword = box.proxyUrl.replace('//', '//agent:correct%20horse@');
   return { url: 'https://localhost', proxy: { kind: 'fixed', url: withPassword } };
 }
 
+/** A session through the box, and what belongs to it. */
+async function connectThrough(kind: BoxKind, clock: Clock) {
+  await using starting = new AsyncDisposableStack();
+  const server = starting.use(await startTestServer({ isTls: true }));
+  server.sessions.onSession(serveSoak);
+  const ca = server.caPem ?? '';
+  const target = { host: '127.0.0.1', port: server.port, tls: { ca } };
+  const box = starting.use(await startBox({ rules: boxKinds[kind], target }, { clock }));
+  const link = starting.use(
+    await connectLink(
+      {
+        ...wayThrough(box),
+        trust: { caPems: [ca, box.authority?.certificatePem ?? ca], isExclusive: true },
+        identity: testIdentity(2),
+        server: server.identity.peerId,
+        software: 'firewall matrix',
+      },
+      testDependencies,
+    ),
+  );
+  const running = starting.move();
+  return { link, box, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
 describe('the firewall matrix', () => {
   it.each(Object.keys(boxKinds) as BoxKind[])(
     '%s: the session comes up, and moved every 100 ms loses, doubles and reorders nothing',
     async (kind) => {
-      await using server = await startTestServer({ isTls: true });
-      server.sessions.onSession(serveSoak);
-      const ca = server.caPem ?? '';
-      await using box = await startBox(
-        { rules: boxKinds[kind], target: { host: '127.0.0.1', port: server.port, tls: { ca } } },
-        { clock: createSystemClock({ unref: true }) },
-      );
-      await using link = await connectLink(
-        {
-          ...wayThrough(box),
-          trust: { caPems: [ca, box.authority?.certificatePem ?? ca], isExclusive: true },
-          identity: testIdentity(2),
-          server: server.identity.peerId,
-          software: 'firewall matrix',
-        },
-        testDependencies,
-      );
+      await using world = await connectThrough(kind, boxClock(kind));
+      const { link, box } = world;
       const messages = messagesMax * (shares[kind] ?? 1);
       const options = { messages, movesMin, transports: passing[kind] };
       const { atAgent, atServer, moves } = await runSoak(link, options, testDependencies);
@@ -84,5 +106,21 @@ describe('the firewall matrix', () => {
       expect(link.status.isIntercepted).toBe(box.authority !== null);
     },
     120_000,
+  );
+
+  it.each(['cuts-idle-after-30-s', 'forgets-idle-after-30-s'] as const)(
+    '%s: a session that was silent for longer goes on where it was',
+    async (kind) => {
+      const clock = new VirtualClock();
+      await using world = await connectThrough(kind, clock);
+      const stream = await world.link.open('echo');
+      for (const text of ['before', 'after']) {
+        await stream.send(new TextEncoder().encode(text));
+        expect(new TextDecoder().decode((await stream.receive()) ?? undefined)).toBe(text);
+        await clock.advance(31_000);
+      }
+      expect(world.link.status.sessions).toBe(1);
+    },
+    60_000,
   );
 });
