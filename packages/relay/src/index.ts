@@ -20,7 +20,15 @@ export {
 export type { EngineDependencies, EngineOptions } from './engines/engine-options.ts';
 export { type LmdbEngineDependencies, type LmdbEngineOptions, openLmdbEngine } from './engines/lmdb/lmdb-engine.ts';
 export { createMemoryEngine, type MemoryEngineOptions } from './engines/memory/memory-engine.ts';
-export { EngineClosedError } from './errors.ts';
+export { type OpenEngineDependencies, type OpenEngineOptions, openEngine } from './engines/open-engine.ts';
+export {
+  EngineBusyError,
+  EngineClosedError,
+  EngineFailedError,
+  EngineUnavailableError,
+  EngineUnsafeError,
+  EngineUrlError,
+} from './errors.ts';
 export {
   addressOfKey,
   type InboxId,

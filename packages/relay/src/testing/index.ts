@@ -4,3 +4,9 @@ export {
   type EngineUnderTestOptions,
   runEngineContract,
 } from './engine-contract.ts';
+export {
+  findPostgres,
+  type PostgresServer,
+  type PostgresServerOptions,
+  startPostgres,
+} from './servers/postgres-server.ts';

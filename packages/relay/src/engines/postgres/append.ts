@@ -1,0 +1,250 @@
+import { fromHex, toHex } from '@pulsemesh/wire';
+import type { EngineLimits, MessageToStore, StoreOutcome, StoreRefusal } from '../../engine.ts';
+import { type InboxId, inboxBytes } from '../../inbox-id.ts';
+import {
+  type Budget,
+  byEpoch,
+  hexBuffer,
+  lockMailboxes,
+  lockSenders,
+  type Mailbox,
+  priorityNumbers,
+  type Removed,
+  takeOut,
+} from './rows.ts';
+import type { Session } from './session.ts';
+import { statement } from './statements.ts';
+
+/** A message that is stored with this transaction. */
+interface Placed {
+  readonly message: MessageToStore;
+  readonly mailbox: Mailbox;
+  readonly offset: number;
+  readonly generation: number;
+}
+
+/** Looking through a full mailbox for expired messages costs; a flood must not pay for it with each message. */
+const expireEveryMs = 1000;
+
+const knownIdsSql = statement(
+  'known_ids',
+  `select message_id.epoch, message_id.message_id, message_id.message_offset as offset
+   from unnest($1::bytea[], $2::integer[], $3::bytea[]) as given (epoch, generation, id)
+   join message_id on message_id.epoch = given.epoch and message_id.message_id = given.id
+     and message_id.generation in (given.generation, given.generation - 1)`,
+);
+const expireSql = statement(
+  'expire_mailboxes',
+  `delete from message where epoch = any($1::bytea[]) and expires_ms <= $2
+   returning epoch, sender, octet_length(envelope) as bytes`,
+);
+// All envelopes are one parameter, cut apart here: as an array they would travel as text, twice as long.
+const writeSql = statement(
+  'append',
+  `with given as (
+     select * from unnest($1::bytea[], $2::integer[], $3::smallint[], $4::bigint[], $5::bytea[], $6::bytea[], $7::smallint[],
+       $8::bigint[], $9::bytea[], $10::integer[], $11::integer[])
+       as given (epoch, generation, priority, message_offset, message_id, sender, kind, expires_ms, receipt_to, start, length)
+   ), messages as (
+     insert into message
+       (epoch, priority, message_offset, message_id, sender, kind, stored_ms, expires_ms, receipt_to, envelope)
+     select epoch, priority, message_offset, message_id, sender, kind, $13::bigint, expires_ms, receipt_to,
+       substring($12::bytea from start for length) from given
+   ), ids as (
+     insert into message_id (epoch, generation, message_id, message_offset)
+     select epoch, generation, message_id, message_offset from given
+   ), boxes as (
+     update mailbox set last_offset = each.last_offset, count = each.count, bytes = each.bytes, expired_ms = each.expired_ms,
+       generation = each.generation, generation_count = each.generation_count, generation_since_ms = each.generation_since_ms
+     from unnest($14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::integer[], $20::bigint[], $21::bigint[])
+       as each (inbox, last_offset, count, bytes, expired_ms, generation, generation_count, generation_since_ms)
+     where mailbox.inbox = each.inbox
+   )
+   update sender set count = each.count, bytes = each.bytes
+   from unnest($22::bytea[], $23::bigint[], $24::bigint[]) as each (sender, count, bytes) where sender.sender = each.sender`,
+);
+
+/** Stores a batch in the transaction that is open on `session`. */
+export async function appendBatch(
+  session: Session,
+  batch: readonly MessageToStore[],
+  { limits, nowMs }: { readonly limits: EngineLimits; readonly nowMs: number },
+): Promise<StoreOutcome[]> {
+  const mailboxes = await lockMailboxes(
+    session,
+    batch.map(({ inbox }) => inbox),
+  );
+  const ledger = new Ledger(mailboxes, limits, nowMs);
+  const candidates = batch.filter((message) => ledger.refusalBefore(message) === null);
+  if (candidates.length === 0) return batch.map((message) => ledger.place(message));
+  const full = ledger.lookThrough(candidates);
+  const [known, removed] = await Promise.all([
+    knownIds(session, mailboxes, candidates),
+    full.length === 0 ? [] : session.query<Removed>(expireSql, [full.map(({ epoch }) => hexBuffer(epoch)), nowMs]),
+  ]);
+  const senders = new Set(candidates.map(({ sender }) => sender));
+  for (const { sender } of removed) senders.add(toHex(sender) as InboxId); // 16 bytes: an inbox id was stored
+  ledger.open(known, await lockSenders(session, senders), removed);
+  const outcomes = batch.map((message) => ledger.place(message));
+  if (ledger.hasChanges) await session.query(writeSql, ledger.parameters());
+  return outcomes;
+}
+
+async function knownIds(
+  session: Session,
+  mailboxes: ReadonlyMap<InboxId, Mailbox>,
+  candidates: readonly MessageToStore[],
+): Promise<Map<string, number>> {
+  const places = candidates.map(({ inbox }) => mailboxes.get(inbox) as Mailbox); // candidates have one
+  const rows = await session.query<{ epoch: Buffer; message_id: Buffer; offset: number }>(knownIdsSql, [
+    places.map(({ epoch }) => hexBuffer(epoch)),
+    places.map(({ generation }) => generation),
+    candidates.map(({ messageId }) => Buffer.from(messageId)),
+  ]);
+  return new Map(rows.map(({ epoch, message_id, offset }) => [`${toHex(epoch)}${toHex(message_id)}`, offset]));
+}
+
+/** Decides on each message of a batch in turn, on rows that are locked, and collects what is to be written. */
+class Ledger {
+  readonly #mailboxes: ReadonlyMap<InboxId, Mailbox>;
+  readonly #limits: EngineLimits;
+  readonly #nowMs: number;
+  #known = new Map<string, number>();
+  #budgets: ReadonlyMap<InboxId, Budget> = new Map();
+  readonly #placed: Placed[] = [];
+  readonly #touched = new Set<Mailbox>();
+
+  constructor(mailboxes: ReadonlyMap<InboxId, Mailbox>, limits: EngineLimits, nowMs: number) {
+    this.#mailboxes = mailboxes;
+    this.#limits = limits;
+    this.#nowMs = nowMs;
+  }
+
+  get hasChanges(): boolean {
+    return this.#touched.size > 0;
+  }
+
+  /** Mailboxes in which the candidates may not find room, and that have not been looked through lately. */
+  lookThrough(candidates: readonly MessageToStore[]): Mailbox[] {
+    const coming = new Map<Mailbox, Budget>();
+    for (const { inbox, envelope } of candidates) {
+      const mailbox = this.#mailboxes.get(inbox) as Mailbox; // candidates have one
+      const sum = coming.get(mailbox) ?? { count: 0, bytes: 0 };
+      coming.set(mailbox, { count: sum.count + 1, bytes: sum.bytes + envelope.length });
+    }
+    const { mailboxCountMax, mailboxBytesMax } = this.#limits;
+    const full = [...coming].filter(
+      ([mailbox, { count, bytes }]) =>
+        (mailbox.count + count > mailboxCountMax || mailbox.bytes + bytes > mailboxBytesMax) &&
+        this.#nowMs - mailbox.expiredMs >= expireEveryMs,
+    );
+    for (const [mailbox] of full) {
+      mailbox.expiredMs = this.#nowMs;
+      this.#touched.add(mailbox);
+    }
+    return full.map(([mailbox]) => mailbox);
+  }
+
+  open(known: Map<string, number>, budgets: ReadonlyMap<InboxId, Budget>, removed: readonly Removed[]): void {
+    this.#known = known;
+    this.#budgets = budgets;
+    for (const mailbox of takeOut(byEpoch(this.#mailboxes.values()), budgets, removed)) this.#touched.add(mailbox);
+  }
+
+  /** What can be said without looking further. */
+  refusalBefore({ inbox, envelope }: MessageToStore): StoreRefusal | null {
+    const mailbox = this.#mailboxes.get(inbox);
+    if (mailbox === undefined || mailbox.claim.untilMs <= this.#nowMs) return 'no-such-inbox';
+    return envelope.length > this.#limits.envelopeBytesMax ? 'too-large' : null;
+  }
+
+  place(message: MessageToStore): StoreOutcome {
+    const early = this.refusalBefore(message);
+    if (early !== null) return { kind: 'refused', code: early };
+    const mailbox = this.#mailboxes.get(message.inbox) as Mailbox; // else refused
+    const id = `${mailbox.epoch}${toHex(message.messageId)}`;
+    const known = this.#known.get(id);
+    if (known !== undefined) return { kind: 'stored', offset: known, isNew: false };
+    const budget = this.#budgets.get(message.sender) as Budget; // locked with the others
+    const code = this.#refusal(mailbox, budget, message.envelope.length);
+    if (code !== null) return { kind: 'refused', code };
+    this.#turnGeneration(mailbox);
+    mailbox.lastOffset += 1;
+    mailbox.generationCount += 1;
+    for (const counted of [mailbox, budget]) {
+      counted.count += 1;
+      counted.bytes += message.envelope.length;
+    }
+    const { lastOffset: offset, generation } = mailbox;
+    this.#known.set(id, offset);
+    this.#touched.add(mailbox);
+    this.#placed.push({ message, mailbox, offset, generation });
+    return { kind: 'stored', offset, isNew: true };
+  }
+
+  #refusal(mailbox: Mailbox, budget: Budget, bytes: number): StoreRefusal | null {
+    const { mailboxCountMax, mailboxBytesMax, senderCountMax, senderBytesMax } = this.#limits;
+    if (mailbox.count >= mailboxCountMax || mailbox.bytes + bytes > mailboxBytesMax) return 'mailbox-full';
+    return budget.count >= senderCountMax || budget.bytes + bytes > senderBytesMax ? 'sender-full' : null;
+  }
+
+  #turnGeneration(mailbox: Mailbox): void {
+    const isOld = this.#nowMs - mailbox.generationSinceMs >= this.#limits.dedupMs;
+    if (mailbox.generationCount < this.#limits.dedupCountMin && !isOld) return;
+    mailbox.generation += 1;
+    mailbox.generationCount = 0;
+    mailbox.generationSinceMs = this.#nowMs;
+  }
+
+  /** In the order of `writeSql`. */
+  parameters(): unknown[] {
+    return [...this.#messageParameters(), this.#nowMs, ...this.#mailboxParameters(), ...this.#budgetParameters()];
+  }
+
+  #messageParameters(): unknown[] {
+    const placed = this.#placed;
+    const each = <T>(pick: (placed: Placed) => T) => placed.map(pick);
+    let start = 1;
+    const starts = each(({ message }) => {
+      start += message.envelope.length;
+      return start - message.envelope.length;
+    });
+    return [
+      each(({ mailbox }) => fromHex(mailbox.epoch)),
+      each(({ generation }) => generation),
+      each(({ message }) => priorityNumbers[message.priority]),
+      each(({ offset }) => offset),
+      each(({ message }) => message.messageId),
+      each(({ message }) => inboxBytes(message.sender)),
+      each(({ message }) => (message.kind === 'receipt' ? 1 : 0)),
+      each(({ message }) => this.#nowMs + Math.min(message.ttlMs, this.#limits.ttlMsMax)),
+      each(({ message }) => (message.receiptTo === null ? null : inboxBytes(message.receiptTo))),
+      starts,
+      each(({ message }) => message.envelope.length),
+      Buffer.concat(each(({ message }) => message.envelope)),
+    ];
+  }
+
+  #mailboxParameters(): unknown[] {
+    const touched = [...this.#touched];
+    return [
+      touched.map(({ inbox }) => inboxBytes(inbox)),
+      touched.map(({ lastOffset }) => lastOffset),
+      touched.map(({ count }) => count),
+      touched.map(({ bytes }) => bytes),
+      touched.map(({ expiredMs }) => expiredMs),
+      touched.map(({ generation }) => generation),
+      touched.map(({ generationCount }) => generationCount),
+      touched.map(({ generationSinceMs }) => generationSinceMs),
+    ];
+  }
+
+  #budgetParameters(): unknown[] {
+    const budgets = [...this.#budgets];
+    return [
+      budgets.map(([sender]) => inboxBytes(sender)),
+      budgets.map(([, { count }]) => count),
+      budgets.map(([, { bytes }]) => bytes),
+    ];
+  }
+}
