@@ -9,6 +9,12 @@ export {
   parseInboxId,
 } from '../inbox-id.ts';
 export {
+  type AgentContact,
+  createEnvelopeSealer,
+  type EnvelopeSealerOptions,
+  UnknownSenderError,
+} from './envelope-sealer.ts';
+export {
   AgentUnreachableError,
   NoSealerError,
   OutboxFullError,
