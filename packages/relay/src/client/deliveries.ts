@@ -1,5 +1,4 @@
 import { errorCode } from '@pulsemesh/base/errors';
-import { toHex } from '@pulsemesh/wire';
 import { decodeReceipt, type ReceiptContent } from '../wire/receive.ts';
 import type { RelayClientEvents } from './events.ts';
 import type { RelayClientLimits } from './limits.ts';
@@ -21,7 +20,6 @@ export class Deliveries<Mark> {
   readonly #onReceipt: (relay: string, receipt: ReceiptContent) => void;
   /** Bounded by what the relays may have under way. */
   #arrived: Arrival[] = [];
-  /** Given up for now, by inbox and id: not tried again before the next session delivers it anew. */
   #handler: RawHandler<Mark> | null = null;
   #isRunning = false;
   #isStopped = false;
@@ -136,9 +134,4 @@ function rawMessageOf({ relay, delivery, sendRead }: Arrival): RawMessage {
       if (receiptTo !== null) sendRead({ inbox, messageId, receiptTo });
     },
   };
-}
-
-/** The id as `SentMessage` and receipts have it. */
-export function messageIdText(messageId: Uint8Array): string {
-  return toHex(messageId);
 }

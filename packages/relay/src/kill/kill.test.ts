@@ -11,19 +11,20 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 // SIGKILL of relay, sender and receiver at random points under load. A campaign: RELAY_KILLS=100 RELAY_SEED=7.
 
-const kills = Number(process.env['RELAY_KILLS'] ?? 6);
+const kills = Number(process.env['RELAY_KILLS'] ?? 4);
 const seed = Number(process.env['RELAY_SEED'] ?? 1);
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-kill-'));
 afterAll(() => rm(base, { recursive: true, force: true }));
-const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const relayProgram = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
+const agentProgram = fileURLToPath(new URL('./agent-process.ts', import.meta.url));
 
 class Child {
   readonly process: ChildProcess;
   readonly lines: string[] = [];
   readonly #waits = new Set<() => void>();
 
-  constructor(name: string, args: readonly string[]) {
-    this.process = spawn(process.execPath, [program(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  constructor(program: string, args: readonly string[]) {
+    this.process = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       this.lines.push(line);
       for (const wait of this.#waits) wait();
@@ -55,7 +56,7 @@ describe('a relay and two agents that are killed under load', () => {
     const random = createSeededRandom(seed);
     const at = (name: string) => join(base, name);
     const startRelay = async (port: string) => {
-      const relay = new Child('./relay-process.ts', [at('relay'), port]);
+      const relay = new Child(relayProgram, [at('relay'), port]);
       await relay.until((lines) => lines.length > 0);
       return relay;
     };
@@ -65,8 +66,8 @@ describe('a relay and two agents that are killed under load', () => {
     let first = 0;
     const acknowledged: number[] = [];
     const startSender = (count: number) =>
-      new Child('./agent-process.ts', [at('sender'), url, '1', '2', `${first}`, `${count}`]);
-    const startReceiver = () => new Child('./agent-process.ts', [at('receiver'), url, '2', '1', '0', '0']);
+      new Child(agentProgram, [at('sender'), url, '1', '2', `${first}`, `${count}`]);
+    const startReceiver = () => new Child(agentProgram, [at('receiver'), url, '2', '1', '0', '0']);
     const collect = ({ lines }: Child) => {
       for (const line of lines) if (line.startsWith('sent ')) acknowledged.push(Number(line.slice(5)));
       first = (acknowledged.at(-1) ?? -1) + 2; // one more may be in the outbox without having been printed

@@ -1,4 +1,4 @@
-import type { Clock, Condition, Logger } from '@pulsemesh/base';
+import type { Clock, Logger } from '@pulsemesh/base';
 import type { LinkSession } from '@pulsemesh/link';
 import type { MailboxEngine } from '../engine.ts';
 import type { Agent, Agents } from './agents.ts';
@@ -25,5 +25,3 @@ export interface AgentSession {
   readonly session: LinkSession;
   readonly context: RelayContext;
 }
-
-export type StreamEnd = (reason: Condition) => void;

@@ -17,103 +17,132 @@ interface Batch {
 }
 
 /** Serves `mailbox.send`: each item is answered once it is durable or refused. */
-export function serveSend({ agent, context }: AgentSession, stream: LinkStream): void {
-  let results: SendResult[] = [];
-  let underWay = 0;
-  let hasEnded = false;
-  let isBlocked = false;
-  let owedBytes = 0;
-  let isAsked = false;
-  let isBroken = false;
+export function serveSend(own: AgentSession, stream: LinkStream): void {
+  new SendStream(own, stream).start();
+}
+
+class SendStream {
+  readonly #own: AgentSession;
+  readonly #stream: LinkStream;
+  #results: SendResult[] = [];
+  #underWay = 0;
+  #owedBytes = 0;
+  #hasEnded = false;
+  #isBlocked = false;
+  #isAsked = false;
+  #isBroken = false;
   /** Set by the first refusal that passes: what comes after it on this stream is refused too, so that the order is kept. */
-  let refusedWith: string | null = null;
+  #refusedWith: string | null = null;
   /** Those refusals: told after the answers of all that came before. */
-  let late: (() => void)[] = [];
-  // Credit comes back with the answers: who sends faster than the disk takes waits at its own end.
-  stream.hold();
+  #late: (() => void)[] = [];
 
-  const flush = () => {
-    isAsked = false;
-    if (isBroken) return;
-    if (results.length > 0) {
-      isBlocked = !stream.write(encodeSendResults(results));
-      results = [];
-    }
-    if (!isBlocked) giveBack();
-    if (hasEnded && underWay === 0) stream.end();
-  };
-  const ask = () => {
-    if (isAsked) return;
-    isAsked = true;
-    queueMicrotask(flush);
-  };
-  const giveBack = () => {
-    if (owedBytes > 0) stream.release(owedBytes);
-    owedBytes = 0;
-  };
-  const answer = (batch: Batch, result: SendResult) => {
-    underWay -= 1;
-    results.push(result);
-    batch.waits -= 1;
-    if (batch.waits === 0) owedBytes += batch.bytes;
-    ask();
-    if (underWay === late.length) tellLate();
-  };
-  const tellLate = () => {
-    const tell = late;
-    late = [];
-    for (const each of tell) each();
-  };
+  constructor(own: AgentSession, stream: LinkStream) {
+    this.#own = own;
+    this.#stream = stream;
+  }
 
-  const take = (item: SendItem, batch: Batch) => {
-    underWay += 1;
-    const refused: RefusedTarget[] = [];
-    const isAllowed = agent.messages.take(item.to.length) && agent.bytes.take(item.envelope.length * item.to.length);
-    if (!isAllowed) refusedWith ??= 'too-fast';
-    if (refusedWith !== null) {
-      context.events.refused(refusedWith);
-      for (const target of item.to.keys()) refused.push({ target, code: refusedWith });
-      late.push(() => answer(batch, { ref: item.ref, refused }));
-      if (underWay === late.length) tellLate();
+  start(): void {
+    const stream = this.#stream;
+    // Credit comes back with the answers: who sends faster than the disk takes waits at its own end.
+    stream.hold();
+    stream.onDrain(() => {
+      this.#isBlocked = false;
+      this.#giveBack();
+    });
+    stream.consume(
+      (message) => this.#takeBatch(message),
+      () => {
+        this.#isBroken = true;
+      },
+    );
+  }
+
+  #takeBatch(message: Uint8Array | null): void {
+    if (message === null) {
+      this.#hasEnded = true;
+      this.#ask();
       return;
     }
+    try {
+      const items = decodeSendBatch(message);
+      const batch: Batch = { bytes: message.length, waits: items.length };
+      if (items.length === 0) this.#stream.release(message.length);
+      for (const item of items) this.#take(item, batch);
+    } catch (error) {
+      this.#isBroken = true;
+      this.#own.context.events.malformed('mailbox.send');
+      this.#stream.abort(new MalformedError(error));
+    }
+  }
+
+  #take(item: SendItem, batch: Batch): void {
+    const { agent, context } = this.#own;
+    this.#underWay += 1;
+    const isAllowed = agent.messages.take(item.to.length) && agent.bytes.take(item.envelope.length * item.to.length);
+    if (!isAllowed) this.#refusedWith ??= 'too-fast';
+    if (this.#refusedWith !== null) {
+      this.#refuse(item, batch, this.#refusedWith);
+      return;
+    }
+    const refused: RefusedTarget[] = [];
     let waits = item.to.length;
     for (const [target, inbox] of item.to.entries()) {
       context.storing.store(messageOf(item, inbox, agent.address), (code) => {
-        if (code === 'busy') refusedWith ??= code;
+        if (code === 'busy') this.#refusedWith ??= code;
         if (code !== null) refused.push({ target, code });
         waits -= 1;
-        if (waits === 0) answer(batch, { ref: item.ref, refused });
+        if (waits === 0) this.#answer(batch, { ref: item.ref, refused });
       });
     }
-  };
+  }
 
-  stream.onDrain(() => {
-    isBlocked = false;
-    giveBack();
-  });
-  stream.consume(
-    (message) => {
-      if (message === null) {
-        hasEnded = true;
-        ask();
-        return;
-      }
-      try {
-        const items = decodeSendBatch(message);
-        const batch: Batch = { bytes: message.length, waits: items.length };
-        if (items.length === 0) stream.release(message.length);
-        for (const item of items) take(item, batch);
-      } catch (error) {
-        isBroken = true;
-        context.events.malformed('mailbox.send');
-        stream.abort(new MalformedError(error));
-      }
-    },
-    () => {
-      isBroken = true;
-    },
-  );
+  #refuse(item: SendItem, batch: Batch, code: string): void {
+    this.#own.context.events.refused(code);
+    const refused = item.to.map((_, target) => ({ target, code }));
+    this.#late.push(() => this.#answer(batch, { ref: item.ref, refused }));
+    this.#tellLate();
+  }
+
+  #answer(batch: Batch, result: SendResult): void {
+    this.#underWay -= 1;
+    this.#results.push(result);
+    batch.waits -= 1;
+    if (batch.waits === 0) this.#owedBytes += batch.bytes;
+    this.#ask();
+    this.#tellLate();
+  }
+
+  /** Once nothing but late refusals is under way. */
+  #tellLate(): void {
+    if (this.#late.length === 0 || this.#underWay > this.#late.length) return;
+    const late = this.#late;
+    this.#late = [];
+    for (const tell of late) tell();
+  }
+
+  /** What one turn answers goes in one message. */
+  #ask(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    queueMicrotask(() => {
+      this.#isAsked = false;
+      if (!this.#isBroken) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#results.length > 0) {
+      this.#isBlocked = !this.#stream.write(encodeSendResults(this.#results));
+      this.#results = [];
+    }
+    if (!this.#isBlocked) this.#giveBack();
+    if (this.#hasEnded && this.#underWay === 0) this.#stream.end();
+  }
+
+  #giveBack(): void {
+    if (this.#owedBytes > 0) this.#stream.release(this.#owedBytes);
+    this.#owedBytes = 0;
+  }
 }
 
 function messageOf(item: SendItem, inbox: MessageToStore['inbox'], sender: MessageToStore['sender']): MessageToStore {

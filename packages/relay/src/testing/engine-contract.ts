@@ -2,16 +2,12 @@ import assert from 'node:assert/strict';
 import { type Clock, createSeededRandom, type Random } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { toHex } from '@pulsemesh/wire';
-import type {
-  EngineLimits,
-  MailboxEngine,
-  MessageToStore,
-  ReadCursor,
-  StoredMessage,
-  StoreOutcome,
-} from '../engine.ts';
-import { type InboxId, parseInboxId } from '../inbox-id.ts';
+import type { EngineLimits, MailboxEngine, MessageToStore, StoredMessage, StoreOutcome } from '../engine.ts';
+import type { InboxId } from '../inbox-id.ts';
 import { runEngineModel } from './engine-model.ts';
+import { fromStart, inbox, message, texts } from './engine-samples.ts';
+
+export { fromStart, inbox, message, messageIdOf, texts } from './engine-samples.ts';
 
 /** The two functions of a test runner that a contract suite uses. */
 export interface ContractRunner {
@@ -38,44 +34,7 @@ export interface EngineUnderTest {
   readonly modelRuns?: number;
 }
 
-/** An inbox id made of one number. */
-export function inbox(number: number): InboxId {
-  return parseInboxId(number.toString(16).padStart(32, '0'));
-}
-
-export const fromStart: ReadCursor = { urgent: 0, normal: 0 };
-const sender = inbox(0xa);
 const dayMs = 86_400_000;
-
-let messageCount = 0;
-
-/** A message for inbox 1 with a new id; `text` is its envelope. */
-export function message(text: string, change: Partial<MessageToStore> = {}): MessageToStore {
-  messageCount += 1;
-  return {
-    inbox: inbox(1),
-    messageId: messageIdOf(messageCount),
-    sender,
-    kind: 'message',
-    envelope: new TextEncoder().encode(text),
-    priority: 'normal',
-    ttlMs: dayMs,
-    receiptTo: null,
-    ...change,
-  };
-}
-
-/** 16 bytes made of one number. */
-export function messageIdOf(number: number): Uint8Array {
-  const bytes = new Uint8Array(16);
-  new DataView(bytes.buffer).setUint32(12, number);
-  return bytes;
-}
-
-export async function texts(engine: MailboxEngine, of = inbox(1), after = fromStart): Promise<string[]> {
-  const { messages } = await engine.read({ inbox: of, after, countMax: 1000, bytesMax: 2 ** 30 });
-  return messages.map(({ envelope }) => new TextDecoder().decode(envelope));
-}
 
 const kinds = (outcomes: readonly StoreOutcome[]) =>
   outcomes.map((outcome) => (outcome.kind === 'refused' ? outcome.code : outcome.isNew ? 'new' : 'known'));
