@@ -144,6 +144,26 @@ describe('the roster', () => {
     expect(last).toBeLessThan(defaultRoster.forgetMs + 2 * defaultRoster.redialLastMs);
   });
 
+  it('dials a peer that said it has no address where it was before', () => {
+    const roster = createRoster();
+    roster.pin({ id: peer, addresses: ['/p2p/relay/p2p-circuit'], isSuccessor: false }, 0);
+    roster.connected(peer, 0);
+    roster.announced(peer, announcement({ addresses: [] }), 'directly', 1);
+    roster.disconnected(peer, 2);
+    expect(pass(roster, 250, 1_000)).toContainEqual({ do: 'dial', peer, addresses: ['/p2p/relay/p2p-circuit'] });
+  });
+
+  it('dials at once again when a way has opened, but not who has left', () => {
+    const roster = createRoster();
+    const other = 'other' as PeerId;
+    for (const id of [peer, other]) roster.hinted({ id, addresses: ['/a'], isSuccessor: false }, 0);
+    roster.announced(other, announcement({ isLeaving: true }), 'directly', 0);
+    for (let count = 0; count < 12; count += 1) roster.dialFailed(peer, 2_000);
+    expect(pass(roster, 2_250, 10_000)).toEqual([]);
+    roster.redialSoon(10_000);
+    expect(pass(roster, 10_000, 10_500)).toEqual([{ do: 'dial', peer, addresses: ['/a'] }]);
+  });
+
   it('never forgets what the configuration names', () => {
     const roster = createRoster();
     roster.pin({ id: peer, addresses: ['/ip4/127.0.0.1/tcp/1'], isSuccessor: false }, 0);

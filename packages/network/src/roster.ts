@@ -166,7 +166,8 @@ export class Roster {
     if (how === 'published' && !isNewLife && !entry.isLive && nowMs - entry.lostMs < this.#options.doubtMs) return;
     if (known?.isLeaving && !isNewLife) return;
     entry.announcement = announcement;
-    entry.addresses = announcement.addresses;
+    // A peer whose relay is away has no address for the moment; it will be found where it was.
+    if (announcement.addresses.length > 0) entry.addresses = announcement.addresses;
     entry.heardMs = nowMs;
     if (announcement.isLeaving) {
       this.#lose(entry, nowMs);

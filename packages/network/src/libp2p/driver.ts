@@ -293,6 +293,7 @@ export class Driver implements Libp2pNetwork {
     const watch = relayed.onChange(() => {
       const before = up;
       up = upNow();
+      this.#announceAgain(); // libp2p itself takes a second to notice
       if ([...up].every((relay) => before.has(relay))) return;
       this.#roster.redialSoon(this.#dependencies.clock.monotonicMs());
     });

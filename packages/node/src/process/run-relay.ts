@@ -34,8 +34,8 @@ export async function runRelay({ config: input, drainMs, onListening }: RunRelay
   const identity = await loadNodeIdentity(config, readNodeSecrets(config), deps);
   const options = { ...relay, dataDirectory, ...(allow === undefined ? {} : { allow }) };
   await using service = await startRelayService(options, identity, deps);
-  onListening({ url: service.url, peerId: service.peerId });
-  logger.info('relay is up', { peerId: service.peerId, pid: process.pid });
+  onListening({ url: service.url, peerId: identity.peerId });
+  logger.info('relay is up', { peerId: identity.peerId, pid: process.pid });
   const failure = await Promise.race([service.failed, aborted(stop).then(() => null)]);
   if (failure !== null) {
     logger.error('the relay failed', { code: failure.code });

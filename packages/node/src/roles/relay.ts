@@ -15,5 +15,5 @@ export async function startRelayRole({ config, deps, identity, stack }: NodeCont
   void service.failed.then((reason) => {
     if (reason !== null) stopProcess(reason);
   });
-  return { ports: { relay: service.port } };
+  return { ports: { relay: service.link.port } };
 }
