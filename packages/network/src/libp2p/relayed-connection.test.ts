@@ -1,4 +1,4 @@
-import { defaultLogger } from '@libp2p/logger';
+import type { Logger } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { Condition } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
@@ -33,10 +33,16 @@ class FakeStream implements ByteStream {
   }
 }
 
+const log: Logger = Object.assign(() => {}, {
+  enabled: false,
+  error: () => {},
+  trace: () => {},
+  newScope: () => log,
+});
+
 function connect() {
   const clock = new VirtualClock();
   const stream = new FakeStream();
-  const log = defaultLogger().forComponent('test');
   const remoteAddr = multiaddr('/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA/p2p-circuit');
   const connection = new RelayedConnection({ stream, clock, log, remoteAddr, direction: 'outbound' });
   return { clock, stream, connection };
