@@ -1,4 +1,5 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
+import { benchBoxes } from './boxes/bench-boxes.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
 import type { BenchLine } from './report.ts';
@@ -15,6 +16,10 @@ const benches: Readonly<Record<string, Bench>> = {
     run: benchLink,
   },
   idle: { about: 'memory of 1,000 and 10,000 idle connections, beside the same', run: benchIdle },
+  boxes: {
+    about: 'time to the first echo and round trip through each firewall box, beside Socket.IO and a bare POST',
+    run: benchBoxes,
+  },
   pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };

@@ -17,7 +17,13 @@ export class ServerProcess implements AsyncDisposable {
   static async start(name: string, tls: TlsPair | null): Promise<ServerProcess> {
     const main = fileURLToPath(new URL('./server-main.ts', import.meta.url));
     // One processor for the server, the other for the load: neither slows the other down.
-    const child = fork(main, [name], { execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'] });
+    const child = fork(main, [name], {
+      execArgv: [
+        '--expose-gc',
+        ...(process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? []),
+        '--disable-warning=ExperimentalWarning',
+      ],
+    });
     child.send(tls as unknown as object);
     const port = (await answerOf(child)) as number;
     return new ServerProcess(child, port);
