@@ -20,6 +20,14 @@ const programs = [
   { check: 'node', paths: ['/usr/sbin/haproxy'], packages: ['haproxy'] },
   { check: 'node', paths: ['/usr/sbin/nft'], packages: ['nftables'] },
   { check: 'node', paths: ['/usr/sbin/ip'], packages: ['iproute2'] },
+  // A shared engine of the relay; its tests start servers of their own.
+  {
+    check: 'node',
+    paths: [15, 16, 17, 18].map((version) => `/usr/lib/postgresql/${version}/bin/pg_basebackup`),
+    packages: ['postgresql'],
+  },
+  // The client in Python uses Debian's Python and its packages.
+  { check: 'node', paths: ['/usr/lib/python3/dist-packages/cryptography'], packages: ['python3-cryptography'] },
 ];
 
 /** name → command line; the first six are one check each, the rest count their tests. */

@@ -2,7 +2,7 @@ import { createSystemClock, createSystemRandom, silentLogger, sleep } from '@pul
 import type { MessageToStore } from '../engine.ts';
 import { openEngine } from '../engines/open-engine.ts';
 import { isRetryable } from '../server/storing.ts';
-import { inbox } from './engine-contract.ts';
+import { inbox } from './engine-samples.ts';
 import { numberedMessage } from './writer-process.ts';
 
 // A relay's part in the crash tests, as a process: stores numbered messages in inbox 1 for ever, a few batches at once, asks again

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { MailboxEngine, MessageToStore, StoredMessage } from '../engine.ts';
-import { fromStart, inbox } from './engine-contract.ts';
+import { fromStart, inbox } from './engine-samples.ts';
 
 /** The message that a writer stores under a number: always the same. */
 export function numberedMessage(writer: number, number: number): MessageToStore {

@@ -1,8 +1,8 @@
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { findProgram, freePort, runProgram, Spawned, versionFolders } from './spawned.ts';
+import { join } from 'node:path';
+import { freePort, programFolders, runProgram, Spawned, versionFolders } from './spawned.ts';
 
 export interface PostgresServerOptions {
   /** Settings besides the defaults. */
@@ -29,8 +29,9 @@ export interface PostgresServer extends AsyncDisposable {
 
 /** Where PostgreSQL's programs are, or null. */
 export function findPostgres(): string | null {
-  const program = findProgram('initdb', versionFolders('/usr/lib/postgresql', 'bin'));
-  return program !== null && findProgram('postgres', [dirname(program)]) !== null ? dirname(program) : null;
+  const needed = ['postgres', 'initdb', 'pg_basebackup'];
+  const folders = [...versionFolders('/usr/lib/postgresql', 'bin'), ...programFolders()];
+  return folders.find((folder) => needed.every((name) => existsSync(join(folder, name)))) ?? null;
 }
 
 /**

@@ -15,10 +15,9 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The first of `names` in PATH, else in `folders`; null: nowhere. */
-export function findProgram(name: string, folders: readonly string[] = []): string | null {
-  const places = [...(process.env['PATH'] ?? '').split(delimiter), ...folders];
-  return places.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
+/** Where programs are. */
+export function programFolders(): string[] {
+  return (process.env['PATH'] ?? '').split(delimiter);
 }
 
 /** Folders below `base` whose names sort last first, each with `inner`. */
