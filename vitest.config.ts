@@ -8,6 +8,7 @@ const server = [
   'tools/**/*.test.ts',
   'examples/**/*.test.ts',
   'tests/threats/**/*.test.ts',
+  'tests/clients/**/*.test.ts',
 ];
 
 export default defineConfig({
