@@ -42,6 +42,15 @@ const remedies: Readonly<Record<string, string>> = {
   'card-key-changed': 'Ask the person, by another way than the one the card came; where they are two, use --as.',
   'statement-checksum': 'Copy it again, whole, or send it as a file.',
   'statement-expired': 'Ask for a new one.',
+  'token-unknown': 'Ask the operator of the relay for a new token.',
+  'token-missing': 'Give it once: `pulsemesh enrol pm1.…`.',
+  'token-checksum': 'Copy it again, whole.',
+  'request-time': 'Set the clock of this machine right.',
+  'renewal-late': 'Ask the operator for a new token, and enrol with it.',
+  'certificate-revoked': 'Ask the operator of the relay why; another try needs a new key and a new token.',
+  'agent-revoked': 'Ask the operator of the relay why; another try needs a new key and a new token.',
+  'authority-missing': 'Make one with `pulsemesh authority init`, or say with --data where the relay lies.',
+  'link-unreachable': 'See what is in the way with `pulsemesh doctor` and the URL of the relay.',
   'statement-older': 'A newer one is there already; nothing is to be done.',
 };
 

@@ -1,6 +1,8 @@
 import { version } from '@pulsemesh/node';
 import { Command, CommanderError } from 'commander';
+import { addAuthority } from './commands/authority.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEnrol } from './commands/enrol.ts';
 import { addIdentity } from './commands/identity/identity.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
@@ -50,12 +52,15 @@ Begin with:
   $ pulsemesh status                 peers, counts, open alerts
   $ pulsemesh patients list          who is known, and who is told what
   $ pulsemesh doctor https://…       what stands between this machine and a server
+  $ pulsemesh enrol pm1.…            take part through a relay, with the token its operator gave you
   $ pulsemesh help identity          your key, its backup, your contact card
   $ pulsemesh help node              running a node of your own`,
     );
   addStart(program, output, setExitCode);
   addNode(program, setExitCode);
   addRelay(program, output, setExitCode);
+  addAuthority(program, output);
+  addEnrol(program, output, setExitCode);
   addDoctor(program, output, setExitCode);
   addStatus(program, output);
   addPatients(program, output);

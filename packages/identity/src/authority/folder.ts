@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
 import { openLmdbTables, type TableStore } from '@pulsemesh/store';
 import { decodeCbor, encodeCbor, type PeerId, parsePeerId } from '@pulsemesh/wire';
-import { exactMap, integerOf, listOf } from '../fields.ts';
+import { isRelayUrl } from '../card.ts';
+import { exactMap, integerOf } from '../fields.ts';
 import { createSmallFile, readSmallFile } from '../files.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../load-or-create.ts';
 import { identityFileNames } from '../own-files.ts';
@@ -32,8 +32,8 @@ const sweepPeriodMs = 3_600_000;
 /** What an authority was made with. */
 export interface AuthoritySettings {
   readonly organisation: string;
-  /** What tokens tell agents to connect to. */
-  readonly relayUrl: string;
+  /** What tokens tell agents to connect to; null: where the relay says that it listens. */
+  readonly relayUrl: string | null;
   readonly relayPeer: PeerId;
   /** The root, DER. */
   readonly root: Uint8Array;
@@ -61,7 +61,11 @@ export async function createAuthorityFolder(
 ): Promise<AuthoritySettings> {
   const { directory } = options;
   const { organisation, relayUrl, relayPeer, names = { dns: [], ip: [] } } = facts;
-  const isFit = isOrganisation(organisation) && names.dns.every(isDnsName) && names.ip.every(isIpv4);
+  const isFit =
+    isOrganisation(organisation) &&
+    (relayUrl === null || isRelayUrl(relayUrl)) &&
+    names.dns.every(isDnsName) &&
+    names.ip.every(isIpv4);
   if (!isFit || names.dns.length + names.ip.length > namesMax) throw new AuthorityRefusedError('malformed');
   if ((await readSettingsBytes(directory)) !== null) throw new AuthorityFolderError('authority-exists', directory);
   const identity = await loadOrCreateIdentity(protectionOf(options), dependencies);
@@ -91,11 +95,10 @@ export async function readAuthoritySettings(directory: string): Promise<Authorit
     const map = exactMap(decodeCbor(bytes), ['v', 'organisation', 'relayUrl', 'relayPeer', 'root']);
     integerOf(map['v'], 1, 1);
     const { organisation, relayUrl, relayPeer, root } = map;
-    const [url, peer] = listOf([relayUrl, relayPeer], 2, 2);
-    if (!isOrganisation(organisation) || typeof url !== 'string' || typeof peer !== 'string')
-      throw new TypeError('text');
+    if (!isOrganisation(organisation) || typeof relayPeer !== 'string') throw new TypeError('text');
+    if (relayUrl !== null && (typeof relayUrl !== 'string' || !isRelayUrl(relayUrl))) throw new TypeError('url');
     if (!(root instanceof Uint8Array) || root.length > authorityLimits.certificateBytesMax) throw new TypeError('root');
-    return { organisation, relayUrl: url, relayPeer: parsePeerId(peer), root };
+    return { organisation, relayUrl, relayPeer: parsePeerId(relayPeer), root };
   } catch (error) {
     throw new AuthorityFolderError('authority-damaged', directory, error);
   }
@@ -128,11 +131,6 @@ export async function openAuthorityFolder(
   stack.defer(() => ticker.stop());
   const rest = stack.move();
   return { authority, settings, issuer, store, [Symbol.asyncDispose]: () => rest.disposeAsync() };
-}
-
-/** Takes a file of the folder away, if it is there. */
-export async function removeAuthorityFile(directory: string, name: 'door'): Promise<void> {
-  await rm(join(directory, authorityFileNames[name]), { force: true });
 }
 
 function protectionOf({ directory, protection }: AuthorityFolderOptions): IdentityOptions {

@@ -35,7 +35,6 @@ export {
   type NewAuthority,
   openAuthorityFolder,
   readAuthoritySettings,
-  removeAuthorityFile,
 } from './folder.ts';
 export { type AuthorityHttp, type AuthorityHttpOptions, authorityHttpPrefix, createAuthorityHttp } from './http.ts';
 export {

@@ -8,16 +8,21 @@ import { ConfigError } from '../config/config-error.ts';
 import type { RelayServiceSettings } from '../config/relay-settings.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { openEngine } from './open-engine.ts';
+import { openRelayAuthority } from './relay-authority.ts';
 
 export interface RelayServiceOptions extends RelayServiceSettings {
   /** Where mailboxes lie. */
   readonly dataDirectory: string;
-  /** The only agents that are let in; undefined: everybody. */
+  /**
+   * The agents that are let in without more. Undefined: everybody, unless an identity authority lies in the data directory: then
+   * who shows its certificate, or an invitation of this relay.
+   */
   readonly allow?: readonly string[];
 }
 
 /**
- * Starts a messaging server on one port: the link, `/health`, and `/metrics` for who asks from this machine.
+ * Starts a messaging server on one port: the link, `/health`, `/metrics` for who asks from this machine, and the
+ * identity authority where `pulsemesh authority init` made one in the data directory.
  * @throws {ConfigError} for files or an engine that cannot be used; {TlsMaterialError}; what the engine throws when it cannot be
  * opened; what the operating system says of host and port.
  */
@@ -26,18 +31,29 @@ export async function startRelayService(
   identity: Identity,
   deps: NodeDependencies,
 ): Promise<RelayServer> {
-  const { host, port, tls, allow } = options;
+  const { host, port, tls, allow, dataDirectory } = options;
+  await using stack = new AsyncDisposableStack();
+  const authority = await openRelayAuthority(
+    { dataDirectory, relay: identity.peerId, ...(allow === undefined ? {} : { allow }) },
+    deps,
+  );
+  stack.use(authority);
+  const listen = { host, port, tls: tls === undefined ? null : tlsSource(tls) };
   const server = await startRelayServer(
     {
       identity,
       engine: await openEngine(options, deps),
-      listen: { host, port, tls: tls === undefined ? null : tlsSource(tls) },
-      admit: createAdmission(allow),
+      listen: authority === null ? listen : { ...listen, http: authority.http },
+      admit: authority?.admit ?? createAdmission(allow),
     },
     { ...deps, metricsText: () => deps.meter.text() },
   );
-  if (allow === undefined) deps.logger.warn('anybody who reaches this relay may use it', { url: server.url });
-  return server;
+  stack.use(server);
+  authority?.serveOn(server);
+  if (authority === null && allow === undefined)
+    deps.logger.warn('anybody who reaches this relay may use it', { url: server.url });
+  const rest = stack.move();
+  return { ...server, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
 function createAdmission(allow: readonly string[] | undefined): (claim: LoginClaim) => Admission {

@@ -1,0 +1,149 @@
+import { dirname, join } from 'node:path';
+import {
+  createLogger,
+  createPrometheusMeter,
+  createSystemClock,
+  createSystemRandom,
+  withTimeout,
+} from '@pulsemesh/base';
+import { loadOrCreateIdentity } from '@pulsemesh/identity';
+import type { AuthorityRole, Enrolment } from '@pulsemesh/identity/authority';
+import { dataDirectory, watchForStop } from '@pulsemesh/node';
+import type { AgentNetwork } from '@pulsemesh/node/relay';
+import type { Command } from 'commander';
+import { exitCodes, type Output, UsageError } from '../output.ts';
+import { parseSeconds } from '../parse.ts';
+import { type PlaceFlags, placeOf, withPlaceFlags } from './identity/place.ts';
+
+interface EnrolFlags extends PlaceFlags {
+  readonly proxy?: string;
+  readonly pac?: string;
+  readonly proxyCredentials?: string;
+  readonly ca?: readonly string[];
+  readonly organisation?: string;
+  readonly role?: string;
+  readonly wait: number;
+  readonly stay?: boolean;
+}
+
+/** `pulsemesh enrol`: an agent gets its certificate, and takes part. */
+export function addEnrol(program: Command, output: Output, setExitCode: (code: number) => void): void {
+  withPlaceFlags(program.command('enrol').argument('[token]', 'pm1.…, from the operator of the relay; once'))
+    .summary('take part through a relay, with the token its operator gave you')
+    .description(
+      'Makes the key of this agent, fetches its certificate over whatever the network lets through, and with --stay takes part\n' +
+        'until Ctrl-C, renewing the certificate by itself. Needs no rights and opens no port: one connection goes out.\n' +
+        'With --stay the first line on standard output is JSON: {"enrolled": PEER ID, …}.',
+    )
+    .option('--proxy <url>', 'http://[user:password@]host:port (default: HTTPS_PROXY, ALL_PROXY and NO_PROXY)')
+    .option('--pac <file or url>', 'a PAC file instead')
+    .option('--proxy-credentials <file>', 'first line user:password, for a proxy whose URL has none')
+    .option('--ca <file...>', 'further CA certificates to trust (PEM), such as that of an inspecting proxy')
+    .option('--organisation <name>', 'with an address instead of a token: what to ask for')
+    .option('--role <role>', 'likewise')
+    .option('--wait <seconds>', 'how long to wait for an operator’s yes', parseSeconds, 86_400)
+    .option('--stay', 'stay and take part')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ pulsemesh enrol pm1.… --data /srv/agent --stay
+  $ pulsemesh enrol --data /srv/agent --stay            the next time: no token
+  $ pulsemesh enrol pm1.… --proxy http://proxy.hospital:3128 --ca hospital-inspection.pem
+
+The certificate (agent.crt) lies in the data directory: a node's \`relays\` takes it as certificateFile.
+When it does not connect: pulsemesh doctor URL`,
+    )
+    .action(async (token: string | undefined, flags: EnrolFlags) => {
+      setExitCode(await enrol(token, flags, output));
+    });
+}
+
+async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: Output): Promise<number> {
+  const { isAuthorityRole, isOrganisation, parseEnrolmentToken } = await import('@pulsemesh/identity/authority');
+  const { enrolAgent } = await import('@pulsemesh/node/relay');
+  const place = placeOf({ ...flags, data: flags.data ?? join(dataDirectory(), 'agent') });
+  const data = dirname(place.options.file);
+  const token = tokenText === undefined ? null : parseEnrolmentToken(tokenText);
+  const { organisation = null, role = null } = flags;
+  if (organisation !== null && !isOrganisation(organisation)) throw new UsageError('--organisation is no name');
+  if (role !== null && !isAuthorityRole(role)) throw new UsageError('--role is none');
+  const wish: { organisation: string | null; role: AuthorityRole | null } = { organisation, role };
+  if (token !== null && token.secret === null && (organisation === null || role === null))
+    throw new UsageError('with an address, say with --organisation and --role what to ask for');
+  const deps = dependencies();
+  const identity = await loadOrCreateIdentity(place.options, place.deps);
+  const stop = watchForStop(false);
+  const options = { dataDirectory: data, token, wish, network: networkOf(flags) };
+  const enrolOnce = () =>
+    withTimeout(
+      deps.clock,
+      'enrolment',
+      flags.wait * 1000,
+      (signal) => {
+        const onPending = () => output.err(`Waiting for the operator’s yes. This agent is ${identity.peerId}`);
+        return enrolAgent({ ...options, signal, onPending }, identity, deps);
+      },
+      { signal: stop },
+    );
+  const enrolment = await enrolOnce();
+  tell(enrolment, output, flags.json === true || flags.stay === true);
+  if (!flags.stay) return exitCodes.done;
+  return stay(enrolment, { data, network: options.network, identity, deps, stop, enrolAgain: enrolOnce });
+}
+
+function tell({ membership, relayUrl }: Enrolment, output: Output, isJson: boolean): void {
+  if (membership === null) throw new TypeError('an enrolment without a certificate'); // enrolAgent gives none
+  const { peer, organisation, role, notAfterMs } = membership;
+  const until = new Date(notAfterMs).toISOString();
+  if (isJson) {
+    output.out(JSON.stringify({ enrolled: peer, organisation, role, relay: relayUrl, until }));
+    return;
+  }
+  output.out(`enrolled     ${peer}`);
+  output.out(`as           ${role}, ${organisation}`);
+  output.out(`relay        ${relayUrl}`);
+  output.out(`certificate  until ${until}, renewed while the agent runs`);
+}
+
+interface Stay {
+  readonly data: string;
+  readonly network: AgentNetwork;
+  readonly identity: Awaited<ReturnType<typeof loadOrCreateIdentity>>;
+  readonly deps: ReturnType<typeof dependencies>;
+  readonly stop: AbortSignal;
+  /** Fetches a certificate again after one ran out while there was no network. */
+  readonly enrolAgain: () => Promise<Enrolment>;
+}
+
+/** Takes part until told to stop (0) or sent away for good (1). */
+async function stay(first: Enrolment, { data, network, identity, deps, stop, enrolAgain }: Stay): Promise<number> {
+  const { isWorthEnrolling, startAgent } = await import('@pulsemesh/node/relay');
+  const stopped = Promise.withResolvers<'stopped'>();
+  stop.addEventListener('abort', () => stopped.resolve('stopped'), { once: true });
+  if (stop.aborted) stopped.resolve('stopped');
+  for (let enrolment = first; ; enrolment = await enrolAgain()) {
+    await using agent = await startAgent({ dataDirectory: data, network, enrolment }, identity, deps);
+    const end = await Promise.race([stopped.promise, agent.ended]);
+    if (end === 'stopped' || end === null) return exitCodes.done;
+    if (!isWorthEnrolling(end)) throw end;
+  }
+}
+
+function networkOf(flags: EnrolFlags): AgentNetwork {
+  return {
+    ...(flags.proxy === undefined ? {} : { proxy: { kind: 'fixed', url: flags.proxy } as const }),
+    ...(flags.pac === undefined ? {} : { proxy: { kind: 'pac', source: flags.pac } as const }),
+    ...(flags.proxyCredentials === undefined ? {} : { proxyCredentialsFile: flags.proxyCredentials }),
+    ...(flags.ca === undefined ? {} : { trust: { caFiles: flags.ca } }),
+  };
+}
+
+function dependencies() {
+  return {
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    logger: createLogger({ level: 'warn' }, process.stderr),
+    meter: createPrometheusMeter(),
+  };
+}

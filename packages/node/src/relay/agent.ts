@@ -1,0 +1,186 @@
+import { join } from 'node:path';
+import { Condition, errorCode, sleep, type WaitOptions } from '@pulsemesh/base';
+import type { Identity } from '@pulsemesh/identity';
+import {
+  certificateToPem,
+  Enrolment,
+  type EnrolmentToken,
+  type EnrolmentWish,
+  startRenewal,
+} from '@pulsemesh/identity/authority';
+import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
+import { connectRelay, createMemoryInboxState } from '@pulsemesh/relay/client';
+import type { NodeDependencies } from '../process/node-context.ts';
+import { version } from '../version.ts';
+import { writeFileAtomically } from './write-file.ts';
+
+/** What an agent keeps in its data directory beside its identity. */
+export const agentFileNames = {
+  enrolment: 'enrolment.state',
+  /** The certificate in force, PEM: `relays.N.certificateFile` of a node takes it. */
+  certificate: 'agent.crt',
+  /** The authority's root, PEM. */
+  root: 'authority-root.crt',
+} as const;
+
+/** The way out of the building. */
+export type AgentNetwork = Pick<NodeLinkOptions, 'proxy' | 'proxyCredentialsFile' | 'trust'>;
+
+export interface EnrolAgentOptions extends WaitOptions {
+  readonly dataDirectory: string;
+  /** Null: goes on with what the data directory holds. */
+  readonly token: EnrolmentToken | null;
+  readonly wish?: EnrolmentWish;
+  readonly network: AgentNetwork;
+  /** How often an operator's answer is asked for, milliseconds. Default 10 s. */
+  readonly askEveryMs?: number;
+  /** Told once when an operator has to decide. */
+  readonly onPending?: () => void;
+}
+
+/** There is neither a token nor an enrolment. */
+export class NoTokenError extends Condition {
+  override readonly name = 'NoTokenError';
+  constructor() {
+    super('token-missing', 'this agent is not enrolled yet: give it the token from the operator of the relay');
+  }
+}
+
+/**
+ * Enrols over whatever the network lets through, or goes on with an enrolment; resolves with a certificate that holds. Opens no
+ * listening socket. Repeating it is harmless.
+ * @throws {NoTokenError}; {EnrolmentError}; what connecting throws; the authority's refusal (`LinkRemoteError` with its code); `signal.reason`.
+ */
+export async function enrolAgent(
+  options: EnrolAgentOptions,
+  identity: Identity,
+  deps: NodeDependencies,
+): Promise<Enrolment> {
+  const file = join(options.dataDirectory, agentFileNames.enrolment);
+  const { token, wish, signal } = options;
+  const enrolment =
+    token === null
+      ? await Enrolment.open(file, identity, deps)
+      : await Enrolment.begin({ file, token, ...(wish === undefined ? {} : { wish }) }, identity, deps);
+  if (enrolment === null) throw new NoTokenError();
+  if (enrolment.membership === null) {
+    const wait = signal === undefined ? {} : { signal };
+    // As a guest: with no certificate, or one that ran out, there is nothing else to show.
+    const link = linkOptions(enrolment, identity, options);
+    await using connected = await connectLink({ ...link, ...wait }, deps);
+    const request = connected.request.bind(connected);
+    if (enrolment.certificates.length > 0) await enrolment.renew(request, wait);
+    else await enrolUntilDecided(enrolment, request, options, deps);
+  }
+  writeCertificates(enrolment, options.dataDirectory);
+  return enrolment;
+}
+
+async function enrolUntilDecided(
+  enrolment: Enrolment,
+  request: Link['request'],
+  { askEveryMs = 10_000, onPending, signal }: EnrolAgentOptions,
+  { clock }: NodeDependencies,
+): Promise<void> {
+  const wait = signal === undefined ? {} : { signal };
+  let isTold = false;
+  while ((await enrolment.enrol(request, wait)) === 'pending') {
+    if (!isTold) onPending?.();
+    isTold = true;
+    await sleep(clock, askEveryMs, wait);
+  }
+}
+
+/** An agent that takes part. Disposing ends its session. */
+export interface RunningAgent extends AsyncDisposable {
+  readonly link: Link;
+  /** Its mailbox address at the relay, hex. */
+  readonly address: string;
+  /** Resolves when it can take part no more (revoked, say), with why; null once disposed. */
+  readonly ended: Promise<Condition | null>;
+}
+
+/**
+ * Keeps an enrolled agent at its relay: logged in by certificate, renewed in time, its mailbox read, answering `ping`.
+ * Over one outgoing session: nothing listens.
+ */
+export async function startAgent(
+  options: Pick<EnrolAgentOptions, 'dataDirectory' | 'network'> & { readonly enrolment: Enrolment },
+  identity: Identity,
+  deps: NodeDependencies,
+): Promise<RunningAgent> {
+  const { enrolment, dataDirectory } = options;
+  await using stack = new AsyncDisposableStack();
+  // The link reads the list at each login: a renewed certificate is shown at the next one.
+  const certificates = [...enrolment.certificates];
+  const link = stack.use(
+    startLink(
+      {
+        ...linkOptions(enrolment, identity, options),
+        certificates,
+        memory: createFileMemory(join(dataDirectory, 'relay-networks.json'), deps),
+      },
+      deps,
+    ),
+  );
+  const ended = Promise.withResolvers<Condition | null>();
+  stack.use(
+    startRenewal(
+      {
+        enrolment,
+        request: link.request.bind(link),
+        onRenewed() {
+          certificates.splice(0, certificates.length, ...enrolment.certificates);
+          writeCertificates(enrolment, dataDirectory);
+        },
+        onEnded: ended.resolve,
+      },
+      deps,
+    ),
+  );
+  void link.closed.then(ended.resolve);
+  const client = stack.use(
+    await connectRelay(
+      { relays: [{ name: 'relay', link }], identity, sealer: null, inboxState: createMemoryInboxState() },
+      deps,
+    ),
+  );
+  stack.use(
+    client.raw.serve('ping', async (stream) => {
+      const message = await stream.receive();
+      if (message !== null) await stream.send(message);
+      stream.end();
+    }),
+  );
+  const rest = stack.move();
+  return {
+    link,
+    address: client.address,
+    ended: ended.promise,
+    async [Symbol.asyncDispose]() {
+      await rest.disposeAsync();
+      ended.resolve(null);
+    },
+  };
+}
+
+/** True for an end after which {@link enrolAgent} and another start may help: the certificate ran out while there was no network. */
+export function isWorthEnrolling(reason: Condition | null): boolean {
+  const { refusal } = (reason ?? {}) as { readonly refusal?: unknown };
+  return [errorCode(reason), refusal].includes('certificate-expired');
+}
+
+function linkOptions(
+  { relayUrl, relayPeer }: Enrolment,
+  identity: Identity,
+  { network }: { readonly network: AgentNetwork },
+): NodeLinkOptions {
+  const software = `pulsemesh/${version} node/${process.versions.node}`;
+  return { url: relayUrl, server: relayPeer, identity, software, ...network };
+}
+
+function writeCertificates({ certificates, root }: Enrolment, dataDirectory: string): void {
+  const pem = certificates.map(certificateToPem).join('');
+  writeFileAtomically(join(dataDirectory, agentFileNames.certificate), pem);
+  if (root !== null) writeFileAtomically(join(dataDirectory, agentFileNames.root), certificateToPem(root));
+}

@@ -1,0 +1,12 @@
+export {
+  type AgentNetwork,
+  agentFileNames,
+  type EnrolAgentOptions,
+  enrolAgent,
+  isWorthEnrolling,
+  NoTokenError,
+  type RunningAgent,
+  startAgent,
+} from './agent.ts';
+export { type AuthorityOperator, OperatorRefusedError, openAuthorityOperator } from './authority-operator.ts';
+export { authorityFolderName } from './relay-authority.ts';
