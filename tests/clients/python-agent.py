@@ -23,9 +23,8 @@ def echo(stream, _caller):
         stream.send(message)
 
 
-def cut_often(times, seconds):
-    for _ in range(times):
-        stopped.wait(seconds)
+def cut_after(number, command):
+    if (number + 1) % command.get('cutEvery', 1_000_000) == 0:
         link.cut()
 
 
@@ -38,10 +37,14 @@ def perform(command):
     if kind == 'send':
         for number in range(command['count']):
             relay.send(to, f'{command["text"]} {number}'.encode(), wait=False)
+            cut_after(number, command)
         relay.flush()
         return True
     if kind == 'receive':
-        texts = [relay.receive(30).envelope.decode() for _ in range(command['count'])]
+        texts = []
+        for number in range(command['count']):
+            texts.append(relay.receive(30).envelope.decode())
+            cut_after(number, command)
         relay.acknowledge()
         return texts
     if kind == 'request':
@@ -57,9 +60,6 @@ def perform(command):
                 same.append(length)
         stream.end()
         return {'same': same, 'end': stream.receive()}
-    if kind == 'cut':
-        threading.Thread(target=cut_often, args=(command['times'], command['seconds']), daemon=True).start()
-        return True
     if kind == 'use':
         link.use(command['transport'])
         return True
@@ -87,11 +87,9 @@ def run(command):
         say(id=command['id'], error=error.code)
 
 
-stopped = threading.Event()
 with Link(identity=identity, **config) as link:
     relay = Relay(link)
     relay.serve('python.echo', echo)
     relay.answer('python.reverse', lambda message, _caller: message[::-1])
     for line in sys.stdin:
         threading.Thread(target=run, args=(json.loads(line),), daemon=True).start()
-    stopped.set()
