@@ -25,7 +25,7 @@ export function RelaySessions({ peers, onMove }: RelaySessionsProps) {
         A session goes on without loss when it moves from one transport to another, by itself or by hand.
       </p>
       <div className="table-frame">
-        <table className="table table-stack">
+        <table className="table table-stack table-wide table-sessions">
           <caption className="visually-hidden">Relay sessions</caption>
           <thead>
             <tr>
