@@ -17,6 +17,8 @@ export interface Attempt {
   usedMs: number;
   leftMs: number;
   rttMs: number;
+  /** When `rttMs` was measured. */
+  measuredMs: number;
   heardMs: number;
   probeSentMs: number | null;
 }
@@ -31,6 +33,7 @@ export function createAttempt(id: number, transport: TransportName, nowMs: numbe
     usedMs: 0,
     leftMs: 0,
     rttMs: 0,
+    measuredMs: nowMs,
     heardMs: nowMs,
     probeSentMs: null,
   };
@@ -56,15 +59,17 @@ export function attemptDueMs(
       const isWaiting = attempt.probeSentMs !== null;
       const probeMs = isWaiting
         ? (attempt.probeSentMs ?? 0) + stallMs(attempt)
-        : attempt.heardMs + heartbeatOf(record, facts.isBusy);
+        : probeDueMs(attempt, record, facts.isBusy);
       return Math.min(replaceMs, probeMs);
     }
   }
 }
 
-/** How long silence may last before the one in use is probed. */
-export function heartbeatOf(record: TransportRecord, isBusy: boolean): number {
-  return isBusy ? timing.heartbeatMsBusy : record.heartbeatMs;
+/** When the one in use is probed: after a silence, and now and then where it is not silent, so that its round trip stays known. */
+export function probeDueMs(attempt: Attempt, record: TransportRecord, isBusy: boolean): number {
+  const silentMs = attempt.heardMs + (isBusy ? timing.heartbeatMsBusy : record.heartbeatMs);
+  const hasTraffic = attempt.heardMs > attempt.measuredMs;
+  return hasTraffic ? Math.min(silentMs, attempt.measuredMs + timing.measureMs) : silentMs;
 }
 
 /** How long the one in use may owe an answer. */

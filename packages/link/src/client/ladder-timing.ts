@@ -32,6 +32,8 @@ export const heartbeatMsStart = 25_000;
 export const heartbeatMsMin = 2_000;
 /** The same while something is not acknowledged. */
 export const heartbeatMsBusy = 1_000;
+/** How often the round trip of an active carrier with traffic is measured anew. */
+export const measureMs = 10_000;
 /** A probe of the active carrier that takes longer than this, or 8 round trips, is a stall, milliseconds. */
 export const stallMsMin = 3_000;
 /** A probe of one that wants to take over: this, or 4 round trips, milliseconds. */

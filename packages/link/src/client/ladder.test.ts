@@ -133,6 +133,25 @@ describe('the ladder', () => {
     expect(model.firstMs('use stream')).toBeLessThan(6_200);
   });
 
+  it('measures the round trip anew every ten seconds where there is traffic, and does not disturb an idle connection for it', async () => {
+    const probesWithin = async (hasTraffic: boolean) => {
+      const { clock, ladder } = play({ 'long-poll': passes }, { transports: ['long-poll'] });
+      let probes = 0;
+      for (let second = 0; second < 60; second += 1) {
+        await clock.advance(1_000);
+        if (hasTraffic) ladder.heard(1, clock.monotonicMs());
+        const commands = ladder.tick(clock.monotonicMs());
+        for (const command of commands.filter(({ kind }) => kind === 'probe')) {
+          probes += 1;
+          ladder.probed('attempt' in command ? command.attempt : 0, 10, clock.monotonicMs());
+        }
+      }
+      return probes;
+    };
+    expect(await probesWithin(true)).toBeGreaterThanOrEqual(4);
+    expect(await probesWithin(false)).toBeLessThanOrEqual(2);
+  });
+
   it('learns how long an idle connection survives, and keeps it alive', async () => {
     const { clock, model, ladder } = play(
       { websocket: { provenMs: 10, idleMs: 8_000 } },

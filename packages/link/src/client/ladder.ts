@@ -1,6 +1,6 @@
 import { assert, type Random } from '@pulsemesh/base';
 import { type TransportName, transportNames } from '../carrier.ts';
-import { type Attempt, attemptDueMs, createAttempt, heartbeatOf, silence, stallMs } from './attempt.ts';
+import { type Attempt, attemptDueMs, createAttempt, probeDueMs, silence, stallMs } from './attempt.ts';
 import type { TransportFailure } from './errors.ts';
 import * as timing from './ladder-timing.ts';
 import type { LadderCommand, LadderMemo, LadderOptions } from './ladder-types.ts';
@@ -86,7 +86,7 @@ export class Ladder {
   proven(id: number, rttMs: number, nowMs: number): readonly LadderCommand[] {
     const attempt = this.#attempts.get(id);
     if (attempt?.state !== 'opening') return [];
-    Object.assign(attempt, { provenMs: nowMs, heardMs: nowMs, rttMs });
+    Object.assign(attempt, { provenMs: nowMs, heardMs: nowMs, measuredMs: nowMs, rttMs });
     if (this.#active === null || attempt.transport === this.#pinned) this.#use(attempt, nowMs);
     else if (this.#isWanted(attempt)) {
       attempt.state = 'checking';
@@ -125,7 +125,7 @@ export class Ladder {
   probed(id: number, rttMs: number, nowMs: number): readonly LadderCommand[] {
     const attempt = this.#attempts.get(id);
     if (attempt === undefined) return [];
-    Object.assign(attempt, { rttMs, heardMs: nowMs, probeSentMs: null });
+    Object.assign(attempt, { rttMs, heardMs: nowMs, measuredMs: nowMs, probeSentMs: null });
     if (this.#active === null && attempt.state !== 'opening') this.#use(attempt, nowMs);
     else if (attempt.state === 'checking') {
       if (this.#isWanted(attempt)) this.#use(attempt, nowMs);
@@ -219,7 +219,7 @@ export class Ladder {
     const isOld = attempt.startedMs + record.replaceAfterMs <= nowMs;
     if (isOld && !this.#isReplaced(attempt)) this.#open(attempt.transport, nowMs);
     if (attempt.probeSentMs === null) {
-      if (attempt.heardMs + heartbeatOf(record, this.#isBusy) <= nowMs) this.#probe(attempt, nowMs);
+      if (probeDueMs(attempt, record, this.#isBusy) <= nowMs) this.#probe(attempt, nowMs);
       return;
     }
     const stalledMs = nowMs - attempt.probeSentMs;
