@@ -1,6 +1,7 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
 import { benchBoxes } from './boxes/bench-boxes.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
+import { benchMailbox } from './mailbox/bench-mailbox.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
 import type { BenchLine } from './report.ts';
 import { benchSeal } from './seal/bench-seal.ts';
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
     run: benchBoxes,
   },
   pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
+  mailbox: { about: 'durable mailboxes, beside Redis Streams and PostgreSQL used directly', run: benchMailbox },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
 
