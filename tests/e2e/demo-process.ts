@@ -28,8 +28,14 @@ export class CommandProcess implements AsyncDisposable {
   readonly exited: Promise<number | null>;
   #hasExited = false;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(node, [main, ...args], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  /** `user`: whom to run as; only root may choose another. */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    user: { readonly uid?: number; readonly gid?: number } = {},
+  ) {
+    const options = { env: { ...process.env, ...env }, ...user };
+    this.#child = spawn(node, [main, ...args], { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         this.#text += chunk;

@@ -9,7 +9,7 @@ import {
   startRenewal,
 } from '@pulsemesh/identity/authority';
 import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
-import { connectRelay, createMemoryInboxState } from '@pulsemesh/relay/client';
+import { connectRelay, createMemoryInboxState, type RelayClient } from '@pulsemesh/relay/client';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
 import { writeFileAtomically } from './write-file.ts';
@@ -32,7 +32,7 @@ export interface EnrolAgentOptions extends WaitOptions {
   readonly token: EnrolmentToken | null;
   readonly wish?: EnrolmentWish;
   readonly network: AgentNetwork;
-  /** How often an operator's answer is asked for, milliseconds. Default 10 s. */
+  /** How often an operator's answer is asked for, milliseconds. Default 5 s. */
   readonly askEveryMs?: number;
   /** Told once when an operator has to decide. */
   readonly onPending?: () => void;
@@ -79,7 +79,7 @@ export async function enrolAgent(
 async function enrolUntilDecided(
   enrolment: Enrolment,
   request: Link['request'],
-  { askEveryMs = 10_000, onPending, signal }: EnrolAgentOptions,
+  { askEveryMs = 5_000, onPending, signal }: EnrolAgentOptions,
   { clock }: NodeDependencies,
 ): Promise<void> {
   const wait = signal === undefined ? {} : { signal };
@@ -94,8 +94,8 @@ async function enrolUntilDecided(
 /** An agent that takes part. Disposing ends its session. */
 export interface RunningAgent extends AsyncDisposable {
   readonly link: Link;
-  /** Its mailbox address at the relay, hex. */
-  readonly address: string;
+  /** Its mailbox and streams at the relay. */
+  readonly client: RelayClient<never, unknown>;
   /** Resolves when it can take part no more (revoked, say), with why; null once disposed. */
   readonly ended: Promise<Condition | null>;
 }
@@ -139,8 +139,8 @@ export async function startAgent(
     ),
   );
   void link.closed.then(ended.resolve);
-  const client = stack.use(
-    await connectRelay(
+  const client: RelayClient<never, unknown> = stack.use(
+    await connectRelay<never, unknown>(
       { relays: [{ name: 'relay', link }], identity, sealer: null, inboxState: createMemoryInboxState() },
       deps,
     ),
@@ -155,7 +155,7 @@ export async function startAgent(
   const rest = stack.move();
   return {
     link,
-    address: client.address,
+    client,
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
       await rest.disposeAsync();
