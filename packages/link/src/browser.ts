@@ -40,3 +40,4 @@ export type {
   SessionServer,
   SessionServerOptions,
 } from './session-ends.ts';
+export { createLinkIdentity, createSystemDependencies } from './standalone.ts';

@@ -45,3 +45,4 @@ export type {
   SessionServer,
   SessionServerOptions,
 } from './session-ends.ts';
+export { createLinkIdentity, createSystemDependencies } from './standalone.ts';
