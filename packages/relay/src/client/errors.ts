@@ -41,3 +41,11 @@ export class NoSealerError extends Condition {
     super('no-sealer', 'this client seals nothing; give it a sealer, or seal and use raw');
   }
 }
+
+/** What came on a sealed stream is not its next message: by somebody else, of another call, or out of its place. */
+export class NotOfThisCallError extends Condition {
+  override readonly name = 'NotOfThisCallError';
+  constructor() {
+    super('not-of-this-call', 'what came is not the next message of this call');
+  }
+}

@@ -17,6 +17,7 @@ export {
 export {
   AgentUnreachableError,
   NoSealerError,
+  NotOfThisCallError,
   OutboxFullError,
   RelayClientClosedError,
   SendRefusedError,

@@ -5,8 +5,9 @@ import { equalBytes, toHex } from '@pulsemesh/wire';
 import { addressOfKey, type InboxId, idBytes, inboxIdOfToken } from '../inbox-id.ts';
 import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 import { relayWireLimits } from '../wire/limits.ts';
+import { idInCall, newCallId } from './call-ids.ts';
 import { Deliveries } from './deliveries.ts';
-import { NoSealerError } from './errors.ts';
+import { NoSealerError, NotOfThisCallError } from './errors.ts';
 import { createRelayClientEvents, type RelayClientEvents } from './events.ts';
 import { type RelayClientLimits, relayClientLimits } from './limits.ts';
 import { createMemoryOutbox } from './memory-state.ts';
@@ -14,7 +15,7 @@ import { Outgoing } from './outgoing.ts';
 import { PeerCalls } from './peer-calls.ts';
 import { type PresenceHandler, PresenceWatch } from './presence.ts';
 import { RelayReceiver } from './receiver.ts';
-import { SealedStream } from './sealed-stream.ts';
+import { createCallsSeen, SealedStream } from './sealed-stream.ts';
 import { Subscriptions, type TopicHandler } from './subscriptions.ts';
 import type {
   ClientDependencies,
@@ -80,7 +81,7 @@ export interface RelayClient<Contact, Mark> extends AsyncDisposable {
   send(to: Contact, bytes: Uint8Array, options?: SendOptions): Promise<SentMessage>;
   /** Gives each message once to the handler, in order. One handler. What cannot be opened is dropped and counted. */
   receive(handler: MessageHandler<ReceivedMessage<Contact>, Mark>): void;
-  /** As `raw.request`, sealed both ways. */
+  /** As `raw.request`, sealed both ways; the answer is to this question and by `to`. @throws {NotOfThisCallError}. */
   request(to: Contact, name: string, bytes: Uint8Array, options?: WaitOptions): Promise<Uint8Array>;
   /** As `raw.stream`, each message sealed. */
   stream(to: Contact, name: string, options?: { readonly relay?: string }): SealedStream<Contact>;
@@ -126,6 +127,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly #receiptHandlers = new Set<(receipt: SendReceipt) => void>();
   readonly #lostHandlers = new Set<(lost: ContinuityLost) => void>();
   readonly #stack = new DisposableStack();
+  readonly #callsSeen = createCallsSeen();
   #tokens: readonly InboxToken[];
 
   constructor(options: RelayClientOptions<Contact, Mark>, dependencies: ClientDependencies) {
@@ -283,23 +285,25 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
 
   async request(to: Contact, name: string, bytes: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
     const sealer = this.#sealer;
-    const envelope = await sealer.seal(to, bytes, this.#dependencies.random.bytes(idBytes));
+    const callId = newCallId(name, this.#dependencies.random);
+    const envelope = await sealer.seal(to, bytes, callId);
     const answer = await this.#calls.request(sealer.addressOf(to), name, envelope, options);
     const opened = await sealer.open(answer);
+    // The relay chose whose answer to pass on, and to which question.
+    const isAnswer = equalBytes(opened.messageId, idInCall(callId, 'called', 0));
+    if (!isAnswer || sealer.addressOf(opened.from) !== sealer.addressOf(to)) throw new NotOfThisCallError();
     return opened.bytes;
   }
 
   stream(to: Contact, name: string, options: { readonly relay?: string } = {}): SealedStream<Contact> {
     const sealer = this.#sealer;
     const stream = this.#calls.stream(sealer.addressOf(to), name, options.relay);
-    return new SealedStream(stream, sealer, to, this.#dependencies.random);
+    return SealedStream.calling({ stream, sealer, name }, to, this.#dependencies.random);
   }
 
   serve(name: string, handler: (stream: SealedStream<Contact>) => Promise<void>): Disposable {
     const sealer = this.#sealer;
-    return this.#calls.serve(name, (stream) =>
-      handler(new SealedStream(stream, sealer, null, this.#dependencies.random)),
-    );
+    return this.#calls.serve(name, (stream) => handler(SealedStream.called({ stream, sealer, name }, this.#callsSeen)));
   }
 
   onReceipt(handler: (receipt: SendReceipt) => void): Disposable {
