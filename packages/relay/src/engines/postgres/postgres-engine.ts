@@ -181,8 +181,9 @@ class PostgresEngine implements MailboxEngine {
     return this.#watchers.add(inbox, handler);
   }
 
-  stats(): Promise<EngineStats> {
-    return this.#run(statsOf);
+  async stats(): Promise<EngineStats> {
+    this.#assertOpen();
+    return this.#connections.transaction(statsOf);
   }
 
   async sweep(): Promise<number> {

@@ -34,7 +34,7 @@ const first = [
     receipt_to bytea,
     envelope bytea not null,
     primary key (epoch, priority, message_offset)
-  )`,
+  ) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000)`,
   'create index message_expires on message (expires_ms)',
   // Sealed bytes do not shrink: trying costs.
   'alter table message alter column envelope set storage external',

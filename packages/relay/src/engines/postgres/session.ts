@@ -34,6 +34,12 @@ const answerTimeoutMs = 30_000;
 const int8Oid = 20;
 
 /**
+ * A mailbox table is empty now and full a second later, so that statistics mislead: everything here is looked up by a key, and is to be
+ * planned so.
+ */
+const planning = 'set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off';
+
+/**
  * Connects to one server and makes sure that it is a primary whose commits last.
  * @throws {EngineUnavailableError} for a standby; {EngineUnsafeError}; what pg throws.
  */
@@ -57,7 +63,7 @@ export async function connectSession(server: string, options: SessionOptions): P
     const facts = found.rows[0] as ServerFacts; // the statement has one row
     if (facts.isStandby) throw new EngineUnavailableError('the server is a standby');
     if (!options.unsafeDurability) assertDurable(facts);
-    await client.query(`set search_path to ${client.escapeIdentifier(options.schema)}`);
+    await client.query(`set search_path to ${client.escapeIdentifier(options.schema)}; ${planning}`);
     return new PostgresSession(client, facts);
   } catch (error) {
     await client.end().catch(() => {});
