@@ -75,21 +75,17 @@ async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: O
   const identity = await loadOrCreateIdentity(place.options, place.deps);
   const stop = watchForStop(false);
   const options = { dataDirectory: data, token, wish, network: networkOf(flags) };
-  const enrolOnce = () =>
-    withTimeout(
-      deps.clock,
-      'enrolment',
-      flags.wait * 1000,
-      (signal) => {
-        const onPending = () => output.err(`Waiting for the operator’s yes. This agent is ${identity.peerId}`);
-        return enrolAgent({ ...options, signal, onPending }, identity, deps);
-      },
-      { signal: stop },
-    );
-  const enrolment = await enrolOnce();
+  const onPending = () => output.err(`Waiting for the operator’s yes. This agent is ${identity.peerId}`);
+  const enrolment = await withTimeout(
+    deps.clock,
+    'enrolment',
+    flags.wait * 1000,
+    (signal) => enrolAgent({ ...options, signal, onPending }, identity, deps),
+    { signal: stop },
+  );
   tell(enrolment, output, flags.json === true || flags.stay === true);
   if (!flags.stay) return exitCodes.done;
-  return stay(enrolment, { data, network: options.network, identity, deps, stop, enrolAgain: enrolOnce });
+  return stay(enrolment, { data, network: options.network, identity, deps, stop });
 }
 
 function tell({ membership, relayUrl }: Enrolment, output: Output, isJson: boolean): void {
@@ -112,22 +108,18 @@ interface Stay {
   readonly identity: Awaited<ReturnType<typeof loadOrCreateIdentity>>;
   readonly deps: ReturnType<typeof dependencies>;
   readonly stop: AbortSignal;
-  /** Fetches a certificate again after one ran out while there was no network. */
-  readonly enrolAgain: () => Promise<Enrolment>;
 }
 
-/** Takes part until told to stop (0) or sent away for good (1). */
-async function stay(first: Enrolment, { data, network, identity, deps, stop, enrolAgain }: Stay): Promise<number> {
-  const { isWorthEnrolling, startAgent } = await import('@pulsemesh/node/relay');
-  const stopped = Promise.withResolvers<'stopped'>();
-  stop.addEventListener('abort', () => stopped.resolve('stopped'), { once: true });
-  if (stop.aborted) stopped.resolve('stopped');
-  for (let enrolment = first; ; enrolment = await enrolAgain()) {
-    await using agent = await startAgent({ dataDirectory: data, network, enrolment }, identity, deps);
-    const end = await Promise.race([stopped.promise, agent.ended]);
-    if (end === 'stopped' || end === null) return exitCodes.done;
-    if (!isWorthEnrolling(end)) throw end;
-  }
+/** Takes part until told to stop; throws why when sent away for good. */
+async function stay(enrolment: Enrolment, { data, network, identity, deps, stop }: Stay): Promise<number> {
+  const { startAgent } = await import('@pulsemesh/node/relay');
+  const stopped = Promise.withResolvers<null>();
+  stop.addEventListener('abort', () => stopped.resolve(null), { once: true });
+  if (stop.aborted) stopped.resolve(null);
+  await using agent = await startAgent({ dataDirectory: data, network, enrolment }, identity, deps);
+  const end = await Promise.race([stopped.promise, agent.ended]);
+  if (end !== null) throw end;
+  return exitCodes.done;
 }
 
 function networkOf(flags: EnrolFlags): AgentNetwork {

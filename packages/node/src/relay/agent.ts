@@ -1,17 +1,12 @@
 import { join } from 'node:path';
-import { Condition, errorCode, sleep, type WaitOptions } from '@pulsemesh/base';
+import { Condition, sleep, type WaitOptions } from '@pulsemesh/base';
 import type { Identity } from '@pulsemesh/identity';
-import {
-  certificateToPem,
-  Enrolment,
-  type EnrolmentToken,
-  type EnrolmentWish,
-  startRenewal,
-} from '@pulsemesh/identity/authority';
+import { certificateToPem, Enrolment, type EnrolmentToken, type EnrolmentWish } from '@pulsemesh/identity/authority';
 import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
 import { connectRelay, createMemoryInboxState, type RelayClient } from '@pulsemesh/relay/client';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { writeFileAtomically } from './write-file.ts';
 
 /** What an agent keeps in its data directory beside its identity. */
@@ -111,33 +106,20 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { enrolment, dataDirectory } = options;
   await using stack = new AsyncDisposableStack();
-  // The link reads the list at each login: a renewed certificate is shown at the next one.
-  const certificates = [...enrolment.certificates];
+  const ended = Promise.withResolvers<Condition | null>();
+  const onRenewed = () => writeCertificates(enrolment, dataDirectory);
+  const keeper = stack.use(new CertificateKeeper(enrolment, { onRenewed, onEnded: ended.resolve }, deps));
   const link = stack.use(
     startLink(
       {
         ...linkOptions(enrolment, identity, options),
-        certificates,
+        certificates: keeper.certificates,
         memory: createFileMemory(join(dataDirectory, 'relay-networks.json'), deps),
       },
       deps,
     ),
   );
-  const ended = Promise.withResolvers<Condition | null>();
-  stack.use(
-    startRenewal(
-      {
-        enrolment,
-        request: link.request.bind(link),
-        onRenewed() {
-          certificates.splice(0, certificates.length, ...enrolment.certificates);
-          writeCertificates(enrolment, dataDirectory);
-        },
-        onEnded: ended.resolve,
-      },
-      deps,
-    ),
-  );
+  keeper.renewOver(link);
   void link.closed.then(ended.resolve);
   const client: RelayClient<never, unknown> = stack.use(
     await connectRelay<never, unknown>(
@@ -164,12 +146,6 @@ export async function startAgent(
   };
 }
 
-/** True for an end after which {@link enrolAgent} and another start may help: the certificate ran out while there was no network. */
-export function isWorthEnrolling(reason: Condition | null): boolean {
-  const { refusal } = (reason ?? {}) as { readonly refusal?: unknown };
-  return [errorCode(reason), refusal].includes('certificate-expired');
-}
-
 function linkOptions(
   { relayUrl, relayPeer }: Enrolment,
   identity: Identity,
@@ -179,7 +155,8 @@ function linkOptions(
   return { url: relayUrl, server: relayPeer, identity, software, ...network };
 }
 
-function writeCertificates({ certificates, root }: Enrolment, dataDirectory: string): void {
+/** Puts the certificate in force where other programs find it. */
+export function writeCertificates({ certificates, root }: Enrolment, dataDirectory: string): void {
   const pem = certificates.map(certificateToPem).join('');
   writeFileAtomically(join(dataDirectory, agentFileNames.certificate), pem);
   if (root !== null) writeFileAtomically(join(dataDirectory, agentFileNames.root), certificateToPem(root));

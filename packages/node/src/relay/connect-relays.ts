@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorMessage, startTicker } from '@pulsemesh/base';
+import { type Condition, errorMessage, startTicker } from '@pulsemesh/base';
 import type { Identity } from '@pulsemesh/identity';
+import { Enrolment } from '@pulsemesh/identity/authority';
 import { createFileMemory, type Link, type LinkStatus, startLink, type TransportName } from '@pulsemesh/link';
 import { parsePeerId } from '@pulsemesh/wire';
 import { type RelaySessionView, relayTransports } from '../api/types.ts';
@@ -11,6 +12,8 @@ import type { NodeConfig } from '../config/node-config.ts';
 import type { RelayClientSettings } from '../config/relay-settings.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
+import { agentFileNames, writeCertificates } from './agent.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { RelayAccess } from './relay-access.ts';
 import { LinkRelayConnection } from './relay-connection.ts';
 import { type RelaySessions, UnknownRelayError } from './relay-sessions.ts';
@@ -36,10 +39,16 @@ export async function connectRelays(
 ): Promise<RelaySessions> {
   await using stack = new AsyncDisposableStack();
   const links: RelayLink[] = [];
+  const enrolment = await Enrolment.open(join(config.dataDirectory, agentFileNames.enrolment), identity, deps);
   const memory = createFileMemory(join(config.dataDirectory, 'relay-networks.json'), deps);
   for (const [index, settings] of config.relays.entries()) {
-    const link = startLink({ ...linkOptions(index, settings), identity, memory }, deps);
+    const options = { ...linkOptions(index, settings), identity, memory };
+    // `pulsemesh enrol` on this data directory made the node a member of that relay.
+    const isEnrolled = enrolment?.relayPeer === settings.peerId && settings.certificateFile === undefined;
+    const keeper = enrolment === null || !isEnrolled ? null : stack.use(keeperOf(enrolment, config, deps));
+    const link = startLink(keeper === null ? options : { ...options, certificates: keeper.certificates }, deps);
     links.push({ settings, link: stack.use(link) });
+    keeper?.renewOver(link);
   }
   measure(links, deps, stack);
   const streams = new RelayAccess(
@@ -56,6 +65,17 @@ export async function connectRelays(
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+function keeperOf(
+  enrolment: Enrolment,
+  { dataDirectory }: Pick<NodeConfig, 'dataDirectory'>,
+  deps: NodeDependencies,
+): CertificateKeeper {
+  const onRenewed = () => writeCertificates(enrolment, dataDirectory);
+  const onEnded = ({ code }: Condition) =>
+    deps.logger.error('no more certificates for the relay: enrol anew', { code });
+  return new CertificateKeeper(enrolment, { onRenewed, onEnded }, deps);
 }
 
 function linkOptions(index: number, settings: RelayClientSettings) {

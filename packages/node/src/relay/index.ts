@@ -3,7 +3,6 @@ export {
   agentFileNames,
   type EnrolAgentOptions,
   enrolAgent,
-  isWorthEnrolling,
   NoTokenError,
   type RunningAgent,
   startAgent,

@@ -55,7 +55,10 @@ export async function openRelayAuthority(
   const folder = stack.use(await openAuthorityFolder({ directory }, deps));
   const { authority, store } = folder;
   const service = createAuthorityService(authority, deps);
-  const operatorToken = loadOrCreateToken(join(directory, authorityFileNames.operatorToken), deps.random);
+  // A new one each time: what another program heard on the port of a relay that had died opens nothing.
+  const tokenFile = join(directory, authorityFileNames.operatorToken);
+  rmSync(tokenFile, { force: true });
+  const operatorToken = loadOrCreateToken(tokenFile, deps.random);
   const answer = createAuthorityHttp({ service, authority, operatorToken });
   const admit = createAdmission(
     {

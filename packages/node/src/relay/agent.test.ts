@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
+import { identityOfSeed } from '@pulsemesh/identity';
+import {
+  certificateFingerprint,
+  createAuthorityFolder,
+  createAuthorityService,
+  Enrolment,
+  openAuthorityFolder,
+} from '@pulsemesh/identity/authority';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { agentFileNames, enrolAgent, startAgent } from './agent.ts';
+import { openAuthorityOperator } from './authority-operator.ts';
+import { connectRelays } from './connect-relays.ts';
+import { authorityFolderName } from './relay-authority.ts';
+import { startRelayService } from './relay-service.ts';
+
+const clock = createSystemClock({ unref: true });
+const deps = { clock, random: createSystemRandom(), logger: silentLogger, meter: createPrometheusMeter() };
+const dayMs = 86_400_000;
+/** The same, the day before yesterday. */
+const before = { ...deps, clock: { ...clock, now: () => clock.now() - 2 * dayMs } };
+const network = { proxy: { kind: 'none' } } as const;
+const relayIdentity = identityOfSeed(deps.random.bytes(32));
+const identity = identityOfSeed(deps.random.bytes(32));
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'pulsemesh-agent-'));
+});
+afterEach(() => rm(directory, { recursive: true, maxRetries: 5 }));
+
+/** An authority, and an agent that enrolled there the day before yesterday, and a relay that runs today. */
+async function expired() {
+  const place = { directory: join(directory, authorityFolderName) };
+  const facts = { organisation: 'St. Mary', relayUrl: null, relayPeer: relayIdentity.peerId };
+  const { root } = await createAuthorityFolder(place, facts, before);
+  const options = { host: '127.0.0.1', port: 0, dataDirectory: directory };
+  const relay = await startRelayService(options, relayIdentity, deps);
+  const file = join(directory, agentFileNames.enrolment);
+  {
+    await using folder = await openAuthorityFolder(place, before);
+    const service = createAuthorityService(folder.authority, before);
+    const secret = await folder.authority.createToken({ organisation: 'Ward 7', role: 'agent' });
+    const relayPeer = relayIdentity.peerId;
+    const token = { relayUrl: relay.url, relayPeer, rootFingerprint: certificateFingerprint(root), secret };
+    const enrolment = await Enrolment.begin({ file, token }, identity, before);
+    await enrolment.enrol((method, message) => service.handle(method, message, 'agent'));
+  }
+  const enrolment = await Enrolment.open(file, identity, deps);
+  if (enrolment === null) throw new Error('no enrolment');
+  expect(enrolment.membership).toBeNull();
+  const isMember = new Promise<void>((resolve) => {
+    relay.sessions.onSession(({ remote }) => {
+      if (!remote.isGuest) resolve();
+    });
+  });
+  return { relay, enrolment, isMember };
+}
+
+describe('an agent whose certificate ran out while it was away', () => {
+  it('comes in as a guest, fetches the next one, and is a member again without being started anew', async () => {
+    const { relay, enrolment, isMember } = await expired();
+    await using _relay = relay;
+    await using agent = await startAgent({ dataDirectory: directory, network, enrolment }, identity, deps);
+    await isMember;
+    expect(enrolment.membership?.organisation).toBe('Ward 7');
+    await agent.link.waitForSession();
+    expect(agent.link.status.sessions).toBe(2);
+  });
+
+  it('is a member again as a node with that relay in its configuration', async () => {
+    const { relay, isMember } = await expired();
+    await using _relay = relay;
+    const settings = { url: relay.url, peerId: relayIdentity.peerId };
+    await using sessions = await connectRelays({ relays: [settings], dataDirectory: directory }, identity, deps);
+    await isMember;
+    expect(sessions.status()).toHaveLength(1);
+  });
+
+  it('fetches one with `enrol` too, and is refused once it was revoked', async () => {
+    const { relay } = await expired();
+    await using _relay = relay;
+    const options = { dataDirectory: directory, token: null, network };
+    const enrolment = await enrolAgent(options, identity, deps);
+    expect(enrolment.membership).not.toBeNull();
+    await using operator = await openAuthorityOperator({ directory: join(directory, authorityFolderName) }, deps);
+    expect(operator.runningAt).toBe(relay.url);
+    await using agent = await startAgent({ dataDirectory: directory, network, enrolment }, identity, deps);
+    await agent.link.waitForSession();
+    await operator.revoke({ peer: identity.peerId }, 'left');
+    expect(await agent.ended).toMatchObject({ code: 'certificate-revoked' });
+  });
+});
