@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
 import { identityOfSeed } from '@pulsemesh/identity';
 import {
+  authorityFileNames,
   certificateFingerprint,
   createAuthorityFolder,
   createAuthorityService,
@@ -11,6 +12,7 @@ import {
   openAuthorityFolder,
 } from '@pulsemesh/identity/authority';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeLoopbackCertificate } from '../demo/certificates.ts';
 import { agentFileNames, enrolAgent, startAgent } from './agent.ts';
 import { openAuthorityOperator } from './authority-operator.ts';
 import { connectRelays } from './connect-relays.ts';
@@ -92,5 +94,33 @@ describe('an agent whose certificate ran out while it was away', () => {
     await agent.link.waitForSession();
     await operator.revoke({ peer: identity.peerId }, 'left');
     expect(await agent.ended).toMatchObject({ code: 'certificate-revoked' });
+  });
+});
+
+describe('an operator’s command', () => {
+  it('finds the relay that runs, behind TLS too, and works on its data where none does', async () => {
+    const place = { directory: join(directory, authorityFolderName) };
+    const facts = { organisation: 'St. Mary', relayUrl: null, relayPeer: relayIdentity.peerId };
+    await createAuthorityFolder(place, facts, deps);
+    const made = await makeLoopbackCertificate('relay', clock.now(), 2);
+    const tls = { certFile: join(directory, 'relay.crt'), keyFile: join(directory, 'relay.key') };
+    await writeFile(tls.certFile, made.cert);
+    await writeFile(tls.keyFile, made.key);
+    {
+      const options = { host: '127.0.0.1', port: 0, dataDirectory: directory, tls };
+      await using relay = await startRelayService(options, relayIdentity, deps);
+      await using operator = await openAuthorityOperator(place, deps);
+      expect(operator.runningAt).toBe(relay.url);
+      await operator.revoke({ peer: identity.peerId }, 'known thief');
+      await expect(operator.approve('0123456789abcdef')).rejects.toMatchObject({ code: 'request-unknown' });
+      expect((await operator.crl()).length).toBeGreaterThan(100);
+      // Another certificate on that port: nothing is said to whoever shows it.
+      const door = join(place.directory, authorityFileNames.door);
+      await writeFile(door, JSON.stringify({ url: relay.url, certificateSha256: '00'.repeat(32) }));
+      await expect(openAuthorityOperator(place, deps)).rejects.toMatchObject({ code: 'door-certificate' });
+    }
+    await using alone = await openAuthorityOperator(place, deps);
+    expect([alone.runningAt, await alone.pending()]).toEqual([null, []]);
+    expect((await alone.agents())[0]).toMatchObject({ peer: identity.peerId, revoked: { reason: 'known thief' } });
   });
 });
