@@ -16,6 +16,11 @@ interface Batch {
   waits: number;
 }
 
+/** One message of answers, roughly; past it the next one begins. */
+const resultsBytesMax = 64 * 1024;
+/** What an answer and each refused target in it take, roughly. */
+const resultCostBytes = 24;
+
 /** Serves `mailbox.send`: each item is answered once it is durable or refused. */
 export function serveSend(own: AgentSession, stream: LinkStream): void {
   new SendStream(own, stream).start();
@@ -47,7 +52,7 @@ class SendStream {
     stream.hold();
     stream.onDrain(() => {
       this.#isBlocked = false;
-      this.#giveBack();
+      this.#flush();
     });
     stream.consume(
       (message) => this.#takeBatch(message),
@@ -126,17 +131,34 @@ class SendStream {
     this.#isAsked = true;
     queueMicrotask(() => {
       this.#isAsked = false;
-      if (!this.#isBroken) this.#flush();
+      this.#flush();
     });
   }
 
   #flush(): void {
-    if (this.#results.length > 0) {
-      this.#isBlocked = !this.#stream.write(encodeSendResults(this.#results));
-      this.#results = [];
+    if (this.#isBroken) return;
+    let told = 0;
+    while (told < this.#results.length && !this.#isBlocked) {
+      const part = this.#nextPart(told);
+      this.#isBlocked = !this.#stream.write(encodeSendResults(part));
+      told += part.length;
     }
+    this.#results = this.#results.slice(told);
+    // What waits to be told is bounded by the credit that is kept back meanwhile.
+    if (this.#results.length > 0) return;
     if (!this.#isBlocked) this.#giveBack();
     if (this.#hasEnded && this.#underWay === 0) this.#stream.end();
+  }
+
+  /** As many as one message holds: refusals of many targets are longer than what asked for them. */
+  #nextPart(from: number): readonly SendResult[] {
+    let to = from;
+    let bytes = 0;
+    while (to < this.#results.length && bytes < resultsBytesMax) {
+      bytes += resultCostBytes * (1 + (this.#results[to] as SendResult).refused.length);
+      to += 1;
+    }
+    return this.#results.slice(from, to);
   }
 
   #giveBack(): void {
