@@ -2,13 +2,20 @@ import { accessSync, constants } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base/clock';
-import { identityOfSeed } from '@pulsemesh/identity';
 import type { NodeLinkOptions, TransportName } from '@pulsemesh/link';
 import { createTestAuthority, startBox } from '@pulsemesh/link/testing';
 import { addressOfKey, inboxIdOf } from '@pulsemesh/relay/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { moveFiles } from './file-courier.ts';
-import { contactOf, dependencies, introduce, RelayProcess, startAgent, transports } from './relayed-agents.ts';
+import {
+  contactOf,
+  dependencies,
+  identityOf,
+  introduce,
+  RelayProcess,
+  startAgent,
+  transports,
+} from './relayed-agents.ts';
 import { bytesOfFiles, formsOf, holds, memoryHolds } from './traces.ts';
 import { temporaryDirectory } from './whole-node.ts';
 
@@ -121,7 +128,7 @@ describe('row 1: 64 markers that agents seal, to a mailbox, in requests and in s
     expect(log.length).toBeGreaterThan(0);
     expect(holds(log, [Buffer.from(drawn)])).toBe(false);
     for (const number of [1, 2, 3]) {
-      const { peerId, publicKey } = identityOfSeed(new Uint8Array(32).fill(number));
+      const { peerId, publicKey } = identityOf(number);
       const key = Buffer.from(publicKey);
       const names = [peerId, addressOfKey(publicKey), key.toString('hex'), key.toString('base64url')];
       for (const name of names) expect(log.includes(name)).toBe(false);

@@ -12,6 +12,7 @@ import {
   createMemoryInboxState,
   type RelayClient,
   type RelayClientLimits,
+  type RelayUse,
 } from '@pulsemesh/relay/client';
 import type { RelayStats, RelayTask } from './relay-process.ts';
 
@@ -34,7 +35,7 @@ export const dependencies = {
 };
 
 /** Whom the relays of these tests prove to be. */
-export const relayIdentity: Identity = identityOfSeed(new Uint8Array(32).fill(9));
+export const relayIdentity: Identity = identityOf(9);
 
 const program = fileURLToPath(new URL('relay-process.ts', import.meta.url));
 
@@ -97,61 +98,53 @@ export class RelayProcess implements AsyncDisposable {
   }
 }
 
-export interface AgentOptions {
-  /** Fills the seed of its identity. */
-  readonly number: number;
-  readonly url: string;
-  readonly transport?: TransportName;
-  readonly link?: Partial<NodeLinkOptions>;
-  readonly limits?: Partial<RelayClientLimits>;
-  readonly meter?: Meter;
+/** The identity of the agent of that number. */
+export function identityOf(number: number): Identity {
+  return identityOfSeed(new Uint8Array(32).fill(number));
 }
 
-/** An agent with envelopes, on one relay. */
-export interface RelayedAgent extends AsyncDisposable {
-  readonly identity: Identity;
-  readonly contact: AgentContact;
-  readonly link: Link;
-  readonly client: RelayClient<AgentContact, string>;
-  /** Resolves once the relay knows the agent's mailbox. */
-  readonly known: Promise<void>;
-}
-
-/** What a contact card says of the agent of that number. */
+/** What a contact card says of that agent. */
 export function contactOf(number: number): AgentContact {
-  const { publicKey, sealing } = identityOfSeed(new Uint8Array(32).fill(number));
+  const { publicKey, sealing } = identityOf(number);
   return { publicKey, sealingKey: sealing.publicKey };
 }
 
 const contacts = [1, 2, 3, 4].map(contactOf);
 
-/** Starts an agent; agents 1 to 4 know each other. Resolves with its session up. */
-export async function startAgent(options: AgentOptions): Promise<RelayedAgent> {
-  const { number, url, transport, limits = {}, meter = silentMeter } = options;
-  const identity = identityOfSeed(new Uint8Array(32).fill(number));
+export interface ClientOptions {
+  readonly number: number;
+  readonly relays: readonly RelayUse[];
+  readonly limits?: Partial<RelayClientLimits>;
+  readonly meter?: Meter;
+}
+
+/** A client with envelopes. */
+export interface SealingClient {
+  readonly identity: Identity;
+  readonly contact: AgentContact;
+  readonly client: RelayClient<AgentContact, string>;
+  /** Resolves once a relay knows the agent's mailbox. */
+  readonly known: Promise<void>;
+}
+
+/** The client of an agent; agents 1 to 4 know each other. */
+export async function connectClient({
+  number,
+  relays,
+  limits = {},
+  meter = silentMeter,
+}: ClientOptions): Promise<SealingClient> {
+  const identity = identityOf(number);
   const deps = { ...dependencies, meter };
-  const link = startLink(
-    {
-      url,
-      identity,
-      server: relayIdentity.peerId,
-      software: 'threats',
-      proxy: { kind: 'none' },
-      ...(transport === undefined ? {} : { transports: [transport] }),
-      ...options.link,
-    },
-    deps,
-  );
   const contactByKey = (publicKey: Uint8Array) =>
     contacts.find((contact) => Buffer.compare(contact.publicKey, publicKey) === 0) ?? null;
-  const sealer = createEnvelopeSealer({ identity, contactOf: contactByKey }, deps);
   const state = createMemoryInboxState();
   const known = Promise.withResolvers<void>();
   const client = await connectRelay(
     {
-      relays: [{ name: 'relay', link }],
+      relays,
       identity,
-      sealer,
+      sealer: createEnvelopeSealer({ identity, contactOf: contactByKey }, deps),
       inboxState: {
         ...state,
         savePosition(position) {
@@ -163,15 +156,39 @@ export async function startAgent(options: AgentOptions): Promise<RelayedAgent> {
     },
     deps,
   );
+  return { identity, contact: contactOf(number), client, known: known.promise };
+}
+
+export interface AgentOptions extends Omit<ClientOptions, 'relays'> {
+  readonly url: string;
+  readonly link?: Partial<NodeLinkOptions>;
+}
+
+export interface RelayedAgent extends SealingClient, AsyncDisposable {
+  readonly link: Link;
+}
+
+/** Starts an agent on one relay. Resolves with its session up. */
+export async function startAgent(options: AgentOptions): Promise<RelayedAgent> {
+  const { number, url, meter = silentMeter } = options;
+  const link = startLink(
+    {
+      url,
+      identity: identityOf(number),
+      server: relayIdentity.peerId,
+      software: 'threats',
+      proxy: { kind: 'none' },
+      ...options.link,
+    },
+    { ...dependencies, meter },
+  );
+  const sealing = await connectClient({ ...options, relays: [{ name: 'relay', link }] });
   await link.waitForSession();
   return {
-    identity,
-    contact: contactOf(number),
+    ...sealing,
     link,
-    client,
-    known: known.promise,
     async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]();
+      await sealing.client[Symbol.asyncDispose]();
       await link[Symbol.asyncDispose]();
     },
   };
