@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createSystemClock, createSystemRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { type Identity, identityOfSeed } from '@pulsemesh/identity';
 import { connectLink, type Link } from '@pulsemesh/link';
+import type { HttpHandlers } from '@pulsemesh/link/server';
 import { createTestAuthority, type TestAuthority } from '@pulsemesh/link/testing';
 import { createMemoryEngine, type RelayServer, startRelayServer } from '@pulsemesh/relay';
 import { connectRelay, createMemoryInboxState, type RelayClient } from '@pulsemesh/relay/client';
@@ -38,7 +39,14 @@ export interface RelayWorld extends AsyncDisposable {
   connectHome(): Promise<HomeAgent>;
 }
 
-export async function startRelayWorld({ hasTls = true } = {}): Promise<RelayWorld> {
+export interface RelayWorldOptions {
+  /** Default true. */
+  readonly hasTls?: boolean;
+  /** What else to serve on the relay's port. */
+  readonly http?: HttpHandlers;
+}
+
+export async function startRelayWorld({ hasTls = true, http = {} }: RelayWorldOptions = {}): Promise<RelayWorld> {
   await using stack = new AsyncDisposableStack();
   const authority = createTestAuthority('Relay world');
   const directory = await mkdtemp(join(tmpdir(), 'pulsemesh-clients-'));
@@ -52,12 +60,12 @@ export async function startRelayWorld({ hasTls = true } = {}): Promise<RelayWorl
       {
         identity,
         engine: createMemoryEngine({}, dependencies),
-        listen: { host: '127.0.0.1', port: 0, tls: hasTls ? { cert: certificatePem, key: keyPem } : null },
+        listen: { host: '127.0.0.1', port: 0, tls: hasTls ? { cert: certificatePem, key: keyPem } : null, http },
       },
       dependencies,
     ),
   );
-  const url = `${hasTls ? 'https' : 'http'}://127.0.0.1:${server.link.port}`;
+  const url = `${hasTls ? 'https' : 'http'}://localhost:${server.link.port}`;
   const running = stack.move();
   return {
     url,
