@@ -1,7 +1,7 @@
 import type { Clock, Condition, Logger, Meter, Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Carrier } from './carrier.ts';
-import type { LinkIdentity, LinkParty, LinkSession } from './session.ts';
+import type { LinkIdentity, LinkSession } from './session.ts';
 
 export interface SessionDependencies {
   readonly clock: Clock;
@@ -98,5 +98,3 @@ export interface ClientSession extends LinkSession {
   /** Called when a carrier is over. `wasActive`: the session waits for another `use` (or goes to any proven one by itself). */
   onCarrierClosed(handler: (carrier: Carrier, reason: Condition | null, wasActive: boolean) => void): void;
 }
-
-export type { LinkParty };
