@@ -8,6 +8,14 @@ export class OutboxFullError extends Condition {
   }
 }
 
+/** No relay would ever take this message: fewer recipients than one or more than 256, or an envelope longer than 1 MiB. Nothing was taken. */
+export class UnsendableError extends Condition {
+  override readonly name = 'UnsendableError';
+  constructor(limit: 'targets' | 'envelopeBytesMax') {
+    super('unsendable', `no relay would take the message: ${limit}`, { facts: { limit } });
+  }
+}
+
 /** No relay stored the message for at least one recipient; `code` is the refusal (relay.proto), or `expired`. */
 export class SendRefusedError extends Condition {
   override readonly name = 'SendRefusedError';

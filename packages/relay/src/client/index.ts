@@ -21,6 +21,7 @@ export {
   OutboxFullError,
   RelayClientClosedError,
   SendRefusedError,
+  UnsendableError,
 } from './errors.ts';
 export { inboxTokensAhead, type WeeklyInbox } from './inbox-tokens.ts';
 export { type RelayClientLimits, relayClientLimits } from './limits.ts';

@@ -7,7 +7,7 @@ import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 import { relayWireLimits } from '../wire/limits.ts';
 import { idInCall, newCallId } from './call-ids.ts';
 import { Deliveries } from './deliveries.ts';
-import { NoSealerError, NotOfThisCallError } from './errors.ts';
+import { NoSealerError, NotOfThisCallError, UnsendableError } from './errors.ts';
 import { createRelayClientEvents, type RelayClientEvents } from './events.ts';
 import { type RelayClientLimits, relayClientLimits } from './limits.ts';
 import { createMemoryOutbox } from './memory-state.ts';
@@ -52,7 +52,7 @@ export interface RelayClientOptions<Contact, Mark> {
 
 /** What goes through the relay as it is: for contents that are sealed or encrypted by whoever calls. */
 export interface RawRelayClient<Mark> {
-  /** Takes a sealed envelope for one or many inboxes. As `RelayClient.send`. */
+  /** Takes a sealed envelope (at most 1 MiB) for 1 … 256 inboxes. As `RelayClient.send`. */
   send(to: readonly InboxId[], envelope: Uint8Array, options?: SendOptions): Promise<SentMessage>;
   receive(handler: MessageHandler<RawMessage, Mark>): void;
   /** One message and its answer. @throws {AgentUnreachableError}; {LinkRemoteError}; `signal.reason`. */
@@ -76,7 +76,7 @@ export interface RelayClient<Contact, Mark> extends AsyncDisposable {
   readonly raw: RawRelayClient<Mark>;
   /**
    * Seals the bytes and keeps them until the recipient's relays have them: resolves once they are in the outbox. Order is kept for
-   * each priority. @throws {OutboxFullError}; {RelayClientClosedError}; what sealing and the outbox throw; `signal.reason`.
+   * each priority. @throws {OutboxFullError}; {UnsendableError}; {RelayClientClosedError}; what sealing and the outbox throw; `signal.reason`.
    */
   send(to: Contact, bytes: Uint8Array, options?: SendOptions): Promise<SentMessage>;
   /** Gives each message once to the handler, in order. One handler. What cannot be opened is dropped and counted. */
@@ -110,7 +110,8 @@ export async function connectRelay<Contact, Mark>(
   return client;
 }
 
-const ttlSecondsDefault = 14 * 86_400;
+/** Also the default. A relay knows a message's id that long, and a receiver longer: sent again later, it could count twice. */
+const ttlSecondsMax = 14 * 86_400;
 
 class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly address: InboxId;
@@ -243,15 +244,19 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     options: SendOptions & { readonly messageId?: Uint8Array } = {},
   ): Promise<SentMessage> {
     options.signal?.throwIfAborted();
+    const targets = [...new Set(to)];
+    if (targets.length === 0 || targets.length > relayWireLimits.targetsMax) throw new UnsendableError('targets');
+    if (envelope.length > relayWireLimits.envelopeBytesMax) throw new UnsendableError('envelopeBytesMax');
     const { clock, random } = this.#dependencies;
+    const ttlSeconds = Math.min(options.ttlSeconds ?? ttlSecondsMax, ttlSecondsMax);
     const messageId = toHex(options.messageId ?? random.bytes(idBytes));
     const { stored } = await this.#outgoing.send({
       messageId,
-      to: [...new Set(to)],
+      to: targets,
       relays: options.relays ?? [],
       envelope,
       priority: options.priority ?? 'normal',
-      expiresMs: clock.now() + (options.ttlSeconds ?? ttlSecondsDefault) * 1000,
+      expiresMs: clock.now() + ttlSeconds * 1000,
       receiptTo: options.receipts === false ? null : this.address,
     });
     return { messageId, stored };

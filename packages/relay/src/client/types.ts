@@ -113,7 +113,7 @@ export interface ReceivedMessage<Contact> extends RawMessage, Opened<Contact> {}
 export type MessageHandler<Message, Mark> = (message: Message, mark: Mark) => Promise<unknown>;
 
 export interface SendOptions extends WaitOptions {
-  /** How long it is worth delivering, seconds; default 14 days. */
+  /** How long it is worth delivering, seconds; default and most 14 days. */
   readonly ttlSeconds?: number;
   readonly priority?: Priority;
   /** Default true: a receipt when it was delivered, and when it was read. */

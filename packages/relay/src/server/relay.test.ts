@@ -57,6 +57,22 @@ function receiptsOf(agent: TestAgent) {
   };
 }
 
+describe('what no relay would take', () => {
+  it('is refused at once, and does not stand in the way of what comes after', async () => {
+    await using opened = await openWorld();
+    await using alice = await opened.world.connect('alice', ['relay']);
+    const { raw, address } = alice.client;
+    const many = Array.from({ length: 257 }, (_, index) =>
+      inboxIdOf(Uint8Array.of(index >> 8, index, ...new Uint8Array(14))),
+    );
+    for (const to of [[], many]) await expect(raw.send(to, bytesOf('x'))).rejects.toMatchObject({ code: 'unsendable' });
+    const envelope = new Uint8Array(1024 * 1024 + 1);
+    await expect(raw.send([address], envelope)).rejects.toMatchObject({ code: 'unsendable' });
+    expect(alice.client.outboxCount).toBe(0);
+    await (await raw.send([address], envelope.subarray(1))).stored;
+  });
+});
+
 describe('store and forward', () => {
   it('delivers in order what was sent to an address, and tells the sender stored, delivered, read', async () => {
     await using opened = await openWorld();
