@@ -10,6 +10,14 @@ export interface PacketCipher {
    * would give the key away. A plain number is a safe integer.
    */
   seal(number: bigint | number, associatedData: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** The same, written into `target` at `offset`: a packet that is made whole at once is not copied again. */
+  sealInto(
+    target: Uint8Array,
+    offset: number,
+    number: bigint | number,
+    associatedData: Uint8Array,
+    plaintext: Uint8Array,
+  ): void;
   /** The plaintext, or null when it was altered, cut, renumbered, or sealed under another key. */
   open(number: bigint | number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null;
 }
@@ -26,10 +34,13 @@ export function createPacketCipher(key: Uint8Array): PacketCipher {
   const view = new DataView(nonce.buffer);
   return {
     seal(number, associatedData, plaintext) {
-      writeNumber(view, number);
       const sealed = new Uint8Array(plaintext.length + tagBytes);
-      aead.sealInto(sealed, 0, nonce, associatedData, plaintext);
+      this.sealInto(sealed, 0, number, associatedData, plaintext);
       return sealed;
+    },
+    sealInto(target, offset, number, associatedData, plaintext) {
+      writeNumber(view, number);
+      aead.sealInto(target, offset, nonce, associatedData, plaintext);
     },
     open(number, associatedData, sealed) {
       if (sealed.length < tagBytes) return null;

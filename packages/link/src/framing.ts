@@ -6,6 +6,16 @@ export const frameHeaderBytes = 5;
 /** The longest packet any carrier takes in, bytes; past it the sender is broken or hostile. */
 export const framedPacketBytesMax = 1024 * 1024;
 
+/** The header of a packet this long. */
+export function frameHeader(packetBytes: number): Uint8Array {
+  const header = new Uint8Array(frameHeaderBytes);
+  header[1] = packetBytes >>> 24;
+  header[2] = packetBytes >>> 16;
+  header[3] = packetBytes >>> 8;
+  header[4] = packetBytes;
+  return header;
+}
+
 /** The packets one after the other, each with its header, in one new array. */
 export function framePackets(packets: readonly Uint8Array[]): Uint8Array {
   let length = 0;

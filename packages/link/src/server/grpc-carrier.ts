@@ -1,7 +1,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type Condition, errorCode } from '@pulsemesh/base';
 import type { Carrier, CarrierHandler, ConnectionFacts } from '../carrier.ts';
-import { FrameReader, framePackets } from '../framing.ts';
+import { FrameReader, frameHeader } from '../framing.ts';
+import { piecesOf } from '../write-pieces.ts';
 import { CarrierEvents } from './carrier-events.ts';
 import type { ServerContext } from './context.ts';
 import type { Http2Exchange } from './exchange.ts';
@@ -85,7 +86,7 @@ class GrpcCarrier implements Carrier {
     this.#writer = new TickWriter(
       stream,
       {
-        encode: framePackets,
+        encode: (packets) => piecesOf(packets, frameHeader),
         bufferedBytesMax: limits.bufferedBytesMax,
         stalledMs: limits.stalledMs,
         onWritable: () => this.#events.writable(),

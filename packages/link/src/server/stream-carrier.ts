@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { Condition, Timer } from '@pulsemesh/base';
 import type { Carrier, CarrierHandler, ConnectionFacts } from '../carrier.ts';
-import { framePackets } from '../framing.ts';
+import { frameHeader } from '../framing.ts';
+import { piecesOf } from '../write-pieces.ts';
 import { CarrierEvents } from './carrier-events.ts';
 import type { ServerContext } from './context.ts';
 import type { Exchange, ResponseHeaders } from './exchange.ts';
@@ -80,7 +81,7 @@ export class StreamCarrier implements JoinedCarrier {
     const writer = new TickWriter(
       out,
       {
-        encode: isSse ? encodeEvents : framePackets,
+        encode: (packets) => (isSse ? [encodeEvents(packets)] : piecesOf(packets, frameHeader)),
         bufferedBytesMax: limits.bufferedBytesMax,
         stalledMs: limits.stalledMs,
         onWritable: () => this.#events.writable(),

@@ -1,10 +1,11 @@
 import type { Writable } from 'node:stream';
 import type { Clock, Condition, Timer } from '@pulsemesh/base';
+import { writePieces } from '../write-pieces.ts';
 import { carrierOver } from './refusal.ts';
 
 export interface TickWriterOptions {
-  /** Puts the packets of one tick into the form of the transport. */
-  readonly encode: (packets: readonly Uint8Array[]) => Uint8Array;
+  /** Puts the packets of one tick into the form of the transport: pieces that are written in one go. */
+  readonly encode: (packets: readonly Uint8Array[]) => readonly Uint8Array[];
   readonly bufferedBytesMax: number;
   readonly stalledMs: number;
   /** There is room again after `isWritable` was false. */
@@ -53,7 +54,7 @@ export class TickWriter {
     const packets = this.#packets;
     this.#packets = [];
     this.#packetBytes = 0;
-    const hasRoom = this.#out.write(this.#options.encode(packets));
+    const hasRoom = writePieces(this.#out, this.#options.encode(packets));
     // A socket that took everything at once never says 'drain'.
     if (hasRoom) this.#mayHaveRoom();
     else this.#watch();

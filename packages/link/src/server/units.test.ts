@@ -103,7 +103,7 @@ describe('the guard of connections', () => {
 
 describe('a tick writer', () => {
   const options = {
-    encode: (packets: readonly Uint8Array[]) => Buffer.concat(packets),
+    encode: (packets: readonly Uint8Array[]) => [Buffer.concat(packets)],
     bufferedBytesMax: 100,
     stalledMs: 1000,
   };

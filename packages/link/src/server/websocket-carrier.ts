@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { type Condition, errorCode } from '@pulsemesh/base';
 import type { WebSocket } from 'ws';
 import type { Carrier, CarrierHandler, ConnectionFacts } from '../carrier.ts';
+import { messagePieces, unmaskByWords } from '../websocket-frames.ts';
 import { CarrierEvents } from './carrier-events.ts';
 import type { ServerContext } from './context.ts';
 import { carrierOver } from './refusal.ts';
@@ -53,7 +54,7 @@ export class WebSocketCarrier implements Carrier {
     this.#writer = new TickWriter(
       out,
       {
-        encode: frameMessages,
+        encode: messagePieces,
         bufferedBytesMax: limits.bufferedBytesMax,
         stalledMs: limits.stalledMs,
         onWritable: () => this.#events.writable(),
@@ -65,6 +66,7 @@ export class WebSocketCarrier implements Carrier {
       },
       { clock },
     );
+    unmaskByWords(socket);
     socket.on('message', (data, isBinary) => {
       if (isBinary)
         this.#events.packet(data as Buffer); // binaryType is nodebuffer
@@ -109,34 +111,4 @@ export class WebSocketCarrier implements Carrier {
     this.#writer.stop();
     if (this.#events.closed(reason)) this.#context.carriers.over(this, reason);
   }
-}
-
-const finalBinary = 0x82;
-
-/** Each packet as one unmasked binary message (RFC 6455 §5.2), all in one array. */
-export function frameMessages(packets: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const packet of packets) length += messageHeaderBytes(packet.length) + packet.length;
-  const framed = Buffer.allocUnsafe(length);
-  let offset = 0;
-  for (const packet of packets) {
-    framed[offset] = finalBinary;
-    const header = messageHeaderBytes(packet.length);
-    if (header === 2) framed[offset + 1] = packet.length;
-    else if (header === 4) {
-      framed[offset + 1] = 126;
-      framed.writeUInt16BE(packet.length, offset + 2);
-    } else {
-      framed[offset + 1] = 127;
-      framed.writeUInt32BE(0, offset + 2);
-      framed.writeUInt32BE(packet.length, offset + 6);
-    }
-    framed.set(packet, offset + header);
-    offset += header + packet.length;
-  }
-  return framed;
-}
-
-function messageHeaderBytes(length: number): number {
-  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
 }

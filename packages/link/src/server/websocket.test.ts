@@ -4,8 +4,8 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
+import { messagePieces } from '../websocket-frames.ts';
 import { exchangeRaw, issueTlsMaterial, startTestServer, testAuthority } from './harness.ts';
-import { frameMessages } from './websocket-carrier.ts';
 
 const path = '/link/v1/websocket';
 const protocol = 'pulsemesh.link.v1';
@@ -159,7 +159,7 @@ describe('a WebSocket', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.constantFrom(...lengths), { minLength: 1, maxLength: 6 }), async (chosen) => {
         const packets = chosen.map((length, index) => new Uint8Array(length).fill(index + 1));
-        expect(await readWithWs(frameMessages(packets), packets.length)).toEqual(
+        expect(await readWithWs(Buffer.concat(messagePieces(packets)), packets.length)).toEqual(
           packets.map((each) => Buffer.from(each)),
         );
       }),

@@ -1,11 +1,12 @@
 import { type Clock, type Condition, errorMessage, type Timer } from '@pulsemesh/base';
+import { packetTagBytes } from '@pulsemesh/crypto';
 import type { Carrier } from '../carrier.ts';
 import { CarrierTooSmallError, ProtocolViolationError } from '../errors.ts';
 import { decodeBatch } from '../wire/decode-batch.ts';
 import { batchHeadBytesMax, emptyHead, encodeBatch } from '../wire/encode-batch.ts';
 import type { Batch, Item } from '../wire/items.ts';
 import { sealedOverheadBytes, wireLimits } from '../wire/limits.ts';
-import { encodeSealedPacket, type Packet } from '../wire/packet.ts';
+import { createSealedPacket, type Packet } from '../wire/packet.ts';
 import { CarrierSlot } from './carrier-slot.ts';
 import type { ConduitDependencies, ConduitHandler, ConduitOptions, SessionKeys } from './conduit-handler.ts';
 import { Inbox } from './inbox.ts';
@@ -244,8 +245,9 @@ export class Conduit {
     }
     this.#packetNumber += 1;
     const number = this.#packetNumber;
-    const box = keys.sealing.seal(number, this.#additionalOf(number), batch);
-    slot.carrier.send(encodeSealedPacket(keys.session, number, box));
+    const { packet, boxAt } = createSealedPacket(keys.session, number, batch.length + packetTagBytes);
+    keys.sealing.sealInto(packet, boxAt, number, this.#additionalOf(number), batch);
+    slot.carrier.send(packet);
   }
 
   #additionalOf(number: number): Uint8Array {

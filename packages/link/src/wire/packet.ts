@@ -222,9 +222,16 @@ export function encodeRefusalPacket(code: string, text: string, session: Uint8Ar
   return writer.copy();
 }
 
-/** A packet around sealed bytes. `session` is 16 bytes long, `number` below 2^53. Written into bytes of its own at once: it is sent as it is. */
-export function encodeSealedPacket(session: Uint8Array, number: number, box: Uint8Array): Uint8Array {
-  const sealedBytes = sealedHeadBytes + varintLength(box.length) + box.length;
+/**
+ * A packet for a box of `boxBytes`, with all but the box written, which is to be written at `boxAt`: sealing writes it there, so
+ * that nothing is copied twice. `session` is 16 bytes long, `number` below 2^53.
+ */
+export function createSealedPacket(
+  session: Uint8Array,
+  number: number,
+  boxBytes: number,
+): { readonly packet: Uint8Array; readonly boxAt: number } {
+  const sealedBytes = sealedHeadBytes + varintLength(boxBytes) + boxBytes;
   const packet = new Uint8Array(1 + varintLength(sealedBytes) + sealedBytes);
   packet[0] = 0x1a;
   let position = writeVarint(packet, 1, sealedBytes);
@@ -242,7 +249,13 @@ export function encodeSealedPacket(session: Uint8Array, number: number, box: Uin
     high >>>= 8;
   }
   packet[position + 9] = 0x1a;
-  packet.set(box, writeVarint(packet, position + 10, box.length));
+  return { packet, boxAt: writeVarint(packet, position + 10, boxBytes) };
+}
+
+/** A packet around sealed bytes. `session` is 16 bytes long, `number` below 2^53. */
+export function encodeSealedPacket(session: Uint8Array, number: number, box: Uint8Array): Uint8Array {
+  const { packet, boxAt } = createSealedPacket(session, number, box.length);
+  packet.set(box, boxAt);
   return packet;
 }
 

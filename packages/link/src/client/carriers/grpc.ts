@@ -2,7 +2,8 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { errorMessage } from '@pulsemesh/base';
 import type { Carrier, ConnectionFacts } from '../../carrier.ts';
 import type { Dialer } from '../../dialer.ts';
-import { FrameReader, framePackets } from '../../framing.ts';
+import { FrameReader, frameHeader } from '../../framing.ts';
+import { piecesOf, writePieces } from '../../write-pieces.ts';
 import { asCarrierError, CarrierError } from '../errors.ts';
 import { BaseCarrier, bufferedBytesMax, packetBytesMaxDefault } from './base-carrier.ts';
 import { type ConnectRequest, pathUnder } from './connect.ts';
@@ -64,7 +65,7 @@ class GrpcCarrier extends BaseCarrier {
   }
 
   protected override transmit(packet: Uint8Array): void {
-    this.#stream.write(framePackets([packet]));
+    writePieces(this.#stream, piecesOf([packet], frameHeader));
   }
 
   protected override release(): void {

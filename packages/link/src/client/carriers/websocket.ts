@@ -1,9 +1,11 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import type { Random } from '@pulsemesh/base';
 import WebSocket from 'ws';
 import type { Carrier, ConnectionFacts, TransportName } from '../../carrier.ts';
 import type { Dialer } from '../../dialer.ts';
 import { framedPacketBytesMax } from '../../framing.ts';
+import { maskedMessage } from '../../websocket-frames.ts';
 import { asCarrierError, CarrierError } from '../errors.ts';
 import { BaseCarrier, bufferedBytesMax, packetBytesMaxDefault } from './base-carrier.ts';
 import { type ConnectRequest, pathUnder } from './connect.ts';
@@ -15,11 +17,17 @@ export const websocketProtocol = 'pulsemesh.link.v1';
 
 const receiverOptions = { maxPayload: framedPacketBytesMax, perMessageDeflate: false } as const;
 
+export interface WebSocketDependencies {
+  readonly dialer: Dialer;
+  /** Draws the masks (RFC 6455 §5.3). */
+  readonly random: Random;
+}
+
 /**
  * Opens a carrier over a WebSocket by Upgrade (RFC 6455) on a connection of the dialer.
  * @throws {CarrierError} with the status where the Upgrade was refused; what the dialer throws; `signal.reason`.
  */
-export async function connectWebSocket(request: ConnectRequest, deps: { readonly dialer: Dialer }): Promise<Carrier> {
+export async function connectWebSocket(request: ConnectRequest, deps: WebSocketDependencies): Promise<Carrier> {
   const { signal } = request;
   const { socket, facts } = await deps.dialer.connect({ ...dialTargetOf(request.url, ['http/1.1']), signal });
   socket.setNoDelay(true);
@@ -44,6 +52,7 @@ export async function connectWebSocket(request: ConnectRequest, deps: { readonly
     websocket,
     stream: socket,
     facts: { ...facts, http: 'http/1.1' },
+    random: deps.random,
   });
 }
 
@@ -71,7 +80,7 @@ function opened(websocket: WebSocket, signal: AbortSignal): Promise<void> {
  * Opens a carrier over a WebSocket inside HTTP/2 (RFC 8441).
  * @throws {CarrierError} `no-h2` where ALPN gives something else or the other end has no extended CONNECT; as above.
  */
-export async function connectWebSocketH2(request: ConnectRequest, deps: { readonly dialer: Dialer }): Promise<Carrier> {
+export async function connectWebSocketH2(request: ConnectRequest, deps: WebSocketDependencies): Promise<Carrier> {
   const { session, facts } = await openHttp2(request, deps.dialer);
   try {
     await settled(session, request.signal);
@@ -90,7 +99,14 @@ export async function connectWebSocketH2(request: ConnectRequest, deps: { readon
     );
     await accepted(stream, request.signal);
     const websocket = overStream(stream);
-    const carrier = new WebSocketCarrier({ request, transport: 'websocket-h2', websocket, stream, facts });
+    const carrier = new WebSocketCarrier({
+      request,
+      transport: 'websocket-h2',
+      websocket,
+      stream,
+      facts,
+      random: deps.random,
+    });
     session.once('close', () => carrier.close(new CarrierError('cut', 'the connection was closed')));
     session.on('error', (error) => carrier.close(asCarrierError(error)));
     carrier.onRelease(() => closeHttp2(session));
@@ -144,6 +160,7 @@ interface WebSocketParts {
   /** What the WebSocket writes to; says when it is full and drained. */
   readonly stream: Duplex;
   readonly facts: ConnectionFacts;
+  readonly random: Random;
 }
 
 class WebSocketCarrier extends BaseCarrier {
@@ -152,6 +169,7 @@ class WebSocketCarrier extends BaseCarrier {
   readonly packetBytesMax: number;
   readonly #websocket: WebSocket;
   readonly #stream: Duplex;
+  readonly #random: Random;
   #onRelease: () => void = () => {};
 
   constructor(parts: WebSocketParts) {
@@ -161,6 +179,7 @@ class WebSocketCarrier extends BaseCarrier {
     this.packetBytesMax = parts.request.packetBytesMax ?? packetBytesMaxDefault;
     this.#websocket = parts.websocket;
     this.#stream = parts.stream;
+    this.#random = parts.random;
     parts.websocket.on('message', (data, isBinary) => {
       if (isBinary)
         this.deliver(data as Buffer); // binaryType is nodebuffer, the default
@@ -183,7 +202,10 @@ class WebSocketCarrier extends BaseCarrier {
   }
 
   protected override transmit(packet: Uint8Array): void {
-    if (this.#websocket.readyState === WebSocket.OPEN) this.#websocket.send(packet);
+    // Masked here and written at once: `ws` masks byte by byte, and writes the header apart.
+    if (this.#websocket.readyState === WebSocket.OPEN) {
+      this.#stream.write(maskedMessage(packet, this.#random.bytes(4)));
+    }
   }
 
   protected override release(): void {
