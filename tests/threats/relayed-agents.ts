@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { createSystemClock, createSystemRandom, type Meter, silentLogger, silentMeter } from '@pulsemesh/base';
+import {
+  type Clock,
+  createSystemClock,
+  createSystemRandom,
+  type Meter,
+  silentLogger,
+  silentMeter,
+} from '@pulsemesh/base';
 import { type Identity, identityOfSeed } from '@pulsemesh/identity';
 import { type Link, type NodeLinkOptions, startLink, type TransportName } from '@pulsemesh/link';
 import {
@@ -111,11 +118,18 @@ export function contactOf(number: number): AgentContact {
 
 const contacts = [1, 2, 3, 4].map(contactOf);
 
+/** Agents 1 to 4 know each other. */
+export function contactByKey(publicKey: Uint8Array): AgentContact | null {
+  return contacts.find((contact) => Buffer.compare(contact.publicKey, publicKey) === 0) ?? null;
+}
+
 export interface ClientOptions {
   readonly number: number;
   readonly relays: readonly RelayUse[];
   readonly limits?: Partial<RelayClientLimits>;
   readonly meter?: Meter;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
 }
 
 /** A client with envelopes. */
@@ -133,11 +147,10 @@ export async function connectClient({
   relays,
   limits = {},
   meter = silentMeter,
+  clock = dependencies.clock,
 }: ClientOptions): Promise<SealingClient> {
   const identity = identityOf(number);
-  const deps = { ...dependencies, meter };
-  const contactByKey = (publicKey: Uint8Array) =>
-    contacts.find((contact) => Buffer.compare(contact.publicKey, publicKey) === 0) ?? null;
+  const deps = { ...dependencies, meter, clock };
   const state = createMemoryInboxState();
   const known = Promise.withResolvers<void>();
   const client = await connectRelay(

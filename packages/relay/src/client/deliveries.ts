@@ -108,7 +108,8 @@ export class Deliveries<Mark> {
       try {
         const mark = this.#state.markOf(messageId);
         const outcome = await handler(message, mark);
-        if (outcome !== 'marked') await this.#state.write(mark);
+        // What did not open leaves no mark: else one relay could hide the true message by giving something else under its id.
+        if (outcome !== 'marked' && outcome !== 'unopened') await this.#state.write(mark);
         this.#events.received(relay, outcome === 'unopened' ? 'unopened' : 'done');
         arrival.done();
         return;
