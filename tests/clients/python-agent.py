@@ -5,7 +5,7 @@ import queue
 import sys
 import threading
 
-from pulsemesh_link import Identity, Link, LinkError, Relay, open_envelope, seal_envelope
+from pulsemesh_link import Contact, Identity, Link, LinkError, Relay, open_envelope, seal_envelope
 
 config = json.loads(sys.argv[1])
 identity = Identity(bytes.fromhex(config.pop('seed')))
@@ -74,6 +74,13 @@ def perform(command):
     if kind == 'seal':
         sealing_key = bytes.fromhex(command['key'])
         return seal_envelope(identity, sealing_key, command['text'].encode(), command['context']).hex()
+    if kind == 'sendSealed':
+        contact = Contact(bytes.fromhex(command['publicKey']), bytes.fromhex(command['sealingKey']))
+        return relay.send_sealed(contact, command['text'].encode()).hex()
+    if kind == 'receiveSealed':
+        sender, content = relay.open_sealed(relay.receive(30))
+        relay.acknowledge()
+        return {'from': sender.hex(), 'text': content.decode()}
     if kind == 'open':
         opened = open_envelope(identity, bytes.fromhex(command['envelope']), command['context'])
         return {'from': opened.sender_key.hex(), 'text': opened.content.decode()}

@@ -3,13 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Condition } from '@pulsemesh/base';
 import { identityOfSeed } from '@pulsemesh/identity';
 import { openEnvelope, sealEnvelope } from '@pulsemesh/identity/envelope';
+import { connectLink, type LinkSession } from '@pulsemesh/link';
 import { startBox } from '@pulsemesh/link/testing';
 import { addressOfKey } from '@pulsemesh/relay';
+import { connectRelay, createEnvelopeSealer, createMemoryInboxState } from '@pulsemesh/relay/client';
 import { fromHex, toHex } from '@pulsemesh/wire';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pythonAbsence, pythonCommand, startPythonAgent } from './python-process.ts';
+import { pythonAbsence, pythonClientRoot, pythonCommand, startPythonAgent } from './python-process.ts';
 import { dependencies, type HomeAgent, type RelayWorld, startRelayWorld } from './relay-world.ts';
 
 const absence = pythonAbsence();
@@ -27,7 +30,7 @@ describe.skipIf(absence !== null)('the Python client', () => {
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  function startPython(options: { transports?: string[]; proxy?: string; server?: string } = {}) {
+  function startPython(options: { url?: string; transports?: string[]; proxy?: string; server?: string } = {}) {
     const seed = dependencies.random.bytes(32);
     const identity = identityOfSeed(seed);
     const agent = startPythonAgent(seed, {
@@ -136,6 +139,23 @@ describe.skipIf(absence !== null)('the Python client', () => {
     expect(await python.ask({ do: 'status' })).toMatchObject({ transport: 'long-poll' });
   });
 
+  it('passes a box that cuts every request after 150 ms, by shorter and shorter polls', async () => {
+    const target = { host: '127.0.0.1', port: world.server.link.port, tls: { ca: world.authority.certificatePem } };
+    const rules = { http: { upgrade: 'refuse', requestMsMax: 150 } } as const;
+    await using box = await startBox({ rules, target, authority: world.authority }, dependencies);
+    const { agent, address } = startPython({ url: `https://localhost:${box.port}` });
+    await using python = agent;
+    expect(await python.ask({ do: 'status' })).toMatchObject({ transport: 'long-poll' });
+    // Until the box has cut some carriers; the session lives on.
+    let status = { carriers: 0, sessions: 0 };
+    for (let round = 0; status.carriers < 4; round += 1) {
+      await sendFromHome(address, numbered(`round ${round}`, 5));
+      expect(await python.ask({ do: 'receive', count: 5 })).toEqual(numbered(`round ${round}`, 5));
+      status = (await python.ask({ do: 'status' })) as typeof status;
+    }
+    expect(status.sessions).toBe(1);
+  });
+
   it('refuses a server with another key than the one it expects', async () => {
     const other = identityOfSeed(dependencies.random.bytes(32)).peerId;
     await using python = startPython({ server: other }).agent;
@@ -167,6 +187,54 @@ describe.skipIf(absence !== null)('the Python client', () => {
       });
       await expect(python.ask({ do: 'open', envelope: toHex(envelope), context: 'other' })).rejects.toThrow('sealed');
     }
+  });
+
+  it('writes sealed messages to our client, and reads its own', async () => {
+    const { agent, identity } = startPython();
+    await using python = agent;
+    const own = identityOfSeed(dependencies.random.bytes(32));
+    const contact = { publicKey: identity.publicKey, sealingKey: identity.sealing.publicKey };
+    const sealer = createEnvelopeSealer({ identity: own, contactOf: () => contact }, dependencies);
+    const trust = { caPems: [world.authority.certificatePem], isExclusive: true };
+    await using link = await connectLink(
+      { url: world.url, server: world.identity.peerId, identity: own, software: 'test', trust },
+      dependencies,
+    );
+    await using client = await connectRelay(
+      { relays: [{ name: 'one', link }], identity: own, sealer, inboxState: createMemoryInboxState() },
+      dependencies,
+    );
+    const arrived = Promise.withResolvers<string>();
+    client.receive(async ({ bytes }) => arrived.resolve(new TextDecoder().decode(bytes)));
+    const keys = { publicKey: toHex(own.publicKey), sealingKey: toHex(own.sealing.publicKey) };
+    await python.ask({ do: 'sendSealed', ...keys, text: 'round 7' });
+    expect(await arrived.promise).toBe('round 7');
+    await client.send(contact, encode('round 8'));
+    expect(await python.ask({ do: 'receiveSealed' })).toEqual({ from: keys.publicKey, text: 'round 8' });
+  });
+
+  it('begins a new session when the relay ended the old one, and its mailbox goes on', async () => {
+    const { agent, identity, address } = startPython();
+    await using python = agent;
+    const sessions: LinkSession[] = [];
+    world.server.sessions.onSession((session) => {
+      if (session.remote.peerId === identity.peerId) sessions.push(session);
+    });
+    await python.ask({ do: 'status' });
+    const receiving = python.ask({ do: 'receive', count: 2 });
+    await sendFromHome(address, ['before']);
+    sessions[0]?.end(new Condition('draining', 'the relay restarts', { retryable: true }));
+    await sendFromHome(address, ['after']);
+    expect(await receiving).toEqual(['before', 'after']);
+    expect(await python.ask({ do: 'status' })).toMatchObject({ sessions: 2 });
+  });
+
+  it('keeps its limits', async () => {
+    const { stderr } = await promisify(execFile)(pythonCommand.path, ['-m', 'unittest', 'test_pulsemesh_link'], {
+      cwd: pythonClientRoot,
+      env: pythonCommand.env,
+    });
+    expect(stderr).toMatch(/\nOK\n$/);
   });
 
   it('is a program as well', async () => {

@@ -19,10 +19,10 @@ from .errors import (
 )
 from .keys import Identity, address_of_key, key_of_peer_id, peer_id_of_key
 from .link import Link
-from .relay import Message, Relay
+from .relay import Contact, Message, Relay
 
 __all__ = [
-    'ClosedError', 'EnvelopeError', 'Identity', 'ImpostorError', 'Link', 'LinkError', 'MalformedError', 'Message',
+    'ClosedError', 'Contact', 'EnvelopeError', 'Identity', 'ImpostorError', 'Link', 'LinkError', 'MalformedError', 'Message',
     'OpenedEnvelope', 'RefusedError', 'Relay', 'RemoteError', 'SendRefusedError', 'SessionLostError', 'UnreachableError',
     'WaitTimeoutError', 'address_of_key', 'key_of_peer_id', 'open_envelope', 'peer_id_of_key', 'seal_envelope',
 ]

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from urllib.parse import unquote, urlsplit
 
 from .errors import LinkError, MalformedError, UnreachableError
@@ -20,6 +21,7 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 120
 POLL_WAIT_MS = 25_000
+POLL_WAIT_MS_MIN = 50
 WEBSOCKET_GUID = b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11'  # RFC 6455 §1.3
 
 
@@ -33,6 +35,8 @@ class Place:
         self.host = self.parts.hostname
         self.port = self.parts.port or (443 if self.is_tls else 80)
         self.authority = self.parts.netloc.rpartition('@')[2]
+        #: How long a poll waits; shorter after each that was cut on the way.
+        self.poll_wait_ms = POLL_WAIT_MS
         self.context = None
         if self.is_tls:
             self.context = ssl.create_default_context(cafile=ca_file)
@@ -255,7 +259,7 @@ class LongPollCarrier(Carrier):
     def __init__(self, place, on_packet, on_closed):
         super().__init__(on_packet, on_closed)
         self._place = place
-        self._path = f'/link/v1/poll?c={os.urandom(16).hex()}&wait={POLL_WAIT_MS}'
+        self._path = f'/link/v1/poll?c={os.urandom(16).hex()}&wait='
         self._changed = threading.Condition()
         self._packets = []
         self._waiting = 0
@@ -281,7 +285,7 @@ class LongPollCarrier(Carrier):
                     reader = Reader(connection)
                     with self._changed:
                         self._connections.append(connection)
-                answer, is_last = self._exchange(connection, reader, packets)
+                answer, is_last = self._exchange_or_shorten(connection, reader, packets)
                 with self._changed:
                     self._waiting -= 1
                     self._changed.notify()
@@ -305,10 +309,21 @@ class LongPollCarrier(Carrier):
             self._waiting += 1
             return packets
 
+    def _exchange_or_shorten(self, connection, reader, packets):
+        begin = time.monotonic()
+        try:
+            return self._exchange(connection, reader, packets)
+        except (OSError, LinkError):
+            # Cut while it waited, and not because this side hung up: the next carrier's polls wait half as long.
+            waited_ms = (time.monotonic() - begin) * 1000
+            if not self.is_closed and waited_ms < self._place.poll_wait_ms:
+                self._place.poll_wait_ms = max(self._place.poll_wait_ms // 2, POLL_WAIT_MS_MIN)
+            raise
+
     def _exchange(self, connection, reader, packets):
         body = b''.join(struct.pack('>BI', 0, len(packet)) + packet for packet in packets)
         lines = [
-            f'POST {self._path} HTTP/1.1',
+            f'POST {self._path}{self._place.poll_wait_ms} HTTP/1.1',
             f'Host: {self._place.authority}',
             'Content-Type: application/octet-stream',
             f'Content-Length: {len(body)}',

@@ -5,7 +5,9 @@ import os
 import threading
 import time
 
-from .errors import LinkError, RemoteError, SendRefusedError, WaitTimeoutError
+from .envelope import open_envelope, seal_envelope
+from .errors import EnvelopeError, LinkError, RemoteError, SendRefusedError, WaitTimeoutError
+from .keys import address_of_key
 from .wire import decode, encode
 
 OUTBOX_MAX = 10_000
@@ -16,7 +18,11 @@ SEEN_MAX = 100_000
 RETRY_SECONDS = 0.5
 PASSING_REFUSALS = ('too-fast', 'busy')
 
+SEALED_CONTEXT = 'pulsemesh/relay/1'
+
 Message = collections.namedtuple('Message', 'inbox message_id envelope stored_ms')
+#: What a contact card says of an agent: its Ed25519 key and the X25519 key to seal to, 32 bytes each.
+Contact = collections.namedtuple('Contact', 'public_key sealing_key')
 
 
 class Relay:
@@ -74,6 +80,20 @@ class Relay:
                 code = self._refusals.pop(ref)
                 raise SendRefusedError(f'the relay refused the message: {code}', code)
         return message_id
+
+    def send_sealed(self, contact, content, **options):
+        """Seals content for an agent and sends it to its mailbox. The message id is sealed with it, so that a relay cannot repeat it."""
+        message_id = os.urandom(16)
+        identity = self._link.identity
+        envelope = seal_envelope(identity, contact.sealing_key, message_id + content, SEALED_CONTEXT)
+        return self.send(address_of_key(contact.public_key), envelope, message_id=message_id, **options)
+
+    def open_sealed(self, message):
+        """The sender's Ed25519 key and the content of a received message. Raises EnvelopeError. Whether to listen to that key is for the caller."""
+        opened = open_envelope(self._link.identity, message.envelope, SEALED_CONTEXT)
+        if opened.content[:16] != message.message_id:
+            raise EnvelopeError('the envelope belongs to another message')
+        return opened.sender_key, opened.content[16:]
 
     def flush(self, timeout=60.0):
         """Waits until everything that was sent is stored. Raises SendRefusedError for what was refused meanwhile."""
