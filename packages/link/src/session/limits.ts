@@ -41,8 +41,8 @@ export const sessionConstants = {
   controlBytesMax: 1024 * 1024,
   /** Waiting on one stream because its user does not wait for room: then `write` throws. */
   streamBufferBytesMax: 8 * 1024 * 1024,
-  /** Parts of incomplete messages of all streams of a session. */
-  assemblyBytesMax: 16 * 1024 * 1024,
+  /** Parts of incomplete messages, and messages of several parts that wait for their readers, of all streams of a session. */
+  assemblyBytesMax: 32 * 1024 * 1024,
   /** How long a session that ended here waits for its goodbye to arrive. */
   lingerMs: 1_000,
   /** A hello or an insistent ping is repeated after this, doubling up to the second. */

@@ -197,6 +197,11 @@ export class SessionStream implements LinkStream {
     this.#break(new LinkRemoteError(item.code, item.text, item.isRetryable), false);
   }
 
+  /** The stream is none of the session's any more. */
+  forgotten(): void {
+    this.#inbound.forgotten();
+  }
+
   /** The session is over. */
   lost(reason: Condition): void {
     this.#break(reason, false);

@@ -15,7 +15,7 @@ export interface StreamHost {
   push(item: Item): void;
   /** `pump` is called once there is room. */
   waitForRoom(stream: SessionStream): void;
-  /** Books parts of incomplete messages of all streams; false: past the limit. */
+  /** Books what long messages of all streams take until they are read; false: past the limit. */
   assemble(bytes: number): boolean;
   /** The stream is over in both directions. */
   forget(stream: SessionStream): void;

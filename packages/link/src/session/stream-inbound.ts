@@ -10,9 +10,17 @@ export class StreamFault extends Condition {
   override readonly name = 'StreamFault';
 }
 
+/** A message that waits. `counted`: its bytes, where it came in parts; others are bounded by the credit they keep. */
+interface Waiting {
+  readonly message: Uint8Array;
+  readonly cost: number;
+  readonly counted: number;
+}
+
 /**
  * One direction of a stream as its receiver sees it: parts become messages, messages wait for the reader, and what was read gives
- * credit back.
+ * credit back. The parts of one message give it back early, but only while nothing waits: so a reader that does not read, or
+ * holds, is sent no more than one message and the credit.
  */
 export class StreamInbound {
   readonly #host: StreamHost;
@@ -24,13 +32,16 @@ export class StreamInbound {
   #partsBytes = 0;
   /** Credit that the parts used and that was not given back yet. */
   #partsCost = 0;
-  readonly #queue = new Fifo<{ readonly message: Uint8Array; readonly cost: number }>();
+  readonly #queue = new Fifo<Waiting>();
   #waiting: PromiseWithResolvers<Uint8Array | null>[] = [];
   #consumer: ((message: Uint8Array | null) => void) | null = null;
   #onBroken: ((reason: Condition) => void) | null = null;
   #isHeld = false;
-  readonly #held = new Fifo<{ readonly bytes: number; readonly cost: number }>();
+  readonly #held = new Fifo<{ readonly bytes: number; readonly cost: number; readonly counted: number }>();
   #releasedBytes = 0;
+  /** Of this stream, in what the session holds of long messages. */
+  #countedBytes = 0;
+  #isForgotten = false;
   #isEnded = false;
   #broken: Condition | null = null;
 
@@ -50,7 +61,7 @@ export class StreamInbound {
     const cost = payload.length + sessionConstants.itemCostBytes;
     this.#window -= cost;
     if (this.#window < 0) throw new StreamFault('credit-exceeded', 'more was sent than there was credit for');
-    if (!more && this.#parts.length === 0) this.#deliver(payload, cost);
+    if (!more && this.#parts.length === 0) this.#deliver({ message: payload, cost, counted: 0 });
     else this.#assemble(payload, cost, more);
   }
 
@@ -61,46 +72,72 @@ export class StreamInbound {
     if (this.#partsBytes > this.#host.messageBytesMax) {
       throw new StreamFault('message-too-large', 'a message longer than this end takes');
     }
-    if (!this.#host.assemble(payload.length)) {
-      throw new StreamFault('busy', 'too many incomplete messages at once', { retryable: true });
+    if (!this.#count(payload.length)) {
+      throw new StreamFault('busy', 'too many long messages at once', { retryable: true });
     }
     if (!more) {
       const message = concatBytes(...this.#parts);
-      const messageCost = this.#partsCost;
-      this.#dropParts();
-      this.#deliver(message, messageCost);
-    } else if (this.#partsCost >= sessionConstants.creditPortionBytes) {
-      // A message longer than the credit could never arrive if only whole ones gave it back.
-      this.#owe(this.#partsCost);
+      const cost = this.#partsCost;
+      this.#parts = [];
+      this.#partsBytes = 0;
       this.#partsCost = 0;
-    }
+      this.#deliver({ message, cost, counted: message.length });
+    } else this.#oweForParts();
+  }
+
+  /** A message longer than the credit could never arrive if only whole ones gave it back. */
+  #oweForParts(): void {
+    const hasWaiting = this.#queue.length + this.#held.length > 0;
+    if (hasWaiting || this.#partsCost < sessionConstants.creditPortionBytes) return;
+    const cost = this.#partsCost;
+    this.#partsCost = 0;
+    this.#owe(cost);
   }
 
   #dropParts(): void {
-    this.#host.assemble(-this.#partsBytes);
+    this.#count(-this.#partsBytes);
     this.#parts = [];
     this.#partsBytes = 0;
     this.#partsCost = 0;
   }
 
-  #deliver(message: Uint8Array, cost: number): void {
+  /** False: the session holds too much. */
+  #count(bytes: number): boolean {
+    if (this.#isForgotten) return true;
+    this.#countedBytes += bytes;
+    return this.#host.assemble(bytes);
+  }
+
+  /** The stream is over: what its reader still holds is the reader's. */
+  forgotten(): void {
+    this.#count(-this.#countedBytes);
+    this.#isForgotten = true;
+  }
+
+  #deliver(waiting: Waiting): void {
     if (this.#consumer !== null) {
-      this.#consumed(message.length, cost);
-      this.#consumer(message);
+      this.#consumed(waiting);
+      this.#consumer(waiting.message);
       return;
     }
     const waiter = this.#waiting.shift();
     if (waiter === undefined) {
-      this.#queue.push({ message, cost });
+      this.#queue.push(waiting);
       return;
     }
-    this.#owe(cost);
-    waiter.resolve(message);
+    this.#done(waiting);
+    waiter.resolve(waiting.message);
   }
 
-  #consumed(bytes: number, cost: number): void {
-    if (this.#isHeld) this.#held.push({ bytes, cost });
-    else this.#owe(cost);
+  #consumed({ message, cost, counted }: Waiting): void {
+    if (this.#isHeld) this.#held.push({ bytes: message.length, cost, counted });
+    else this.#done({ cost, counted });
+  }
+
+  #done({ cost, counted }: { readonly cost: number; readonly counted: number }): void {
+    this.#count(-counted);
+    this.#owe(cost);
+    this.#oweForParts();
   }
 
   #owe(cost: number): void {
@@ -141,7 +178,7 @@ export class StreamInbound {
     assert(this.#consumer === null, 'receive and consume are not mixed');
     const next = this.#queue.shift();
     if (next !== undefined) {
-      this.#owe(next.cost);
+      this.#done(next);
       return next.message;
     }
     if (this.#isEnded) return null;
@@ -168,7 +205,7 @@ export class StreamInbound {
     while (this.#consumer !== null) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      this.#consumed(next.message.length, next.cost);
+      this.#consumed(next);
       handler(next.message);
     }
     if (this.#isEnded && this.#consumer !== null) handler(null);
@@ -185,7 +222,7 @@ export class StreamInbound {
       if (oldest === undefined || oldest.bytes > this.#releasedBytes) return;
       this.#releasedBytes -= oldest.bytes;
       this.#held.shift();
-      this.#owe(oldest.cost);
+      this.#done(oldest);
     }
   }
 }

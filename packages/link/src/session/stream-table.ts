@@ -179,6 +179,7 @@ export class StreamTable implements StreamHost {
   forget(stream: SessionStream): void {
     this.#waitingForRoom.delete(stream);
     if (!this.#streams.delete(stream.id)) return;
+    stream.forgotten();
     if (stream.id % 2 === this.#nextId % 2) this.#ownCount -= 1;
   }
 
