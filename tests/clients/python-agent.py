@@ -34,6 +34,11 @@ def perform(command):
         link.session(command.get('seconds', 20))
         return {'transport': link.transport, 'address': identity.address.hex(), 'carriers': link.carriers_count,
                 'sessions': link.sessions_count}
+    if kind == 'carriers':
+        # Answers how many sessions there were by then.
+        while link.carriers_count < command['count']:
+            threading.Event().wait(0.02)
+        return link.sessions_count
     if kind == 'send':
         for number in range(command['count']):
             relay.send(to, f'{command["text"]} {number}'.encode(), wait=False)
