@@ -16,12 +16,14 @@ export interface Given {
  */
 export class LyingRelay implements RelayLink, AsyncDisposable {
   readonly session: LinkSession;
-  readonly #reading = Promise.withResolvers<LinkStream>();
+  #reading = Promise.withResolvers<LinkStream>();
   readonly #end: AsyncDisposableStack;
   #inbox: InboxId | undefined;
   #offset = 0;
   /** Messages that the agent acknowledged. */
   acknowledged = 0;
+  /** How often the agent began to read. */
+  watches = 0;
   #wake = () => {};
 
   private constructor(session: LinkSession, serverSession: LinkSession, end: AsyncDisposableStack) {
@@ -61,24 +63,49 @@ export class LyingRelay implements RelayLink, AsyncDisposable {
 
   #watch(inbox: InboxId, stream: LinkStream): void {
     this.#inbox = inbox;
+    this.watches += 1;
     stream.write(encodeReceiveEvents({ watched: [{ inbox, code: '', epoch: '0011223344556677', continuity: 'new' }] }));
+    // The agent may have begun anew.
+    if (this.watches > 1) this.#reading = Promise.withResolvers();
     this.#reading.resolve(stream);
   }
 
   /** Gives these, one after the other in one piece; resolves when the agent has acknowledged all that was ever given. */
   async give(messages: readonly Given[]): Promise<void> {
+    await this.giveOnly(messages);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = () => this.acknowledged >= this.#offset && resolve();
+    this.#wake();
+    await promise;
+  }
+
+  /** The same, whatever becomes of it. */
+  async giveOnly(messages: readonly Given[]): Promise<void> {
     const stream = await this.#reading.promise;
-    const inbox = this.#inbox as InboxId; // known since the stream is
+    await stream.send(this.#deliveriesOf(messages));
+  }
+
+  #deliveriesOf(messages: readonly Given[]): Uint8Array {
+    const inbox = this.#inbox as InboxId; // known since the agent watches
     const deliveries = messages.map(({ messageId, envelope }) => {
       this.#offset += 1;
       const facts = { storedMs: 1, priority: 'normal', kind: 'message', receiptTo: null } as const;
       return { inbox, offset: this.#offset, messageId, envelope, ...facts };
     });
-    await stream.send(encodeReceiveEvents({ deliveries }));
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = () => this.acknowledged >= this.#offset && resolve();
-    this.#wake();
-    await promise;
+    return encodeReceiveEvents({ deliveries });
+  }
+
+  /** Gives so many messages of so many bytes, as fast as the agent takes them; how many until it takes no more of this. */
+  async flood(count: number, bytes: number): Promise<number> {
+    const stream = await this.#reading.promise;
+    const { watches } = this;
+    for (let taken = 0; taken < count; taken += 1) {
+      if (this.watches > watches) return taken;
+      await stream.send(
+        this.#deliveriesOf([{ messageId: dependencies.random.bytes(16), envelope: new Uint8Array(bytes) }]),
+      );
+    }
+    return count;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

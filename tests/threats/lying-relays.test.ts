@@ -225,3 +225,25 @@ describe('row 15: a relay that gives an old message again', () => {
     expect(await runBob(days, [old])).toEqual([]);
   });
 });
+
+describe('row 28: a relay that gives more than the agent asked for', () => {
+  it('is not read on: what waits for a slow application is bounded', async () => {
+    await using relay = await LyingRelay.to(2);
+    const { client } = await connectClient({ number: 2, relays: [{ name: 'relay', link: relay }] });
+    const isFree = Promise.withResolvers<void>();
+    const last = Promise.withResolvers<void>();
+    let given = 0;
+    client.raw.receive(async ({ envelope }) => {
+      given += 1;
+      if (envelope.length === 1) last.resolve();
+      await isFree.promise;
+    });
+    expect(await relay.flood(100_000, 4_096)).toBeLessThan(100_000);
+    isFree.resolve();
+    await relay.giveOnly([{ messageId: new Uint8Array(16), envelope: new Uint8Array(1) }]);
+    await last.promise;
+    await client[Symbol.asyncDispose]();
+    // The window, or less: what came by the stream that was given up is not kept.
+    expect(given).toBeLessThanOrEqual(257);
+  });
+});

@@ -26,6 +26,8 @@ export interface ReceiverEvents {
   onArrival(arrival: Arrival): void;
   onLost(inbox: InboxId): void;
   onPosition(position: InboxPosition): void;
+  /** The stream broke: what came by it and is not begun comes again on the next. */
+  onBroken(): void;
 }
 
 /** Positions are only for noticing a loss: this many acknowledgements may be missing from the saved one. */
@@ -50,6 +52,8 @@ export class RelayReceiver {
   #stream: LinkStream | null = null;
   #acks = new Map<InboxId, number[]>();
   #reads: ReadReceipt[] = [];
+  /** Delivered on this stream and not done. */
+  #underWay = { count: 0, bytes: 0 };
   #isAsked = false;
 
   constructor(
@@ -99,6 +103,7 @@ export class RelayReceiver {
     this.#stream = null;
     this.#acks = new Map();
     this.#reads = [];
+    this.#underWay = { count: 0, bytes: 0 };
   }
 
   #open(): void {
@@ -136,6 +141,7 @@ export class RelayReceiver {
   #again(code: string): void {
     this.#metrics.streamBroke(this.#relay, 'mailbox.receive', code);
     this.#forgetStream();
+    this.#events.onBroken();
     this.#retry.later(() => this.#open());
   }
 
@@ -144,24 +150,45 @@ export class RelayReceiver {
       const { watched, deliveries } = decodeReceiveEvents(message);
       for (const each of watched) this.#takeWatched(each);
       for (const delivery of deliveries) {
-        this.#events.onArrival({
-          relay: this.#relay,
-          delivery,
-          done: () => {
-            if (this.#stream === stream) this.#acknowledge(delivery);
-          },
-          sendRead: (read) => {
-            if (this.#stream !== stream) return;
-            this.#reads.push(read);
-            this.#ask();
-          },
-        });
+        if (!this.#isInWindow(delivery)) {
+          stream.end();
+          this.#again('window-passed');
+          return;
+        }
+        this.#arrived(stream, delivery);
       }
       this.#retry.wentWell();
     } catch {
       stream.end();
       this.#again('malformed');
     }
+  }
+
+  /** Keeps the relay to the window, also one that means no good: what it gives waits in memory here. */
+  #isInWindow({ envelope }: Delivery): boolean {
+    const { windowMessages, windowBytes } = this.#limits;
+    if (this.#underWay.count >= windowMessages || this.#underWay.bytes >= windowBytes) return false;
+    this.#underWay.count += 1;
+    this.#underWay.bytes += envelope.length;
+    return true;
+  }
+
+  #arrived(stream: LinkStream, delivery: Delivery): void {
+    this.#events.onArrival({
+      relay: this.#relay,
+      delivery,
+      done: () => {
+        if (this.#stream !== stream) return;
+        this.#underWay.count -= 1;
+        this.#underWay.bytes -= delivery.envelope.length;
+        this.#acknowledge(delivery);
+      },
+      sendRead: (read) => {
+        if (this.#stream !== stream) return;
+        this.#reads.push(read);
+        this.#ask();
+      },
+    });
   }
 
   #takeWatched({ inbox, code, epoch, continuity }: Watched): void {

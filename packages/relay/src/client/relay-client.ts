@@ -178,6 +178,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
       // It only serves to notice a loss: what is not saved is noticed a little less surely.
       onPosition: (position: Parameters<InboxState<Mark>['savePosition']>[0]) =>
         void inboxState.savePosition(position).catch(() => {}),
+      onBroken: () => this.#deliveries.drop(relay),
     };
     return new RelayReceiver(relay, limits, this.#events, events, this.#dependencies);
   }
