@@ -50,6 +50,7 @@ export class Conduit {
   #unacknowledgedBytes = 0;
   #ackTimer: Timer | null = null;
   #hintedFor = 0;
+  #hasDropped = false;
   #isHintDue = false;
   readonly #resending: ResendTimer;
   #hasRewoundForHint = false;
@@ -168,6 +169,16 @@ export class Conduit {
 
   resumeItems(): void {
     this.#inbox.resume();
+  }
+
+  /** How much may wait from now on; what was dropped for want of room is asked for at once. */
+  set earlyBytesMax(bytes: number) {
+    this.#inbox.earlyBytesMax = bytes;
+    if (!this.#hasDropped) return;
+    this.#hasDropped = false;
+    this.#isHintDue = true;
+    this.#isAckDue = true;
+    this.schedule();
   }
 
   /** A ping is due on this carrier, or a batch on the active one. */
@@ -326,7 +337,10 @@ export class Conduit {
 
   #acceptItems(batch: Batch, bytes: number): void {
     const dropped = this.#inbox.take(batch.first, batch.items);
-    if (dropped > 0) this.#events.itemsDropped(dropped);
+    if (dropped > 0) {
+      this.#hasDropped = true;
+      this.#events.itemsDropped(dropped);
+    }
     this.#isAckDue = true;
     this.#unacknowledgedBytes += bytes;
     if (this.#isStopped) return;

@@ -6,7 +6,8 @@ const aheadMax = 1 << 20;
 
 /** Brings the items of one direction into order: each number is delivered once, early ones wait (bounded). */
 export class Inbox {
-  readonly #earlyBytesMax: number;
+  /** What is early past this is dropped, and comes again. */
+  earlyBytesMax: number;
   readonly #deliver: (item: Item) => void;
   readonly #early = new Map<number, Item>();
   #earlyBytes = 0;
@@ -14,7 +15,7 @@ export class Inbox {
   #isPaused = false;
 
   constructor(earlyBytesMax: number, deliver: (item: Item) => void) {
-    this.#earlyBytesMax = earlyBytesMax;
+    this.earlyBytesMax = earlyBytesMax;
     this.#deliver = deliver;
   }
 
@@ -81,7 +82,7 @@ export class Inbox {
   #keep(number: number, item: Item): boolean {
     if (this.#early.has(number) || number - this.#next > aheadMax) return false;
     const cost = itemCost(item);
-    if (this.#earlyBytes + cost > this.#earlyBytesMax) return false;
+    if (this.#earlyBytes + cost > this.earlyBytesMax) return false;
     this.#early.set(number, item);
     this.#earlyBytes += cost;
     return true;

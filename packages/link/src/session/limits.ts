@@ -2,8 +2,9 @@ import type { SessionLimits } from '../session-ends.ts';
 import { wireLimits } from '../wire/limits.ts';
 
 /**
- * Defaults of {@link SessionLimits}. What happens at each: `sessionsMax`, `pendingMax`: a hello is refused as `busy`; `pendingMs`: the
- * session without an accepted login is forgotten; `graceMs`: the session without a carrier is lost; `streamsMax`: `open` throws here,
+ * Defaults of {@link SessionLimits}. What happens at each: `sessionsMax`: a hello is refused as `busy`; `pendingMax`: the oldest
+ * session that waits for its login makes room, or, where all are being judged, the hello is refused; `pendingMs`: the session without an
+ * accepted login is forgotten; `graceMs`: the session without a carrier is lost; `streamsMax`: `open` throws here,
  * the other end's is reset; `packetBytesMax`: the packet is dropped; `unackedBytesMax`: `write` says false; `earlyBytesMax`: what is
  * early is dropped and comes again; `messageBytesMax`: `write` throws here, the other end's stream is reset;
  * `streamCreditBytes`: the other end's stream is reset; `carriersPerSessionMax`: here `attach` is refused, at the server the
@@ -43,6 +44,8 @@ export const sessionConstants = {
   streamBufferBytesMax: 8 * 1024 * 1024,
   /** Parts of incomplete messages, and messages of several parts that wait for their readers, of all streams of a session. */
   assemblyBytesMax: 32 * 1024 * 1024,
+  /** Received early before the login is accepted: whoever can reach the port can send so much. */
+  pendingEarlyBytesMax: 64 * 1024,
   /** How long a session that ended here waits for its goodbye to arrive. */
   lingerMs: 1_000,
   /** A hello or an insistent ping is repeated after this, doubling up to the second. */

@@ -69,6 +69,7 @@ export class ServerSession extends SessionCore {
     this.key = toHex(start.keys.session);
     this.label = this.key.slice(0, 8);
     this.conduit.setKeys(start.keys);
+    this.conduit.earlyBytesMax = Math.min(sessionConstants.pendingEarlyBytesMax, start.limits.earlyBytesMax);
     this.conduit.certificateNotice = () => owner.certificateNotice(start.certificate);
     this.#pendingTimer = dependencies.clock.setTimer(() => {
       if (this.#phase !== 'admitted') this.finish(new SessionLostError('silent'));
@@ -84,8 +85,11 @@ export class ServerSession extends SessionCore {
     return this.#phase === 'admitted' && !this.isOver;
   }
 
-  get isPending(): boolean {
-    return this.#phase !== 'admitted';
+  /** Makes room for another hello, unless its login came already: then false. */
+  giveWay(): boolean {
+    if (this.#phase !== 'pending' || this.isOver) return false;
+    this.finish(new SessionLostError('silent'));
+    return true;
   }
 
   /** Takes over the carrier when the packet it brought is an authentic new one of this session: that is what binds it. */
@@ -199,6 +203,7 @@ export class ServerSession extends SessionCore {
     this.#owner.opened(this);
     if (this.conduit.slots.size === 0) this.#waitForCarrier();
     this.conduit.resumeItems();
+    this.conduit.earlyBytesMax = this.limits.earlyBytesMax;
     this.statusChanged();
   }
 

@@ -47,7 +47,8 @@ class Sessions implements SessionServer, ServerSessionOwner {
   readonly #loose = new Set<LooseCarrier>();
   readonly #handlers: ((session: LinkSession) => void)[] = [];
   readonly #silence: Ticker;
-  #pendingCount = 0;
+  /** Oldest first. */
+  readonly #pending = new Set<ServerSession>();
   #isClosing = false;
 
   constructor(options: SessionServerOptions, dependencies: SessionDependencies) {
@@ -107,9 +108,19 @@ class Sessions implements SessionServer, ServerSessionOwner {
     if (hello.version !== linkVersion)
       return encodeRefusalPacket('version', `this server speaks version ${linkVersion}`);
     if (this.#isClosing) return encodeRefusalPacket('closing', 'this server is closing');
-    const isFull = this.#pendingCount >= this.#limits.pendingMax || this.#sessions.size >= this.#limits.sessionsMax;
-    if (isFull) return encodeRefusalPacket('busy', 'this server has as many sessions as it takes');
+    if (this.#sessions.size >= this.#limits.sessionsMax || !this.#hasRoomForPending())
+      return encodeRefusalPacket('busy', 'this server has as many sessions as it takes');
     return this.#begin(bytes, hello, helloHash, this.#pendingMsOf(carrier));
+  }
+
+  /**
+   * Hellos cost nobody anything, so a full table must not keep out those who mean it: the oldest makes room. Who logs in does so
+   * within a round trip, and has to be overtaken by `pendingMax` others in that time to begin anew.
+   */
+  #hasRoomForPending(): boolean {
+    if (this.#pending.size < this.#limits.pendingMax) return true;
+    for (const session of this.#pending) if (session.giveWay()) return true;
+    return false;
   }
 
   #begin(helloBytes: Uint8Array, hello: Hello, helloHash: string, pendingMs: number): Uint8Array {
@@ -152,7 +163,7 @@ class Sessions implements SessionServer, ServerSessionOwner {
     const begun = new ServerSession(start, this, this.#dependencies);
     this.#sessions.set(begun.key, begun);
     this.#byHello.set(helloHash, begun);
-    this.#pendingCount += 1;
+    this.#pending.add(begun);
     return welcomePacket;
   }
 
@@ -161,14 +172,14 @@ class Sessions implements SessionServer, ServerSessionOwner {
   }
 
   opened(session: ServerSession): void {
-    this.#pendingCount -= 1;
+    this.#pending.delete(session);
     for (const handler of this.#handlers) handler(session);
   }
 
   gone(session: ServerSession): void {
     if (!this.#sessions.delete(session.key)) return;
     this.#byHello.delete(session.helloHash);
-    if (session.isPending) this.#pendingCount -= 1;
+    this.#pending.delete(session);
   }
 
   certificateNotice(welcomed: Uint8Array): Uint8Array {
@@ -215,6 +226,8 @@ class LooseCarrier {
   #timer: Timer | null = null;
   #session: ServerSession | null = null;
   #slot: CarrierSlot | null = null;
+  /** The one hello this carrier may say, as often as it likes. */
+  #hello: Uint8Array | null = null;
   /** An answer in clear that could not be sent yet; a newer one takes its place. */
   #answer: Uint8Array | null = null;
 
@@ -257,10 +270,16 @@ class LooseCarrier {
       if (this.#session !== null && this.#slot !== null) this.#session.packetCame(this.#slot, packet);
       else this.#bind(packet);
     } else if (packet.kind === 'hello' && this.#slot === null) {
-      this.#reply(this.#server.answerHello(packet.bytes, packet.hello, this.#carrier));
+      this.#greeted(packet.bytes, packet.hello);
     } else {
       this.#events.packetDropped('out-of-place');
     }
+  }
+
+  #greeted(bytes: Uint8Array, hello: Hello): void {
+    this.#hello ??= bytes;
+    if (equalBytes(this.#hello, bytes)) this.#reply(this.#server.answerHello(bytes, hello, this.#carrier));
+    else this.#reply(encodeRefusalPacket('malformed', 'a carrier is for one session: this is another hello'));
   }
 
   #bind(packet: Extract<Packet, { kind: 'sealed' }>): void {

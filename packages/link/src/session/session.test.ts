@@ -1,4 +1,4 @@
-import { Condition, createSeededRandom } from '@pulsemesh/base';
+import { Condition, createPrometheusMeter, createSeededRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { expect, test } from 'vitest';
 import {
@@ -12,8 +12,9 @@ import {
 } from '../errors.ts';
 import type { LinkStream } from '../session.ts';
 import { createLinkedPair, createTestLinkIdentity, type LinkedPairOptions } from '../testing/linked-pair.ts';
-import { decodePacket, encodeRefusalPacket } from '../wire/packet.ts';
-import { createSessionServer, sessionConstants, sessionLimits } from './index.ts';
+import { createMemoryCarrierPair } from '../testing/memory-carriers.ts';
+import { decodePacket, encodeHello, encodeHelloPacket, encodeRefusalPacket } from '../wire/packet.ts';
+import { createClientSession, createSessionServer, sessionConstants, sessionLimits } from './index.ts';
 
 const pairOf = (options: Partial<LinkedPairOptions> = {}) => {
   const clock = new VirtualClock();
@@ -29,7 +30,6 @@ async function serverRestarts(pair: Awaited<ReturnType<typeof pairOf>>) {
   // A server with the same key that knows nothing: what an agent meets after a restart.
   const random = createSeededRandom(99);
   const { clock } = pair;
-  const { silentLogger, silentMeter } = await import('@pulsemesh/base');
   const dependencies = { clock, random, logger: silentLogger, meter: silentMeter };
   return createSessionServer({ identity: createTestLinkIdentity(random), certificateSha256: () => null }, dependencies);
 }
@@ -41,7 +41,6 @@ test('a session whose server was restarted is lost, said so, and its streams bre
   reading.catch(() => {});
   pair.carriers.cut();
   const restarted = await serverRestarts(pair);
-  const { createMemoryCarrierPair } = await import('../testing/memory-carriers.ts');
   const next = createMemoryCarrierPair({ clock: pair.clock, random: createSeededRandom(5) });
   restarted.accept(next.server);
   const attached = pair.agent.attach(next.agent);
@@ -382,23 +381,101 @@ test('carriers past the limit are refused by the agent; the server closes the ol
   expect(pair.agent.status.state).toBe('up');
 });
 
-test('hellos past the limit of pending sessions are refused as busy, until those pending are forgotten', async () => {
-  const pair = await pairOf({ serverOptions: { limits: { pendingMax: 2, pendingMs: 1_000 } } });
-  const { createClientSession } = await import('./client-session.ts');
-  const { silentLogger, silentMeter } = await import('@pulsemesh/base');
-  const client = (seed: number) => {
+test('hellos past the limit of pending sessions put out the oldest that waits for its login, and no other', async () => {
+  const judging = Promise.withResolvers<void>();
+  const admit = async ({ software }: { software: string }) => {
+    if (software === 'slow') await judging.promise;
+    return { kind: 'admitted' } as const;
+  };
+  const pair = await pairOf({ serverOptions: { admit, limits: { pendingMax: 2 } } });
+  const client = (seed: number, software = '') => {
     const random = createSeededRandom(seed);
     const dependencies = { clock: pair.clock, random, logger: silentLogger, meter: silentMeter };
-    return createClientSession({ identity: createTestLinkIdentity(random), software: '' }, dependencies);
+    return createClientSession({ identity: createTestLinkIdentity(random), software }, dependencies);
   };
+  const judged = client(1, 'slow');
+  await judged.attach(pair.addCarriers().agent);
   // Welcomed, and then their logins are lost.
-  for (const seed of [1, 2]) {
-    const mute = pair.addCarriers({ tamper: (packet) => (decodePacket(packet).kind === 'sealed' ? null : packet) });
-    await client(seed).attach(mute.agent);
+  const mute = (seed: number) =>
+    client(seed).attach(
+      pair.addCarriers({ tamper: (packet) => (decodePacket(packet).kind === 'sealed' ? null : packet) }).agent,
+    );
+  for (const seed of [2, 3, 4]) await mute(seed);
+  const late = client(5);
+  await late.attach(pair.addCarriers().agent);
+  await late.established;
+  // The one that is being judged stays; two of those leave no room.
+  const other = client(6, 'slow');
+  await other.attach(pair.addCarriers().agent);
+  await settled(pair.clock);
+  await expect(client(7).attach(pair.addCarriers().agent)).rejects.toMatchObject({ refusal: 'busy' });
+  judging.resolve();
+  await Promise.all([judged.established, other.established]);
+  await client(8).attach(pair.addCarriers().agent);
+});
+
+test('a carrier begins one session, however many hellos it brings', async () => {
+  const pair = await pairOf();
+  const { agent } = pair.addCarriers();
+  const answers: string[] = [];
+  agent.start({
+    onPacket: (packet) => {
+      const answer = decodePacket(packet);
+      answers.push(answer.kind === 'refusal' ? answer.code : answer.kind);
+    },
+    onWritable: () => {},
+    onClosed: () => {},
+  });
+  const random = createSeededRandom(9);
+  const hello = () =>
+    encodeHelloPacket(encodeHello({ version: 1, ephemeral: random.bytes(32), nonce: random.bytes(32) }));
+  const first = hello();
+  for (const packet of [first, hello(), first]) {
+    agent.send(packet);
+    await settled(pair.clock);
   }
-  await expect(client(3).attach(pair.addCarriers().agent)).rejects.toMatchObject({ refusal: 'busy' });
-  await pair.clock.advance(1_100);
-  await client(4).attach(pair.addCarriers().agent);
+  expect(answers).toEqual(['welcome', 'malformed', 'welcome']);
+});
+
+test('before the login little is kept that came early; all of it arrives once it is accepted', async () => {
+  const judging = Promise.withResolvers<void>();
+  const admit = () => judging.promise.then(() => ({ kind: 'admitted' }) as const);
+  const clock = new VirtualClock();
+  const random = createSeededRandom(1);
+  const meter = createPrometheusMeter();
+  const dependencies = { clock, random, logger: silentLogger, meter: silentMeter };
+  const server = createSessionServer(
+    { identity: createTestLinkIdentity(random), certificateSha256: () => null, admit },
+    { ...dependencies, meter },
+  );
+  let got = 0;
+  const all = Promise.withResolvers<void>();
+  server.onSession((session) => {
+    session.serve('in', (stream) =>
+      stream.consume(
+        () => {
+          got += 1;
+          if (got === 200) all.resolve();
+        },
+        () => {},
+      ),
+    );
+  });
+  const carriers = createMemoryCarrierPair({ clock, random });
+  server.accept(carriers.server);
+  const agent = createClientSession({ identity: createTestLinkIdentity(random), software: '' }, dependencies);
+  await agent.attach(carriers.agent);
+  const stream = agent.open('in');
+  for (let count = 0; count < 200; count += 1) stream.write(new Uint8Array(1_000));
+  await clock.advance(500);
+  const kept = Math.floor(sessionConstants.pendingEarlyBytesMax / (1_000 + sessionConstants.itemCostBytes));
+  const dropped = Number(/items_dropped_total (\d+)/.exec(await meter.text())?.[1]);
+  expect(dropped).toBeGreaterThanOrEqual(200 - kept);
+  judging.resolve();
+  await agent.established;
+  // Asked for at once: long before the timer would send it again.
+  await clock.advance(100);
+  await all.promise;
 });
 
 test('a carrier that says nothing of a session is closed', async () => {
