@@ -9,6 +9,7 @@ export {
 } from './errors.ts';
 export { type FreeBytes, freeBytesOnDisk } from './free-space.ts';
 export { type LmdbTablesDependencies, type LmdbTablesOptions, openLmdbTables } from './lmdb-tables.ts';
+export { lockDirectory } from './lock-directory.ts';
 export { createMemoryRecords } from './memory-records.ts';
 export { createMemoryTables } from './memory-tables.ts';
 export {

@@ -3,11 +3,12 @@ import { equalSecrets } from '@pulsemesh/crypto';
 import type { TableChange, TableStore } from '@pulsemesh/store';
 import { equalBytes, type PeerId } from '@pulsemesh/wire';
 import { AuthorityBooks, type RevocationTarget } from './books.ts';
+import { isOrganisation } from './certificate-names.ts';
 import { AuthorityRefusedError } from './errors.ts';
 import { createAuthorityEvents } from './events.ts';
 import { certificateFingerprint, type Issuer } from './issuer.ts';
 import type { Revocations } from './judge.ts';
-import { type AuthorityRole, authorityLimits } from './limits.ts';
+import { type AuthorityRole, authorityLimits, isAuthorityRole } from './limits.ts';
 import {
   type EnrolAnswer,
   type EnrolMessage,
@@ -193,8 +194,10 @@ export class Authority {
   }: TokenFacts): Promise<Uint8Array> {
     const { tokenUsesMax, tokenMsMax, tokensMax } = authorityLimits;
     const isAllowed = Number.isInteger(uses) && uses >= 1 && uses <= tokenUsesMax && forMs > 0 && forMs <= tokenMsMax;
-    if (!isAllowed) throw new AuthorityRefusedError('malformed');
-    return this.#exclusive(async () => {
+    // What is written here is checked when it is read: a row that cannot be read would stop the sweep.
+    if (!isAllowed || !isOrganisation(organisation) || !isAuthorityRole(role))
+      throw new AuthorityRefusedError('malformed');
+    return this.#operators(async () => {
       if (this.#books.tokenCount() >= tokensMax) throw new AuthorityRefusedError('authority-full');
       const secret = this.#dependencies.random.bytes(enrolmentTokenLimits.secretBytes);
       const expiresMs = Math.floor(this.#dependencies.clock.now() + forMs);
@@ -203,6 +206,12 @@ export class Authority {
       ]);
       return secret;
     });
+  }
+
+  /** One agent, or null for one who was never known here. */
+  agent(peer: PeerId): AgentView | null {
+    const record = this.#books.agent(peer);
+    return record === null ? null : viewOf(peer, record);
   }
 
   /** Requests that wait, oldest first. */
@@ -221,19 +230,12 @@ export class Authority {
 
   /** Those enrolled, at most `limit`, from after `after`. */
   agents(options: { readonly after?: PeerId; readonly limit?: number } = {}): readonly AgentView[] {
-    return this.#books.agents(options).map(({ peer, record }) => ({
-      peer,
-      organisation: record.organisation,
-      role: record.role,
-      enrolledMs: record.enrolledMs,
-      revoked: record.revoked,
-      notAfterMs: record.held.at(-1)?.notAfterMs ?? null,
-    }));
+    return this.#books.agents(options).map(({ peer, record }) => viewOf(peer, record));
   }
 
   /** An operator's yes to a request, named by its 16 digits. @throws {AuthorityRefusedError}. */
   async approve(label: string): Promise<void> {
-    await this.#exclusive(async () => {
+    await this.#operators(async () => {
       const { id, record } = this.#books.pendingByLabel(label);
       const known = this.#books.agent(record.peer);
       if (known?.revoked != null) throw new AuthorityRefusedError('agent-revoked');
@@ -246,7 +248,7 @@ export class Authority {
 
   /** An operator's no. @throws {AuthorityRefusedError}. */
   async refuse(label: string, reason: string): Promise<void> {
-    await this.#exclusive(async () => {
+    await this.#operators(async () => {
       const { id, record } = this.#books.pendingByLabel(label);
       await this.#books.commit([this.#books.putRequest(id, { ...record, state: 'refused', reason })]);
       this.#events.refused();
@@ -258,7 +260,7 @@ export class Authority {
    * @throws {AuthorityRefusedError} `certificate-unknown`, `authority-full`.
    */
   async revoke(target: RevocationTarget, reason: string): Promise<RevokedEvent> {
-    const event = await this.#exclusive(async () => {
+    const event = await this.#operators(async () => {
       const atMs = this.#dependencies.clock.now();
       const { peer, changes } = this.#books.revocation(target, { reason, atMs });
       const next = await this.#nextList(changes);
@@ -295,15 +297,14 @@ export class Authority {
   }
 
   async #enrolByToken(request: EnrolRequest, secret: Uint8Array): Promise<EnrolAnswer> {
-    if (!this.#wrongTokens.hasLeft('all')) throw new AuthorityRefusedError('too-many-guesses');
     const hash = tokenHash(secret);
     const token = this.#books.token(hash);
     const createdMs = this.#dependencies.clock.now();
     // Found by its hash, of 128 random bits; compared once more in constant time, so that nothing hangs on the store's way of searching.
     if (token === null || !equalSecrets(token.hash, hash) || token.expiresMs <= createdMs || token.usesLeft < 1) {
-      this.#wrongTokens.take('all');
       this.#events.wrongToken();
-      throw new AuthorityRefusedError('token-unknown');
+      // A right one is taken all the same: else whoever guesses keeps everybody out.
+      throw new AuthorityRefusedError(this.#wrongTokens.take('all') ? 'token-unknown' : 'too-many-guesses');
     }
     const { organisation, role, usesLeft, expiresMs } = token;
     const isMeant = [null, organisation].includes(request.organisation) && [null, role].includes(request.role);
@@ -379,10 +380,19 @@ export class Authority {
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
     if (this.#waiting >= authorityLimits.waitingMax) return Promise.reject(new AuthorityRefusedError('authority-busy'));
     this.#waiting += 1;
-    const run = this.#last.then(action).finally(() => {
+    return this.#operators(action).finally(() => {
       this.#waiting -= 1;
     });
+  }
+
+  /** The same for operators, whom no crowd of agents keeps from revoking. They are few. */
+  #operators<T>(action: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(action);
     this.#last = run.catch(() => {});
     return run;
   }
+}
+
+function viewOf(peer: PeerId, { organisation, role, enrolledMs, revoked, held }: AgentRecord): AgentView {
+  return { peer, organisation, role, enrolledMs, revoked, notAfterMs: held.at(-1)?.notAfterMs ?? null };
 }

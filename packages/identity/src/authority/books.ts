@@ -42,9 +42,17 @@ export class AuthorityBooks {
 
   /** All or nothing, on disk when it resolves. */
   async commit(changes: readonly TableChange[]): Promise<void> {
-    const isRequests = changes.some(({ table }) => table === requests);
+    // Counted as they change: a look through all requests for each would cost more with every agent.
+    const isPending = (value: Uint8Array | undefined) =>
+      value !== undefined && requestRecord.decode(value).state === 'pending';
+    let added = 0;
+    for (const change of changes) {
+      if (change.table !== requests) continue;
+      if (change.kind === 'put' && isPending(change.value)) added += 1;
+      if (isPending(this.#store.get(requests, change.key))) added -= 1;
+    }
     await this.#store.commit(changes);
-    if (isRequests) this.#pendingCount = this.pending().length;
+    this.#pendingCount += added;
   }
 
   get pendingCount(): number {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
-import { openLmdbTables, type TableStore } from '@pulsemesh/store';
+import { lockDirectory, openLmdbTables, type TableStore } from '@pulsemesh/store';
 import { decodeCbor, encodeCbor, type PeerId, parsePeerId } from '@pulsemesh/wire';
 import { isRelayUrl } from '../card.ts';
 import { exactMap, integerOf } from '../fields.ts';
@@ -106,7 +106,7 @@ export async function readAuthoritySettings(directory: string): Promise<Authorit
 
 /**
  * Opens an authority for this process alone; dispose it to close it.
- * @throws {AuthorityFolderError} `authority-missing`; those of identities and stores.
+ * @throws {AuthorityFolderError} `authority-missing`; {StoreInUseError} while another process has it open; those of identities and stores.
  */
 export async function openAuthorityFolder(
   options: AuthorityFolderOptions,
@@ -115,9 +115,11 @@ export async function openAuthorityFolder(
   const { directory } = options;
   const settings = await readAuthoritySettings(directory);
   if (settings === null) throw new AuthorityFolderError('authority-missing', directory);
+  await using stack = new AsyncDisposableStack();
+  // Two that write do not see each other's changes: one would let in whom the other revoked.
+  stack.use(lockDirectory(directory));
   const identity = await loadIdentity(protectionOf(options), dependencies);
   const issuer = await openIssuer(identity, settings.root, dependencies);
-  await using stack = new AsyncDisposableStack();
   const store = stack.use(
     await openLmdbTables({ directory: join(directory, authorityFileNames.tables) }, dependencies),
   );

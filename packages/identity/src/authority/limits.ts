@@ -70,7 +70,7 @@ export const authorityLimits = {
   waitingMax: 256,
   /** Requests of one source (an address, a peer) in a burst, and again within {@link authorityLimits.ratePeriodMs}. */
   requestsPerSource: 30,
-  /** Wrong tokens over all sources in a burst: past it no token is looked at (`too-many-guesses`, retryable). */
+  /** Wrong tokens over all sources in a burst: past it they are refused as `too-many-guesses`; right ones are taken all the same. */
   wrongTokensMax: 100,
   ratePeriodMs: 60_000,
   /** Sources remembered: past it the one longest silent is forgotten. */

@@ -33,11 +33,6 @@ export class RateLimiter {
     return true;
   }
 
-  /** Whether one could be taken. */
-  hasLeft(key: string): boolean {
-    return this.#refilled(key).left >= 1;
-  }
-
   #refilled(key: string): Bucket {
     const { burst, periodMs, keysMax } = this.#limits;
     const nowMs = this.#clock.monotonicMs();

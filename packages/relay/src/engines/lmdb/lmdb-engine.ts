@@ -1,8 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '@pulsemesh/base';
-import { type FreeBytes, openLmdbTables, StoreInUseError } from '@pulsemesh/store';
+import { type FreeBytes, lockDirectory, openLmdbTables } from '@pulsemesh/store';
 import type { MailboxEngine } from '../../engine.ts';
 import type { EngineDependencies, EngineOptions } from '../engine-options.ts';
 import { createTableEngine } from './table-engine.ts';
@@ -31,7 +29,6 @@ export async function openLmdbEngine(
   options: LmdbEngineOptions,
   dependencies: LmdbEngineDependencies,
 ): Promise<MailboxEngine> {
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(options.directory);
   try {
     const { bytesMax, reserveBytes } = options;
@@ -49,23 +46,11 @@ export async function openLmdbEngine(
     return Object.assign(engine, {
       async [Symbol.asyncDispose]() {
         await dispose();
-        lock.close();
+        lock[Symbol.dispose]();
       },
     });
   } catch (error) {
-    lock.close();
+    lock[Symbol.dispose]();
     throw error;
   }
-}
-
-/** SQLite's lock on a file of its own: the operating system lets go of it when the process ends, however it ends. */
-function lockDirectory(directory: string): { close(): void } {
-  const database = new DatabaseSync(join(directory, 'lock'));
-  try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
-  } catch (error) {
-    database.close();
-    throw new StoreInUseError({ cause: error });
-  }
-  return { close: () => database.isOpen && database.close() };
 }
