@@ -194,7 +194,7 @@ export class MailboxReader {
       const { epoch, messages } = await engine.read({ inbox, after: cursor, countMax, bytesMax });
       if (this.#isOver) return;
       if (this.#readings.get(inbox) !== reading) continue;
-      if (epoch !== reading.epoch) this.#epochChanged(reading, epoch);
+      if (epoch !== reading.epoch) await this.#epochChanged(reading, epoch);
       else if (messages.length > 0) {
         // Perhaps not all there was: asked again until there is nothing.
         reading.mayHaveMore = true;
@@ -225,10 +225,14 @@ export class MailboxReader {
     this.#own.context.events.delivered(messages.length);
   }
 
-  #epochChanged(reading: Reading, epoch: string | null): void {
+  /** Another mailbox of the same name: perhaps another agent's. */
+  async #epochChanged(reading: Reading, epoch: string | null): Promise<void> {
     const { inbox } = reading;
-    this.#own.context.events.continuityLost();
-    if (epoch === null) {
+    const { engine, events } = this.#own.context;
+    events.continuityLost();
+    const claim = epoch === null ? null : await engine.claimOf(inbox);
+    if (this.#isOver || this.#readings.get(inbox) !== reading) return;
+    if (epoch === null || claim?.owner !== this.#own.agent.address) {
       this.#drop(inbox);
       this.#write(encodeReceiveEvents({ watched: [{ inbox, code: 'not-yours', epoch: null, continuity: 'lost' }] }));
       return;

@@ -1,9 +1,11 @@
 import { createSystemClock } from '@pulsemesh/base';
+import type { LinkSession } from '@pulsemesh/link';
 import { describe, expect, it } from 'vitest';
 import { createMemoryInboxState, inboxTokensAhead, type SendReceipt } from '../client/index.ts';
 import { createMemoryEngine } from '../engines/memory/memory-engine.ts';
 import { inboxIdOf } from '../inbox-id.ts';
 import { type TestAgent, TestWorld, type TestWorldOptions } from '../testing/test-world.ts';
+import { decodeTopicBatch, encodeIds, encodePresenceSet, encodeTopicBatch } from '../wire/agents.ts';
 
 const clock = createSystemClock({ unref: true });
 
@@ -56,6 +58,29 @@ function receiptsOf(agent: TestAgent) {
       }),
   };
 }
+
+describe('a mailbox whose name another agent claims', () => {
+  it('is read no more by the one that had it before', async () => {
+    await using opened = await openWorld();
+    const [week] = inboxTokensAhead(new Uint8Array(32).fill(8), clock.now(), 1);
+    if (week === undefined) throw new Error('no week');
+    await using mallory = await opened.world.connect('mallory', ['relay'], { inboxes: [week] });
+    const atMallory = collect(mallory);
+    await expect.poll(() => opened.engine.claimOf(week.inbox)).not.toBeNull();
+    const send = async (text: string) => (await mallory.client.raw.send([week.inbox], bytesOf(text))).stored;
+    await send('own');
+    await atMallory.until(1);
+    await opened.engine.release(week.inbox, mallory.client.address);
+    await using bob = await opened.world.connect('bob', ['relay'], { inboxes: [week] });
+    const atBob = collect(bob);
+    await expect.poll(async () => (await opened.engine.claimOf(week.inbox))?.owner).toBe(bob.client.address);
+    const texts = ['for bob', 'for bob too'];
+    for (const text of texts) await send(text);
+    expect(await atBob.until(2)).toEqual(texts);
+    await mallory.links[0]?.session?.request('presence.set', encodePresenceSet(false)); // all before it arrived
+    expect(atMallory.texts).toEqual(['own']);
+  });
+});
 
 describe('what no relay would take', () => {
   it('is refused at once, and does not stand in the way of what comes after', async () => {
@@ -299,6 +324,35 @@ describe('presence and topics', () => {
     await expect.poll(() => seen.at(-1)).toBe(true);
     await bob[Symbol.asyncDispose]();
     await expect.poll(() => seen.at(-1)).toBe(false);
+  });
+
+  it('keeps a bounded number of messages, empty ones too, for a subscriber that does not read', async () => {
+    await using opened = await openWorld({ limits: { topicBufferBytesMax: 64 * 300 } });
+    await using link = opened.world.link('slow', 'relay');
+    await using alice = await opened.world.connect('alice', ['relay']);
+    const [session, publisher] = await Promise.all([link.up(), alice.links[0]?.up() as Promise<LinkSession>]);
+    const topic = inboxIdOf(new Uint8Array(16).fill(3));
+    const subscribing = session.open('topic.subscribe');
+    await subscribing.send(encodeIds([topic]));
+    await session.request('presence.set', encodePresenceSet(false)); // what was sent before it was served
+    const publishing = publisher.open('topic.publish');
+    const rounds = 40;
+    for (let round = 0; round < rounds; round += 1) {
+      const batch = Array.from({ length: 500 }, () => ({ topic, payload: new Uint8Array(0) }));
+      await publishing.send(encodeTopicBatch(batch));
+    }
+    await publisher.request('presence.set', encodePresenceSet(false));
+    // The stream's credit, what it buffers once and what waits: the rest was dropped.
+    subscribing.end();
+    let got = 0;
+    let longest = 0;
+    for (let next = await subscribing.receive(); next !== null; next = await subscribing.receive()) {
+      const { length } = decodeTopicBatch(next);
+      got += length;
+      longest = Math.max(longest, length);
+    }
+    expect(longest).toBeLessThanOrEqual(300);
+    expect(got).toBeLessThan((rounds * 500) / 1.5);
   });
 
   it('hands a topic’s messages to its subscribers and to nobody else', async () => {
