@@ -1,6 +1,7 @@
 import type { LinkStream } from '@pulsemesh/link';
 import type { InboxId } from '../inbox-id.ts';
 import { decodeIds, decodeTopicBatch, encodeTopicBatch, type TopicMessage } from '../wire/agents.ts';
+import { relayWireLimits } from '../wire/limits.ts';
 import type { AgentSession, RelayContext } from './context.ts';
 import { MalformedError } from './errors.ts';
 import { FanOut } from './fan-out.ts';
@@ -57,6 +58,9 @@ export class Topics {
   }
 }
 
+/** What a message costs besides its payload while it waits. */
+const messageCostBytes = 64;
+
 /** What one turn of the event loop brings goes in one message. */
 class Subscriber {
   readonly #stream: LinkStream;
@@ -76,12 +80,15 @@ class Subscriber {
   }
 
   tell(message: TopicMessage): void {
-    if (this.#bytes + message.payload.length > this.#context.limits.topicBufferBytesMax) {
+    const bytes = message.payload.length + messageCostBytes;
+    if (this.#waiting.length >= relayWireLimits.itemsPerBatchMax) this.#flush();
+    const isFull = this.#bytes + bytes > this.#context.limits.topicBufferBytesMax;
+    if (isFull || this.#waiting.length >= relayWireLimits.itemsPerBatchMax) {
       this.#context.events.topic('dropped', 1);
       return;
     }
     this.#waiting.push(message);
-    this.#bytes += message.payload.length;
+    this.#bytes += bytes;
     if (this.#isAsked) return;
     this.#isAsked = true;
     queueMicrotask(() => {
