@@ -16,7 +16,7 @@ export interface CallBatcherOptions<Item, Result> {
 
 /**
  * Runs one batch at a time: calls that come meanwhile wait, in their order, and go together. So the cost of a round trip and of a flush is
- * shared, and order needs no further thought. Whoever calls bounds how much waits.
+ * shared, and order needs no further thought: where a run fails, what waits behind it fails with it. Whoever calls bounds how much waits.
  */
 export class CallBatcher<Item, Result> {
   readonly #options: CallBatcherOptions<Item, Result>;
@@ -61,7 +61,8 @@ export class CallBatcher<Item, Result> {
         at += items.length;
       }
     } catch (error) {
-      for (const { promise } of calls) promise.reject(error);
+      // Those behind it as well: what is asked again must not find later ones done before it.
+      for (const { promise } of [...calls, ...this.#takeAll()]) promise.reject(error);
     }
   }
 
@@ -80,6 +81,11 @@ export class CallBatcher<Item, Result> {
     return this.#waiting.splice(0, count);
   }
 
+  #takeAll(): Call<Item, Result>[] {
+    this.#waitingBytes = 0;
+    return this.#waiting.splice(0);
+  }
+
   #bytesOf({ items }: Call<Item, Result>): number {
     return items.reduce((sum, item) => sum + this.#options.sizeOf(item), 0);
   }
@@ -87,6 +93,6 @@ export class CallBatcher<Item, Result> {
   /** What waits is refused; what is under way ends by itself. */
   close(): void {
     this.#isClosed = true;
-    for (const { promise } of this.#waiting.splice(0)) promise.reject(new EngineClosedError());
+    for (const { promise } of this.#takeAll()) promise.reject(new EngineClosedError());
   }
 }

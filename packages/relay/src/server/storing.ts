@@ -101,13 +101,20 @@ export class Storing {
       this.#report(batch, outcomes);
     } catch (error) {
       this.#failed(error);
-      // Whether it was stored is not known: the sender asks again with the same id.
-      for (const { onStored } of batch) onStored('busy');
+      // Whether it was stored is not known: the sender asks again with the same id. What it sent since must not be there before.
+      const behind = this.#waiting;
+      this.#waiting = [];
+      this.#release(behind);
+      for (const { onStored } of [...batch, ...behind]) onStored('busy');
     } finally {
       this.#appending -= 1;
-      for (const { message } of batch) this.#bytes -= message.envelope.length + messageCostBytes;
+      this.#release(batch);
       this.#ask();
     }
+  }
+
+  #release(waiting: readonly Waiting[]): void {
+    for (const { message } of waiting) this.#bytes -= message.envelope.length + messageCostBytes;
   }
 
   #report(batch: readonly Waiting[], outcomes: readonly StoreOutcome[]): void {
