@@ -4,9 +4,8 @@ const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).pad
 
 /** Lower-case hex, two characters a byte. */
 export function toHex(bytes: Uint8Array): string {
-  let text = '';
-  for (let index = 0; index < bytes.length; index += 1) text += hexOfByte[bytes[index] as number];
-  return text;
+  // Joined, not added up: a text that was added up keeps all its parts in memory, many times its own size.
+  return Array.from(bytes, (byte) => hexOfByte[byte]).join('');
 }
 
 /**
