@@ -74,7 +74,7 @@ export interface ClientSessionOptions {
   readonly identity: LinkIdentity;
   /** The server's peer id; absent: whoever answers, reported in `remote`. */
   readonly server?: PeerId;
-  readonly certificates?: readonly Uint8Array[];
+  readonly certificates?: readonly Uint8Array[] | (() => readonly Uint8Array[]);
   readonly invitation?: Uint8Array;
   readonly software: string;
   readonly limits?: Partial<SessionLimits>;

@@ -35,19 +35,20 @@ type JsonMap = Readonly<Record<string, unknown>>;
 /**
  * The authority as HTTP below {@link authorityHttpPrefix}: JSON, bytes in base64, no cookies.
  * `GET roots`, `crl` (both also as files: `roots.pem`-free DER at `crl.der`), `POST enrol`, `renew`, `status`; for operators
- * `GET pending`, `agents`, `POST tokens`, `approve`, `refuse`, `revoke`. Never throws for what a client sends.
+ * `GET pending`, `agents` (a page, from after `?after=`), `POST tokens`, `approve`, `refuse`, `revoke`. Never throws for what a client sends.
  */
 export function createAuthorityHttp(options: AuthorityHttpOptions): AuthorityHttp {
   return async (request, source) => {
     try {
-      const { pathname } = new URL(request.url);
+      const { pathname, searchParams } = new URL(request.url);
       const name = pathname.startsWith(`${authorityHttpPrefix}/`) ? pathname.slice(authorityHttpPrefix.length + 1) : '';
       const agentRoute = agentRoutes[`${request.method} ${name}`];
       if (agentRoute !== undefined) return await agentRoute(options, await bodyOf(request), source);
       const operatorRoute = operatorRoutes[`${request.method} ${name}`];
       if (operatorRoute === undefined) return refusal(404, 'not-found', 'there is nothing here');
       assertOperator(request, options.operatorToken);
-      return Response.json(await operatorRoute(options.authority, await bodyOf(request)));
+      const body = request.method === 'GET' ? Object.fromEntries(searchParams) : await bodyOf(request);
+      return Response.json(await operatorRoute(options.authority, body));
     } catch (error) {
       return refusalOf(error);
     }
@@ -91,7 +92,9 @@ type OperatorRoute = (authority: Authority, body: JsonMap) => Promise<unknown>;
 
 const operatorRoutes: Readonly<Record<string, OperatorRoute>> = Object.assign(Object.create(null), {
   'GET pending': async (authority) => ({ pending: authority.pending() }),
-  'GET agents': async (authority) => ({ agents: authority.agents() }),
+  'GET agents': async (authority, { after }) => ({
+    agents: authority.agents(after === undefined ? {} : { after: parsePeerId(textOf(after)) }),
+  }),
   'POST tokens': async (authority, { organisation, role, uses, forMs }) => {
     if (!isOrganisation(organisation) || !isAuthorityRole(role)) throw new AuthorityRefusedError('malformed');
     const more = {

@@ -97,7 +97,11 @@ describe('the authority over HTTP', () => {
     const revoked = await http('POST', 'revoke', { peer: agent.peerId, reason: 'left' }, asOperator);
     expect(revoked).toEqual({ status: 200, body: { peer: agent.peerId } });
     expect((await http('POST', 'enrol', byToken)).body.code).toBe('agent-revoked');
-    expect((await http('GET', 'agents', undefined, asOperator)).body.agents).toHaveLength(2);
+    const { agents } = (await http('GET', 'agents', undefined, asOperator)).body;
+    expect(agents).toHaveLength(2);
+    const page = await http('GET', `agents?after=${agents[0].peer}`, undefined, asOperator);
+    expect(page.body.agents).toEqual([agents[1]]);
+    expect((await http('GET', 'agents?after=x', undefined, asOperator)).status).toBe(400);
     expect((await http('GET', 'crl')).body.number).toBe(1);
     expect((await http('GET', 'roots')).body.roots).toHaveLength(1);
   });

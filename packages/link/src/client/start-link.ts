@@ -17,8 +17,8 @@ export interface LinkOptions {
   readonly identity: LinkIdentity;
   /** Transports to try; default all that exist here but `drop`. */
   readonly transports?: readonly TransportName[];
-  /** DER, own first. */
-  readonly certificates?: readonly Uint8Array[];
+  /** DER, own first. A function is asked at each login: certificates end, and are renewed. It does not throw. */
+  readonly certificates?: readonly Uint8Array[] | (() => readonly Uint8Array[]);
   readonly invitation?: Uint8Array;
   /** Name and version of the program, for the operator at the other end. */
   readonly software: string;

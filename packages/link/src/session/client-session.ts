@@ -80,7 +80,7 @@ class AgentSession extends SessionCore implements ClientSession {
       kind: 'login',
       publicKey: options.identity.publicKey,
       signature: new Uint8Array(64),
-      certificates: options.certificates ?? [],
+      certificates: typeof options.certificates === 'function' ? options.certificates() : (options.certificates ?? []),
       invitation: options.invitation ?? new Uint8Array(0),
       software: options.software,
     };

@@ -39,18 +39,18 @@ async function expired() {
   const place = { directory: join(directory, authorityFolderName) };
   const facts = { organisation: 'St. Mary', relayUrl: null, relayPeer: relayIdentity.peerId };
   const { root } = await createAuthorityFolder(place, facts, before);
-  const options = { host: '127.0.0.1', port: 0, dataDirectory: directory };
-  const relay = await startRelayService(options, relayIdentity, deps);
   const file = join(directory, agentFileNames.enrolment);
+  const wanted = { relayPeer: relayIdentity.peerId, rootFingerprint: certificateFingerprint(root), secret: null };
   {
     await using folder = await openAuthorityFolder(place, before);
     const service = createAuthorityService(folder.authority, before);
     const secret = await folder.authority.createToken({ organisation: 'Ward 7', role: 'agent' });
-    const relayPeer = relayIdentity.peerId;
-    const token = { relayUrl: relay.url, relayPeer, rootFingerprint: certificateFingerprint(root), secret };
+    const token = { ...wanted, relayUrl: 'http://127.0.0.1:1', secret };
     const enrolment = await Enrolment.begin({ file, token }, identity, before);
     await enrolment.enrol((method, message) => service.handle(method, message, 'agent'));
   }
+  const relay = await startRelayService({ host: '127.0.0.1', port: 0, dataDirectory: directory }, relayIdentity, deps);
+  await Enrolment.begin({ file, token: { ...wanted, relayUrl: relay.url } }, identity, deps);
   const enrolment = await Enrolment.open(file, identity, deps);
   if (enrolment === null) throw new Error('no enrolment');
   expect(enrolment.membership).toBeNull();
@@ -118,6 +118,15 @@ describe('an operator’s command', () => {
       const door = join(place.directory, authorityFileNames.door);
       await writeFile(door, JSON.stringify({ url: relay.url, certificateSha256: '00'.repeat(32) }));
       await expect(openAuthorityOperator(place, deps)).rejects.toMatchObject({ code: 'door-certificate' });
+      // A second relay on the same data changes nothing for the operator of the first.
+      await rm(door);
+      await expect(startRelayService(options, relayIdentity, deps)).rejects.toMatchObject({ code: 'store-in-use' });
+      const sha = Buffer.from(relay.link.certificateSha256() ?? []).toString('hex');
+      await writeFile(door, JSON.stringify({ url: relay.url, certificateSha256: sha }));
+      await using still = await openAuthorityOperator(place, deps);
+      expect(still.runningAt).toBe(relay.url);
+      // Killed, and something else has its port: the data is worked on.
+      await writeFile(door, JSON.stringify({ url: relay.url, certificateSha256: '00'.repeat(32) }));
     }
     await using alone = await openAuthorityOperator(place, deps);
     expect([alone.runningAt, await alone.pending()]).toEqual([null, []]);

@@ -21,6 +21,11 @@ import { readToken } from '../gateway/bearer-token.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { AuthorityDoor } from './relay-authority.ts';
 
+/** Which agents are listed. */
+export interface AgentPage {
+  readonly after?: PeerId;
+}
+
 /** What an operator does, with a relay that runs or on its data while it does not. */
 export interface AuthorityOperator extends AsyncDisposable {
   readonly settings: AuthoritySettings;
@@ -29,7 +34,8 @@ export interface AuthorityOperator extends AsyncDisposable {
   /** 16 bytes. */
   createToken(facts: TokenFacts): Promise<Uint8Array>;
   pending(): Promise<readonly PendingRequest[]>;
-  agents(): Promise<readonly AgentView[]>;
+  /** At most 1,000, from after `after`. */
+  agents(page?: AgentPage): Promise<readonly AgentView[]>;
   approve(id: string): Promise<void>;
   refuse(id: string, reason: string): Promise<void>;
   revoke(target: RevocationTarget, reason: string): Promise<PeerId>;
@@ -61,15 +67,19 @@ export async function openAuthorityOperator(
   if (settings === null) throw new AuthorityFolderError('authority-missing', directory);
   const door = readDoor(directory);
   const token = readToken(join(directory, authorityFileNames.operatorToken));
-  if (door !== null && token !== null && (await isOpen(door, token))) return new RemoteOperator(settings, door, token);
-  const folder = await openAuthorityFolder(options, deps);
+  const shut = door === null || token === null ? null : await knock(door, token);
+  if (door !== null && token !== null && shut === null) return new RemoteOperator(settings, door, token);
+  const folder = await openAuthorityFolder(options, deps).catch((error: unknown) => {
+    // Somebody holds it: then what was heard at the door says more.
+    throw shut !== null && errorCode(error) === 'store-in-use' ? shut.error : error;
+  });
   const { authority } = folder;
   return {
     settings,
     runningAt: null,
     createToken: (facts) => authority.createToken(facts),
     pending: async () => authority.pending(),
-    agents: async () => authority.agents(),
+    agents: async (page) => authority.agents(page),
     approve: (id) => authority.approve(id),
     refuse: (id, reason) => authority.refuse(id, reason),
     revoke: async (target, reason) => (await authority.revoke(target, reason)).peer,
@@ -100,8 +110,9 @@ class RemoteOperator implements AuthorityOperator {
     return ((await this.#call('GET', 'pending')) as { readonly pending: readonly PendingRequest[] }).pending;
   }
 
-  async agents(): Promise<readonly AgentView[]> {
-    return ((await this.#call('GET', 'agents')) as { readonly agents: readonly AgentView[] }).agents;
+  agents({ after }: AgentPage = {}): Promise<readonly AgentView[]> {
+    const name = after === undefined ? 'agents' : `agents?after=${after}`;
+    return this.#call('GET', name).then((answer) => (answer as { readonly agents: readonly AgentView[] }).agents);
   }
 
   async approve(id: string): Promise<void> {
@@ -139,14 +150,13 @@ function readDoor(directory: string): AuthorityDoor | null {
   }
 }
 
-/** False where nobody answers: the relay was killed, and its door file stayed. */
-async function isOpen(door: AuthorityDoor, token: string): Promise<boolean> {
+/** Null where the relay answers; else why not: it may have been killed, and something else have its port. */
+async function knock(door: AuthorityDoor, token: string): Promise<{ readonly error: unknown } | null> {
   try {
     await call(door, token, { method: 'GET', name: 'pending' });
-    return true;
+    return null;
   } catch (error) {
-    if (errorCode(error) === 'ECONNREFUSED') return false;
-    throw error;
+    return { error };
   }
 }
 
@@ -179,10 +189,18 @@ async function call(door: AuthorityDoor, token: string, { method, name, body }: 
     request.on('timeout', () => request.destroy(new Condition('timeout', 'the relay does not answer')));
     request.end(text);
   });
-  const answer: unknown = JSON.parse(await readAll(response));
+  const answer = parseAnswer(await readAll(response));
   if (response.statusCode === 200) return answer;
   const { code, text: said } = answer as { readonly code?: unknown; readonly text?: unknown };
   throw new OperatorRefusedError(String(code), String(said));
+}
+
+function parseAnswer(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Condition('answer-malformed', 'something else than the relay answers on its port', { cause: error });
+  }
 }
 
 /** A TLS connection to whoever shows exactly this certificate; its name and issuer do not matter then. */

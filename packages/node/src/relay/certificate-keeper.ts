@@ -1,4 +1,4 @@
-import { Condition, type Timer } from '@pulsemesh/base';
+import { Condition } from '@pulsemesh/base';
 import { type Enrolment, startRenewal } from '@pulsemesh/identity/authority';
 import type { Link } from '@pulsemesh/link';
 import type { NodeDependencies } from '../process/node-context.ts';
@@ -14,42 +14,37 @@ export interface CertificateKeeperEvents {
  * shown: the agent comes in as a guest, fetches the next one, and logs in anew.
  */
 export class CertificateKeeper implements Disposable {
-  /** To be given to the link, which reads it at each login. */
-  readonly certificates: Uint8Array[] = [];
   readonly #enrolment: Enrolment;
   readonly #events: CertificateKeeperEvents;
   readonly #deps: NodeDependencies;
   readonly #stack = new DisposableStack();
-  #expiry: Timer | undefined;
+  #isMember = false;
 
   constructor(enrolment: Enrolment, events: CertificateKeeperEvents, deps: NodeDependencies) {
     this.#enrolment = enrolment;
     this.#events = events;
     this.#deps = deps;
-    this.#show();
-    this.#stack.defer(() => this.#expiry?.cancel());
   }
+
+  /**
+   * To be given to the link, which asks at each login. No timer takes an old one away: a machine that slept wakes with its timers
+   * late, and logs in before they fire.
+   */
+  readonly certificates = (): readonly Uint8Array[] => {
+    const { membership, certificates } = this.#enrolment;
+    this.#isMember = membership !== null;
+    return this.#isMember ? certificates : [];
+  };
 
   /** Begins to renew over the link that was given `certificates`. */
   renewOver(link: Link): void {
     const onRenewed = () => {
-      const wasGuest = this.certificates.length === 0;
-      this.#show();
       this.#events.onRenewed?.();
-      if (wasGuest) link.session?.end(new CertificateRenewedError());
+      if (!this.#isMember) link.session?.end(new CertificateRenewedError());
     };
     const { onEnded = () => {} } = this.#events;
     const request = link.request.bind(link);
     this.#stack.use(startRenewal({ enrolment: this.#enrolment, request, onRenewed, onEnded }, this.#deps));
-  }
-
-  #show(): void {
-    const { membership, certificates } = this.#enrolment;
-    this.certificates.splice(0, this.certificates.length, ...(membership === null ? [] : certificates));
-    this.#expiry?.cancel();
-    if (membership === null) return;
-    const { clock } = this.#deps;
-    this.#expiry = clock.setTimer(() => this.#show(), Math.max(0, membership.notAfterMs - clock.now()) + 1);
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Condition, errorMessage, startTicker } from '@pulsemesh/base';
+import { type Condition, errorCode, errorMessage, startTicker } from '@pulsemesh/base';
 import type { Identity } from '@pulsemesh/identity';
 import { Enrolment } from '@pulsemesh/identity/authority';
 import { createFileMemory, type Link, type LinkStatus, startLink, type TransportName } from '@pulsemesh/link';
@@ -42,7 +42,7 @@ export async function connectRelays(
   const enrolment = await Enrolment.open(join(config.dataDirectory, agentFileNames.enrolment), identity, deps);
   const memory = createFileMemory(join(config.dataDirectory, 'relay-networks.json'), deps);
   for (const [index, settings] of config.relays.entries()) {
-    const options = { ...linkOptions(index, settings), identity, memory };
+    const options = { ...linkOptions(index, settings, deps), identity, memory };
     // `pulsemesh enrol` on this data directory made the node a member of that relay.
     const isEnrolled = enrolment?.relayPeer === settings.peerId && settings.certificateFile === undefined;
     const keeper = enrolment === null || !isEnrolled ? null : stack.use(keeperOf(enrolment, config, deps));
@@ -78,7 +78,7 @@ function keeperOf(
   return new CertificateKeeper(enrolment, { onRenewed, onEnded }, deps);
 }
 
-function linkOptions(index: number, settings: RelayClientSettings) {
+function linkOptions(index: number, settings: RelayClientSettings, deps: NodeDependencies) {
   const { url, peerId, proxy, proxyCredentialsFile, caFile, invitationFile, certificateFile } = settings;
   const name = (setting: string) => `relays.${index}.${setting}`;
   return {
@@ -91,7 +91,7 @@ function linkOptions(index: number, settings: RelayClientSettings) {
     ...(invitationFile === undefined ? {} : { invitation: readInvitation(name('invitationFile'), invitationFile) }),
     ...(certificateFile === undefined
       ? {}
-      : { certificates: readCertificates(name('certificateFile'), certificateFile) }),
+      : { certificates: certificatesOf(name('certificateFile'), certificateFile, deps) }),
   };
 }
 
@@ -116,6 +116,19 @@ export function sessionView({ url, peerId }: RelayClientSettings, status: LinkSt
 /** The invitation is kept as one line of base64url, as it is handed out. */
 function readInvitation(setting: string, file: string): Uint8Array {
   return Buffer.from(readCredential(setting, file).trim(), 'base64url');
+}
+
+/** Read again at each login: whoever keeps the file renews it. What cannot be read then leaves those read before. */
+function certificatesOf(setting: string, file: string, { logger }: NodeDependencies): () => readonly Uint8Array[] {
+  let latest = readCertificates(setting, file);
+  return () => {
+    try {
+      latest = readCertificates(setting, file);
+    } catch (error) {
+      logger.warn('the certificates for a relay cannot be read any more', { code: errorCode(error) });
+    }
+    return latest;
+  };
 }
 
 function readCertificates(setting: string, file: string): Uint8Array[] {

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Condition, startTicker } from '@pulsemesh/base';
+import { startTicker } from '@pulsemesh/base';
 import {
   type AuthorityFolder,
   AuthorityRefusedError,
@@ -19,6 +19,7 @@ import type { RelayServer } from '@pulsemesh/relay';
 import { type PeerId, toHex } from '@pulsemesh/wire';
 import { loadOrCreateToken } from '../gateway/bearer-token.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
+import { RevokedError, watchStanding } from './standing.ts';
 
 /** Where a relay's identity authority lies in its data directory. */
 export const authorityFolderName = 'authority';
@@ -31,14 +32,6 @@ export interface RelayAuthority extends AsyncDisposable {
   readonly http: HttpHandlers;
   /** Serves its methods on each session, ends those of who is revoked, and says where it is to commands on this machine. */
   serveOn(server: RelayServer): void;
-}
-
-/** A key or certificate was revoked: its sessions end. */
-export class RevokedError extends Condition {
-  override readonly name = 'RevokedError';
-  constructor() {
-    super('certificate-revoked', 'the certificate or key of this agent was revoked');
-  }
 }
 
 /**
@@ -55,11 +48,13 @@ export async function openRelayAuthority(
   const folder = stack.use(await openAuthorityFolder({ directory }, deps));
   const { authority, store } = folder;
   const service = createAuthorityService(authority, deps);
-  // A new one each time: what another program heard on the port of a relay that had died opens nothing.
+  // A new one each time: what another program heard on the port of a relay that had died opens nothing. Nobody else wrote the
+  // one before: the folder is this process's alone.
   const tokenFile = join(directory, authorityFileNames.operatorToken);
   rmSync(tokenFile, { force: true });
   const operatorToken = loadOrCreateToken(tokenFile, deps.random);
   const answer = createAuthorityHttp({ service, authority, operatorToken });
+  const allowed = new Set(options.allow);
   const admit = createAdmission(
     {
       roots: () => [authority.root],
@@ -67,7 +62,7 @@ export async function openRelayAuthority(
       isRevoked: (peer) => authority.isRevoked(peer),
       relay: options.relay,
       store,
-      ...(options.allow === undefined ? {} : { allowed: new Set(options.allow) }),
+      allowed,
     },
     deps,
   );
@@ -78,6 +73,7 @@ export async function openRelayAuthority(
     serveOn(server) {
       server.sessions.onSession((session) => serveMethods(session, service));
       rest.use(endRevoked(folder, server));
+      rest.use(watchStanding({ authority, sessions: server.sessions, allowed }, deps));
       rest.use(showDoor(directory, server, deps));
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
