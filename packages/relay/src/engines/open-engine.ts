@@ -33,6 +33,10 @@ export async function openEngine(
     const { openPostgresEngine } = await import('./postgres/postgres-engine.ts');
     return openPostgresEngine({ url, limits, unsafeDurability }, dependencies);
   }
+  if (url.startsWith('nats://')) {
+    const { openNatsEngine } = await import('./nats/nats-engine.ts');
+    return openNatsEngine({ url, limits, unsafeDurability }, dependencies);
+  }
   if (url === 'memory:') return createMemoryEngine({ limits }, dependencies);
   throw new EngineUrlError('must be postgres://… or nats://…');
 }

@@ -4,6 +4,7 @@ export {
   type EngineUnderTestOptions,
   runEngineContract,
 } from './engine-contract.ts';
+export { findNatsServer, type NatsCluster, type NatsServer, startNats } from './servers/nats-server.ts';
 export {
   findPostgres,
   type PostgresServer,

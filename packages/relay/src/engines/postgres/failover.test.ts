@@ -15,7 +15,7 @@ const claimOf1 = { inbox: inbox(1), owner: inbox(0x101), untilMs: Number.MAX_SAF
 
 /** A primary that waits for its standby's disk with each commit. */
 async function startPair(): Promise<{ primary: PostgresServer; standby: PostgresServer } & AsyncDisposable> {
-  const stack = new AsyncDisposableStack();
+  await using stack = new AsyncDisposableStack();
   const primary = stack.use(await startPostgres());
   const standby = stack.use(await startPostgres({ standbyOf: primary }));
   await query(primary, `alter system set synchronous_standby_names = '*'`);
@@ -24,7 +24,8 @@ async function startPair(): Promise<{ primary: PostgresServer; standby: Postgres
     const [row] = await query(primary, 'select sync_state from pg_stat_replication');
     return row?.['sync_state'] === 'sync';
   });
-  return { primary, standby, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const both = stack.move();
+  return { primary, standby, [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
 
 async function query(server: PostgresServer, text: string): Promise<Record<string, unknown>[]> {
