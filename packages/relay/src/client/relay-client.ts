@@ -15,6 +15,7 @@ import { Outgoing } from './outgoing.ts';
 import { PeerCalls } from './peer-calls.ts';
 import { type PresenceHandler, PresenceWatch } from './presence.ts';
 import { RelayReceiver } from './receiver.ts';
+import { Retry } from './retry.ts';
 import { createCallsSeen, SealedStream } from './sealed-stream.ts';
 import { Subscriptions, type TopicHandler } from './subscriptions.ts';
 import type {
@@ -122,6 +123,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly #outgoing: Outgoing;
   readonly #deliveries: Deliveries<Mark>;
   readonly #receivers = new Map<string, RelayReceiver>();
+  readonly #claimRetries = new Map<string, Retry>();
   readonly #calls: PeerCalls;
   readonly #topics: Subscriptions;
   readonly #presence: PresenceWatch;
@@ -152,7 +154,10 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
       (relay, receipt) => this.#outgoing.receipt(relay, receipt),
       dependencies,
     );
-    for (const name of names) this.#receivers.set(name, this.#newReceiver(name, limits));
+    for (const name of names) {
+      this.#receivers.set(name, this.#newReceiver(name, limits));
+      this.#claimRetries.set(name, new Retry(limits.retryMsMin, limits.retryMsMax, dependencies));
+    }
     this.#calls = new PeerCalls(options.relays, limits, dependencies);
     this.#topics = new Subscriptions(dependencies);
     this.#presence = new PresenceWatch();
@@ -195,6 +200,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   }
 
   #useSession(relay: string, session: LinkSession): void {
+    this.#claimRetries.get(relay)?.cancel();
     this.#calls.useSession(relay, session);
     this.#outgoing.sender(relay)?.useSession(session);
     this.#topics.useSession(relay, session);
@@ -206,7 +212,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     void session.closed.then(() => this.#presence.lost(relay, session));
   }
 
-  /** Claims on one session; what goes wrong is asked again on the next. */
+  /** Claims on one session; where that fails, again a little later, while the session lives. */
   async #claim(relay: string, session: LinkSession, tokens: readonly InboxToken[]): Promise<void> {
     const nowMs = this.#dependencies.clock.now();
     const claims = tokens
@@ -221,13 +227,23 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
       try {
         const answer = await session.request('inbox.claim', encodeClaimRequest({ claims: part, release: [] }));
         const results = decodeClaimResponse(answer);
+        this.#claimRetries.get(relay)?.wentWell();
         for (const { code } of results) if (code !== '') this.#events.claimRefused(relay, code);
         const claimed = results.filter(({ code }) => code === '').map(({ inbox }) => inbox);
         this.#receivers.get(relay)?.watch(claimed);
       } catch (error) {
         this.#events.claimRefused(relay, errorCode(error));
+        this.#claimLater(relay, session);
+        return;
       }
     }
+  }
+
+  #claimLater(relay: string, session: LinkSession): void {
+    this.#claimRetries.get(relay)?.later(() => {
+      const isCurrent = this.#options.relays.some(({ name, link }) => name === relay && link.session === session);
+      if (isCurrent) void this.#claim(relay, session, this.#tokens);
+    });
   }
 
   addInboxes(tokens: readonly InboxToken[]): void {
@@ -340,6 +356,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     this.#deliveries.stop();
     this.#outgoing.stop();
     for (const receiver of this.#receivers.values()) receiver.stop();
+    for (const retry of this.#claimRetries.values()) retry.cancel();
     this.#calls.stop();
     this.#topics.stop();
     this.#presence.stop();

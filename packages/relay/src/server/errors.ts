@@ -8,6 +8,14 @@ export class SessionReplacedError extends Condition {
   }
 }
 
+/** As many guests as there may be; the oldest ended. Retryable. */
+export class TooManyGuestsError extends Condition {
+  override readonly name = 'TooManyGuestsError';
+  constructor() {
+    super('too-many-guests', 'another guest took its place', { retryable: true });
+  }
+}
+
 /** What came on a stream is not what its method expects. */
 export class MalformedError extends Condition {
   override readonly name = 'MalformedError';

@@ -8,6 +8,8 @@ export interface RelayLimits {
   readonly bytesBurstMax: number;
   /** Sessions of one agent; past it the oldest is ended with `replaced`. */
   readonly sessionsPerAgentMax: number;
+  /** Sessions of those who showed nothing that admits them; past it the oldest is ended with `too-many-guests`. */
+  readonly guestSessionsMax: number;
   /** Handed over for storing and not durable yet, whole relay; then `busy`. */
   readonly storingBytesMax: number;
   /** Batches that the engine works on at once; what comes meanwhile makes the next one larger. */
@@ -36,6 +38,7 @@ export const relayLimits: RelayLimits = {
   bytesPerSecondMax: 16 * 1024 * 1024,
   bytesBurstMax: 64 * 1024 * 1024,
   sessionsPerAgentMax: 8,
+  guestSessionsMax: 1_000,
   storingBytesMax: 64 * 1024 * 1024,
   storingBatchesMax: 4,
   readersPerSessionMax: 4,

@@ -2,7 +2,7 @@ import { type Condition, errorCode } from '@pulsemesh/base';
 import { sha256 } from '@pulsemesh/crypto';
 import type { LinkStream } from '@pulsemesh/link';
 import { concatBytes } from '@pulsemesh/wire';
-import type { MailboxPosition, ReadCursor, StoredMessage } from '../engine.ts';
+import type { InboxClaim, MailboxPosition, ReadCursor, StoredMessage } from '../engine.ts';
 import { type InboxId, idBytes, inboxBytes } from '../inbox-id.ts';
 import { relayWireLimits } from '../wire/limits.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type Watched,
   type WatchedInbox,
 } from '../wire/receive.ts';
+import { claimAddress } from './claims.ts';
 import type { AgentSession } from './context.ts';
 import { MalformedError } from './errors.ts';
 import { isRetryable } from './storing.ts';
@@ -131,7 +132,7 @@ export class MailboxReader {
     const { engine, events } = this.#own.context;
     const refused = (code: string): Watched => ({ inbox, code, epoch: null, continuity: 'new' });
     if (this.#readings.size >= relayWireLimits.inboxesMax) return refused('too-many');
-    const claim = await engine.claimOf(inbox);
+    const claim = await this.#claimOf(inbox);
     const position = await engine.position(inbox);
     if (claim?.owner !== this.#own.agent.address || position === null || this.#isOver) return refused('not-yours');
     const continuity = continuityOf(position, epoch, offset);
@@ -150,6 +151,15 @@ export class MailboxReader {
     };
     this.#readings.set(inbox, reading);
     return { inbox, code: '', epoch: position.epoch, continuity };
+  }
+
+  /** The agent's own address is claimed at its login; where the engine was away then, now. */
+  async #claimOf(inbox: InboxId): Promise<InboxClaim | null> {
+    const { engine } = this.#own.context;
+    const claim = await engine.claimOf(inbox);
+    if (claim !== null || inbox !== this.#own.agent.address) return claim;
+    await claimAddress(this.#own);
+    return await engine.claimOf(inbox);
   }
 
   #drop(inbox: InboxId): void {

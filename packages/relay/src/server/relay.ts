@@ -5,7 +5,7 @@ import type { EngineStats, MailboxEngine } from '../engine.ts';
 import { Agents } from './agents.ts';
 import { claimAddress, serveClaim } from './claims.ts';
 import type { AgentSession, RelayContext } from './context.ts';
-import { RelayStoppingError, TooManyStreamsError } from './errors.ts';
+import { RelayStoppingError, TooManyGuestsError, TooManyStreamsError } from './errors.ts';
 import { createRelayEvents, type RelayEvents } from './events.ts';
 import { type RelayLimits, relayLimits } from './limits.ts';
 import { MailboxReader } from './mailbox-receive.ts';
@@ -62,6 +62,8 @@ class RunningRelay implements Relay {
   readonly #presence = new PresenceBoard();
   readonly #topics = new Topics();
   readonly #readers = new Set<MailboxReader>();
+  /** Oldest first. */
+  readonly #guests = new Set<LinkSession>();
   readonly #tickers: readonly Ticker[];
   readonly #failure = Promise.withResolvers<Condition | null>();
   #state: RelayHealth['state'] = 'serving';
@@ -105,7 +107,10 @@ class RunningRelay implements Relay {
       return;
     }
     // A guest may call what others serve to guests; it has no address here.
-    if (session.remote.isGuest) return;
+    if (session.remote.isGuest) {
+      this.#takeGuest(session);
+      return;
+    }
     const agent = this.#context.agents.add(session);
     const own: AgentSession = { agent, session, context: this.#context };
     agent.ready = claimAddress(own).catch((error) => this.#troubled(error));
@@ -130,6 +135,14 @@ class RunningRelay implements Relay {
     session.serve('presence.set', (stream) => this.#presence.serveSet(own, stream));
     session.serve('topic.publish', (stream) => this.#topics.servePublish(own, stream));
     session.serve('topic.subscribe', (stream) => this.#topics.serveSubscribe(own, stream));
+  }
+
+  /** Anybody can be a guest: the oldest gives way to the newest, so that guests never take the places of agents. */
+  #takeGuest(session: LinkSession): void {
+    this.#guests.add(session);
+    void session.closed.then(() => this.#guests.delete(session));
+    const [oldest] = this.#guests;
+    if (this.#guests.size > this.#context.limits.guestSessionsMax) oldest?.end(new TooManyGuestsError());
   }
 
   #look(): void {

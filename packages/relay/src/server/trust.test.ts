@@ -1,11 +1,18 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, createPrometheusMeter, createSystemClock } from '@pulsemesh/base';
+import { Condition, createLogger, createPrometheusMeter, createSystemClock } from '@pulsemesh/base';
 import { createBox } from '@pulsemesh/crypto';
+import type { LinkSession } from '@pulsemesh/link';
 import { concatBytes } from '@pulsemesh/wire';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type ContinuityLost, connectRelay, createMemoryInboxState, type Sealer } from '../client/index.ts';
+import {
+  type ContinuityLost,
+  connectRelay,
+  createMemoryInboxState,
+  inboxTokensAhead,
+  type Sealer,
+} from '../client/index.ts';
 import { openLmdbEngine } from '../engines/lmdb/lmdb-engine.ts';
 import { createMemoryEngine } from '../engines/memory/memory-engine.ts';
 import type { InboxId } from '../inbox-id.ts';
@@ -184,5 +191,52 @@ describe('an agent that floods', () => {
     const sessions = await Promise.all(links.map((link) => link.up()));
     await world.link('mallory', 'relay').up();
     expect(await Promise.race(sessions.map((session) => session.closed))).toMatchObject({ code: 'replaced' });
+  });
+});
+
+describe('an engine that was away when an agent logged in', () => {
+  it('keeps no inbox unread: they are claimed once it is back', async () => {
+    await using world = new TestWorld({ clock });
+    const engine = createMemoryEngine({}, world.dependencies);
+    const claim = engine.claim.bind(engine);
+    let failures = 0;
+    engine.claim = async (claims) => {
+      failures += 1;
+      if (failures > 2) return claim(claims);
+      throw new Condition('engine-away', 'the engine is away', { retryable: true });
+    };
+    world.startRelay('relay', engine);
+    const [week] = inboxTokensAhead(new Uint8Array(32).fill(4), clock.now(), 1);
+    if (week === undefined) throw new Error('no week');
+    await using alice = await world.connect('alice', ['relay'], { inboxes: [week], limits: { retryMsMin: 10 } });
+    const texts: number[] = [];
+    const both = Promise.withResolvers<void>();
+    alice.client.raw.receive(async ({ envelope }) => {
+      texts.push(envelope[0] ?? 0);
+      if (texts.length === 2) both.resolve();
+    });
+    const { address, raw } = alice.client;
+    for (const inbox of [address, week.inbox]) await expect.poll(() => engine.claimOf(inbox)).not.toBeNull();
+    for (const inbox of [address, week.inbox]) await (await raw.send([inbox], Uint8Array.of(1))).stored;
+    await both.promise;
+  });
+});
+
+describe('guests', () => {
+  it('give way to guests past the limit, and leave agents where they are', async () => {
+    const members = new Set<string>();
+    await using world = new TestWorld({
+      clock,
+      limits: { guestSessionsMax: 2 },
+      admit: ({ peerId }) => ({ kind: members.has(peerId) ? 'admitted' : 'guest' }),
+    });
+    members.add(world.identity('alice').peerId);
+    world.startRelay('relay', createMemoryEngine({}, world.dependencies));
+    const alice = await world.link('alice', 'relay').up();
+    const guests: LinkSession[] = [];
+    for (const name of ['one', 'two', 'three']) guests.push(await world.link(name, 'relay').up());
+    expect(await guests[0]?.closed).toMatchObject({ code: 'too-many-guests' });
+    expect([alice, ...guests].map(({ status }) => status.state)).toEqual(['up', 'closed', 'up', 'up']);
+    await expect(guests[1]?.request('peer.open', new Uint8Array(0))).rejects.toMatchObject({ code: 'unknown-method' });
   });
 });

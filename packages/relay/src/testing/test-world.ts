@@ -7,6 +7,7 @@ import {
   type LinkIdentity,
   type LinkSession,
   type SessionServer,
+  type SessionServerOptions,
 } from '@pulsemesh/link';
 import {
   createMemoryCarrierPair,
@@ -26,6 +27,8 @@ export interface TestWorldOptions {
   /** How carriers behave; by default at once, without loss. */
   readonly carrier?: Partial<Omit<MemoryCarrierOptions, 'clock' | 'random'>>;
   readonly limits?: Partial<RelayLimits>;
+  /** Default: everybody is admitted. */
+  readonly admit?: SessionServerOptions['admit'];
   readonly logger?: typeof silentLogger;
   readonly meter?: typeof silentMeter;
 }
@@ -57,7 +60,11 @@ export class TestWorld implements AsyncDisposable {
   /** The engine is disposed with the relay, also when it crashes. */
   startRelay(name: string, engine: MailboxEngine): Relay {
     const identity = this.identity(name);
-    const server = createSessionServer({ identity, certificateSha256: () => null }, this.dependencies);
+    const { admit } = this.options;
+    const server = createSessionServer(
+      { identity, certificateSha256: () => null, ...(admit === undefined ? {} : { admit }) },
+      this.dependencies,
+    );
     const limits = this.options.limits === undefined ? {} : { limits: this.options.limits };
     const relay = startRelay({ engine, sessions: server, ...limits }, this.dependencies);
     this.#relays.set(name, { server, relay, engine });
