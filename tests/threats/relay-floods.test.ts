@@ -155,14 +155,14 @@ describe.skipIf(process.platform !== 'linux')('row 26: an agent that floods (mem
     const flood = new Flood(mallory, addressOf(2));
     const flooding = flood.run();
     for (let index = 0; index < 50; index += 1) await sendText(alice, 2, `${index}`);
-    await flood.offered(256 * mebi);
+    await flood.offered(512 * mebi);
     const grownBytes = anonymousBytes(relay) - beforeBytes;
     flood.stop();
     await flooding;
     await atBob.until(50);
     expect(atBob.texts).toEqual(Array.from({ length: 50 }, (_, index) => `${index}`));
     expect((await relay.stats()).metrics).toMatch(/messages_refused_total\{code="too-fast"\} [1-9]/);
-    expect(grownBytes).toBeLessThan(160 * mebi);
+    expect(grownBytes).toBeLessThan(192 * mebi);
   });
 });
 
