@@ -10,7 +10,7 @@ export class StreamFault extends Condition {
   override readonly name = 'StreamFault';
 }
 
-/** A message that waits. `counted`: its bytes, where it came in parts; others are bounded by the credit they keep. */
+/** A message that waits. `counted`: those of its bytes whose credit went back before it was whole; others are bounded by the credit they keep. */
 interface Waiting {
   readonly message: Uint8Array;
   readonly cost: number;
@@ -32,6 +32,8 @@ export class StreamInbound {
   #partsBytes = 0;
   /** Credit that the parts used and that was not given back yet. */
   #partsCost = 0;
+  /** Credit of the parts that was given back early. */
+  #partsGiven = 0;
   readonly #queue = new Fifo<Waiting>();
   #waiting: PromiseWithResolvers<Uint8Array | null>[] = [];
   #consumer: ((message: Uint8Array | null) => void) | null = null;
@@ -78,10 +80,10 @@ export class StreamInbound {
     if (!more) {
       const message = concatBytes(...this.#parts);
       const cost = this.#partsCost;
-      this.#parts = [];
-      this.#partsBytes = 0;
-      this.#partsCost = 0;
-      this.#deliver({ message, cost, counted: message.length });
+      const counted = Math.min(this.#partsGiven, message.length);
+      this.#partsBytes -= counted;
+      this.#dropParts();
+      this.#deliver({ message, cost, counted });
     } else this.#oweForParts();
   }
 
@@ -91,6 +93,7 @@ export class StreamInbound {
     if (hasWaiting || this.#partsCost < sessionConstants.creditPortionBytes) return;
     const cost = this.#partsCost;
     this.#partsCost = 0;
+    this.#partsGiven += cost;
     this.#owe(cost);
   }
 
@@ -99,6 +102,7 @@ export class StreamInbound {
     this.#parts = [];
     this.#partsBytes = 0;
     this.#partsCost = 0;
+    this.#partsGiven = 0;
   }
 
   /** False: the session holds too much. */
