@@ -116,6 +116,7 @@ export class Claims {
   async #drop(mailbox: Mailbox): Promise<void> {
     const { books, store } = this.#writer;
     mailbox.isGone = true;
+    mailbox.inFlight += 1; // kept, or the next one who asks would read it anew, and put something into it
     try {
       await this.#writer.settled(); // what is being written to it is seen then
       const work = this.#writer.newWork();
@@ -129,6 +130,8 @@ export class Claims {
     } catch (error) {
       mailbox.isGone = false;
       throw error;
+    } finally {
+      mailbox.inFlight -= 1;
     }
     const key = fromHex(mailbox.epoch);
     // Without it the ids stay: they cost room and do no harm.
