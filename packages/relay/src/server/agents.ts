@@ -16,6 +16,8 @@ export interface Agent {
   /** Resolves when its address is claimed (or could not be). */
   ready: Promise<void>;
   peerStreams: number;
+  /** Claims and releases under way. */
+  claiming: number;
   isInvisible: boolean;
   isOnline: boolean;
   sinceMs: number | null;
@@ -83,6 +85,7 @@ export class Agents {
       bytes: new TokenBucket(this.#clock, bytesPerSecondMax, bytesBurstMax),
       ready: Promise.resolve(),
       peerStreams: 0,
+      claiming: 0,
       isInvisible: false,
       isOnline: false,
       sinceMs: null,

@@ -1,16 +1,33 @@
 import type { LinkStream } from '@pulsemesh/link';
 import type { InboxClaim } from '../engine.ts';
 import { inboxIdOfToken } from '../inbox-id.ts';
-import { decodeClaimRequest, encodeClaimResponse } from '../wire/agents.ts';
+import { type ClaimRequest, decodeClaimRequest, encodeClaimResponse } from '../wire/agents.ts';
+import { relayWireLimits } from '../wire/limits.ts';
 import type { AgentSession } from './context.ts';
-import { MalformedError } from './errors.ts';
+import { MalformedError, TooManyStreamsError } from './errors.ts';
 
 /** Serves `inbox.claim`: whoever shows the token owns the inbox. */
 export async function serveClaim({ agent, context }: AgentSession, stream: LinkStream): Promise<void> {
-  const { engine, clock, limits, events } = context;
   const message = await stream.receive();
   if (message === null) throw new MalformedError();
   const request = parse(message);
+  const count = request.claims.length + request.release.length;
+  // The engine takes claims one after the other, everybody's: no agent may fill that line.
+  if (agent.claiming > 0 && agent.claiming + count > relayWireLimits.claimsMax) throw new TooManyStreamsError();
+  agent.claiming += count;
+  try {
+    await stream.send(await claimAndRelease({ agent, context }, request));
+    stream.end();
+  } finally {
+    agent.claiming -= count;
+  }
+}
+
+async function claimAndRelease(
+  { agent, context }: Pick<AgentSession, 'agent' | 'context'>,
+  request: ClaimRequest,
+): Promise<Uint8Array> {
+  const { engine, clock, limits, events } = context;
   for (const inbox of request.release) {
     if (inbox !== agent.address) await engine.release(inbox, agent.address);
   }
@@ -29,8 +46,7 @@ export async function serveClaim({ agent, context }: AgentSession, stream: LinkS
     events.claim(outcome);
     return { inbox, code: outcome === 'claimed' ? '' : outcome };
   });
-  await stream.send(encodeClaimResponse(results));
-  stream.end();
+  return encodeClaimResponse(results);
 }
 
 function parse(message: Uint8Array) {

@@ -24,7 +24,7 @@ export interface RelayLimits {
   readonly addressClaimMs: number;
   /** The longest claim of another inbox, milliseconds. */
   readonly claimMsMax: number;
-  /** Streams to other agents that one agent has open, either way; then `peer-busy`. */
+  /** Streams that one agent opened to others; then `peer-busy`. Those opened to it are bounded by its sessions' `streamsMax`. */
   readonly peerStreamsPerAgentMax: number;
   /** Bytes that wait for a subscriber of topics that does not read; what comes then is dropped for it. */
   readonly topicBufferBytesMax: number;

@@ -17,6 +17,7 @@ import { openLmdbEngine } from '../engines/lmdb/lmdb-engine.ts';
 import { createMemoryEngine } from '../engines/memory/memory-engine.ts';
 import type { InboxId } from '../inbox-id.ts';
 import { TestWorld } from '../testing/test-world.ts';
+import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-relay-'));
 afterAll(() => rm(base, { recursive: true }));
@@ -182,6 +183,30 @@ describe('an agent that floods', () => {
     }
     const relay = await world.relay('relay')?.relay.health();
     expect(relay?.mailboxes?.messages).toBeLessThanOrEqual(300 + 20);
+  });
+
+  it('keeps nobody waiting by claiming: no more than one request’s worth of its claims is under way', async () => {
+    await using world = new TestWorld({ clock });
+    const engine = createMemoryEngine({}, world.dependencies);
+    world.startRelay('relay', engine);
+    await using link = world.link('mallory', 'relay');
+    const session = await link.up();
+    const claim = engine.claim.bind(engine);
+    const away = Promise.withResolvers<void>();
+    engine.claim = (claims) => away.promise.then(() => claim(claims));
+    const ask = (first: number) => {
+      const claims = Array.from({ length: 40 }, (_, index) => ({
+        token: new Uint8Array(32).fill(first + index),
+        forSeconds: 60,
+        takesStreams: false,
+      }));
+      return session.request('inbox.claim', encodeClaimRequest({ claims, release: [] }));
+    };
+    const one = ask(0);
+    await expect(ask(100)).rejects.toMatchObject({ code: 'too-many' });
+    away.resolve();
+    expect(decodeClaimResponse(await one)).toHaveLength(40);
+    await ask(100);
   });
 
   it('has its oldest session ended when it opens too many', async () => {
