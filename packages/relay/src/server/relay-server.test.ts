@@ -40,6 +40,8 @@ describe('a relay on a port', () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(metrics).toContain('pulsemesh_relay_messages_stored_total');
     expect(metrics).not.toContain(client.address);
+    const forwarded = await fetch(`${server.url}/metrics`, { headers: { 'x-forwarded-for': '192.0.2.1' } });
+    expect(forwarded.status).toBe(404);
     const session = link.session;
     await server.drain(0);
     expect(await session?.closed).toMatchObject({ code: 'draining', retryable: true });

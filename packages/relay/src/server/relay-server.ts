@@ -92,6 +92,8 @@ export async function startRelayServer(
 }
 
 const loopback = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
+/** With one of these it was a proxy on this machine that asked, for somebody else. */
+const forwardedHeaders = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'];
 
 function healthHandlers(relay: Relay, metricsText: (() => Promise<string>) | undefined): HttpHandlers {
   return {
@@ -100,8 +102,9 @@ function healthHandlers(relay: Relay, metricsText: (() => Promise<string>) | und
       const { state, engine } = await relay.health();
       return Response.json({ state, engine }, { status: state === 'serving' ? 200 : 503 });
     },
-    async '/metrics'(_request, { remoteAddress }) {
-      if (metricsText === undefined || !loopback.has(remoteAddress)) return new Response(null, { status: 404 });
+    async '/metrics'({ headers }, { remoteAddress }) {
+      const isOwn = loopback.has(remoteAddress) && !forwardedHeaders.some((name) => headers.has(name));
+      if (metricsText === undefined || !isOwn) return new Response(null, { status: 404 });
       return new Response(await metricsText(), { headers: { 'content-type': 'text/plain; version=0.0.4' } });
     },
   };
