@@ -30,7 +30,8 @@ export function peerIdOfEd25519(publicKey: Uint8Array): PeerId {
   const bytes = new Uint8Array(ed25519Head.length + 32);
   bytes.set(ed25519Head);
   bytes.set(publicKey, ed25519Head.length);
-  return base58btc.baseEncode(bytes) as PeerId; // made here
+  // The encoder adds character to character; joined anew, the text does not keep all its parts in memory.
+  return [...base58btc.baseEncode(bytes)].join('') as PeerId; // made here
 }
 
 /** The Ed25519 public key inside a peer id (32 bytes), or null for a legacy id, which holds only a hash. */
