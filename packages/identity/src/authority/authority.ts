@@ -2,11 +2,12 @@ import type { Clock, Logger, Meter, Random } from '@pulsemesh/base';
 import { equalSecrets } from '@pulsemesh/crypto';
 import type { TableChange, TableStore } from '@pulsemesh/store';
 import { equalBytes, type PeerId } from '@pulsemesh/wire';
+import { type AgentView, viewOf } from './agent-view.ts';
 import { AuthorityBooks, type RevocationTarget } from './books.ts';
 import { isOrganisation } from './certificate-names.ts';
 import { AuthorityRefusedError } from './errors.ts';
 import { createAuthorityEvents } from './events.ts';
-import { certificateFingerprint, type Issuer } from './issuer.ts';
+import { certificateFingerprint, type Issuer, type ServerCertificateFacts } from './issuer.ts';
 import type { Revocations } from './judge.ts';
 import { type AuthorityRole, authorityLimits, isAuthorityRole } from './limits.ts';
 import {
@@ -55,17 +56,6 @@ export interface PendingRequest {
   readonly organisation: string;
   readonly role: AuthorityRole;
   readonly createdMs: number;
-}
-
-/** One agent, as an operator sees it. */
-export interface AgentView {
-  readonly peer: PeerId;
-  readonly organisation: string;
-  readonly role: AuthorityRole;
-  readonly enrolledMs: number;
-  readonly revoked: { readonly atMs: number; readonly reason: string } | null;
-  /** When its latest certificate ends; null: it never had one. */
-  readonly notAfterMs: number | null;
 }
 
 /** Who was revoked, told once it is durable. */
@@ -212,6 +202,11 @@ export class Authority {
   agent(peer: PeerId): AgentView | null {
     const record = this.#books.agent(peer);
     return record === null ? null : viewOf(peer, record);
+  }
+
+  /** A TLS certificate for a server, DER. @throws {AuthorityRefusedError} `name-not-permitted`. */
+  async issueServer(facts: ServerCertificateFacts): Promise<Uint8Array> {
+    return (await this.#issuer.issueServer(facts)).der;
   }
 
   /** Requests that wait, oldest first. */
@@ -391,8 +386,4 @@ export class Authority {
     this.#last = run.catch(() => {});
     return run;
   }
-}
-
-function viewOf(peer: PeerId, { organisation, role, enrolledMs, revoked, held }: AgentRecord): AgentView {
-  return { peer, organisation, role, enrolledMs, revoked, notAfterMs: held.at(-1)?.notAfterMs ?? null };
 }

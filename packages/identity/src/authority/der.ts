@@ -45,6 +45,19 @@ export function nameConstraints({ dns, ip }: ServerNames): Uint8Array {
   return derElement(sequenceTag, derElement(permittedTag, ...subtrees));
 }
 
+/**
+ * Whether a root with {@link nameConstraints} may sign for a DNS name or IPv4 address: for itself, or a DNS name it is below of.
+ * Looks for the very bytes that `nameConstraints` writes.
+ */
+export function permitsName(root: Uint8Array, name: string, isAddress: boolean): boolean {
+  const bytes = Buffer.from(root);
+  if (isAddress) return bytes.includes(Buffer.from(derElement(addressTag, maskedAddress(name))));
+  const labels = name.split('.');
+  return labels.some((_, from) =>
+    bytes.includes(Buffer.from(derElement(dnsNameTag, new TextEncoder().encode(labels.slice(from).join('.'))))),
+  );
+}
+
 /** Four bytes of address, four of mask: this address alone. */
 function maskedAddress(address: string): Uint8Array {
   return Uint8Array.of(...address.split('.').map(Number), 255, 255, 255, 255);

@@ -18,6 +18,7 @@ const refusalTexts = {
   'agent-unknown': 'this key was never enrolled here',
   'agent-revoked': 'this key was revoked: enrol with a new one',
   'certificate-unknown': 'no certificate of that number is known here',
+  'name-not-permitted': 'the authority was not made for a server of that name: name it with `authority init --name`',
   'renewal-late': 'the certificate ran out too long ago: enrol anew',
   'method-unknown': 'the authority does not know this method',
   'not-an-operator': 'this is for the operator, who shows the operator token',

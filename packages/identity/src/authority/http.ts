@@ -4,7 +4,7 @@ import { DecodeError, fromHex, type PeerId, parsePeerId } from '@pulsemesh/wire'
 import { isPlainText } from '../fields.ts';
 import type { Authority } from './authority.ts';
 import type { RevocationTarget } from './books.ts';
-import { isOrganisation } from './certificate-names.ts';
+import { isDnsName, isIpv4, isOrganisation } from './certificate-names.ts';
 import { AuthorityRefusedError } from './errors.ts';
 import { authorityLimits, isAuthorityRole } from './limits.ts';
 import {
@@ -35,7 +35,7 @@ type JsonMap = Readonly<Record<string, unknown>>;
 /**
  * The authority as HTTP below {@link authorityHttpPrefix}: JSON, bytes in base64, no cookies.
  * `GET roots`, `crl` (both also as files: `roots.pem`-free DER at `crl.der`), `POST enrol`, `renew`, `status`; for operators
- * `GET pending`, `agents` (a page, from after `?after=`), `POST tokens`, `approve`, `refuse`, `revoke`. Never throws for what a client sends.
+ * `GET pending`, `agent`, `agents` (a page, from after `?after=`), `POST tokens`, `servers`, `approve`, `refuse`, `revoke`. Never throws for what a client sends.
  */
 export function createAuthorityHttp(options: AuthorityHttpOptions): AuthorityHttp {
   return async (request, source) => {
@@ -95,6 +95,7 @@ const operatorRoutes: Readonly<Record<string, OperatorRoute>> = Object.assign(Ob
   'GET agents': async (authority, { after }) => ({
     agents: authority.agents(after === undefined ? {} : { after: parsePeerId(textOf(after)) }),
   }),
+  'GET agent': async (authority, { peer }) => ({ agent: authority.agent(parsePeerId(textOf(peer))) }),
   'POST tokens': async (authority, { organisation, role, uses, forMs }) => {
     if (!isOrganisation(organisation) || !isAuthorityRole(role)) throw new AuthorityRefusedError('malformed');
     const more = {
@@ -102,6 +103,12 @@ const operatorRoutes: Readonly<Record<string, OperatorRoute>> = Object.assign(Ob
       ...(forMs === undefined ? {} : { forMs: Number(forMs) }),
     };
     return { secret: toBase64(await authority.createToken({ organisation, role, ...more })) };
+  },
+  'POST servers': async (authority, { dns, ip, organisation, publicKey }) => {
+    const isFit = isOrganisation(organisation) && namesOf(dns).every(isDnsName) && namesOf(ip).every(isIpv4);
+    if (!isFit || namesOf(dns).length + namesOf(ip).length === 0) throw new AuthorityRefusedError('malformed');
+    const facts = { dns: namesOf(dns), ip: namesOf(ip), organisation, publicKey: fromBase64(publicKey) };
+    return { certificate: toBase64(await authority.issueServer(facts)) };
   },
   'POST approve': async (authority, { id }) => {
     await authority.approve(textOf(id));
@@ -120,6 +127,11 @@ const operatorRoutes: Readonly<Record<string, OperatorRoute>> = Object.assign(Ob
 function targetOf({ peer, serial }: JsonMap): RevocationTarget {
   if (typeof serial === 'string' && peer === undefined && /^[0-9a-f]{2,40}$/.test(serial)) return { serial };
   return { peer: parsePeerId(textOf(peer)) as PeerId };
+}
+
+function namesOf(value: unknown): readonly string[] {
+  if (!Array.isArray(value) || value.length > namesMax) throw new AuthorityRefusedError('malformed');
+  return value.map(textOf);
 }
 
 function reasonOf(value: unknown): string {
@@ -143,6 +155,9 @@ function enrolAnswer(bytes: Uint8Array): Response {
     reason,
   });
 }
+
+/** Names of one server. */
+const namesMax = 16;
 
 /** Twice the longest message, for base64 and names. */
 const bodyBytesMax = 2 * authorityLimits.messageBytesMax;

@@ -1,11 +1,12 @@
+export { isRelayUrl } from '../card.ts';
 export {
   type AdmissionClaim,
   type AdmissionOptions,
   type AdmissionVerdict,
   createAdmission,
 } from './admission.ts';
+export type { AgentView } from './agent-view.ts';
 export {
-  type AgentView,
   Authority,
   type AuthorityDependencies,
   type AuthorityOptions,

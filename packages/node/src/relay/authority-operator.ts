@@ -26,6 +26,15 @@ export interface AgentPage {
   readonly after?: PeerId;
 }
 
+/** A server that is to have a TLS certificate. */
+export interface ServerRequest {
+  readonly dns: readonly string[];
+  /** IPv4. */
+  readonly ip: readonly string[];
+  /** P-256, SubjectPublicKeyInfo in DER. */
+  readonly publicKey: Uint8Array;
+}
+
 /** What an operator does, with a relay that runs or on its data while it does not. */
 export interface AuthorityOperator extends AsyncDisposable {
   readonly settings: AuthoritySettings;
@@ -36,11 +45,15 @@ export interface AuthorityOperator extends AsyncDisposable {
   pending(): Promise<readonly PendingRequest[]>;
   /** At most 1,000, from after `after`. */
   agents(page?: AgentPage): Promise<readonly AgentView[]>;
+  /** Null for a key that was never known. */
+  agent(peer: PeerId): Promise<AgentView | null>;
   approve(id: string): Promise<void>;
   refuse(id: string, reason: string): Promise<void>;
   revoke(target: RevocationTarget, reason: string): Promise<PeerId>;
   /** DER. */
   crl(): Promise<Uint8Array>;
+  /** A TLS certificate for the relay, DER. */
+  issueServer(server: ServerRequest): Promise<Uint8Array>;
 }
 
 /** The authority answered with a refusal; `code` is its. */
@@ -80,10 +93,12 @@ export async function openAuthorityOperator(
     createToken: (facts) => authority.createToken(facts),
     pending: async () => authority.pending(),
     agents: async (page) => authority.agents(page),
+    agent: async (peer) => authority.agent(peer),
     approve: (id) => authority.approve(id),
     refuse: (id, reason) => authority.refuse(id, reason),
     revoke: async (target, reason) => (await authority.revoke(target, reason)).peer,
     crl: async () => (await authority.list()).der,
+    issueServer: (server) => authority.issueServer({ ...server, organisation: settings.organisation }),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
@@ -115,6 +130,11 @@ class RemoteOperator implements AuthorityOperator {
     return this.#call('GET', name).then((answer) => (answer as { readonly agents: readonly AgentView[] }).agents);
   }
 
+  async agent(peer: PeerId): Promise<AgentView | null> {
+    const { agent } = (await this.#call('GET', `agent?peer=${peer}`)) as { readonly agent: AgentView | null };
+    return agent;
+  }
+
   async approve(id: string): Promise<void> {
     await this.#call('POST', 'approve', { id });
   }
@@ -130,6 +150,13 @@ class RemoteOperator implements AuthorityOperator {
   async crl(): Promise<Uint8Array> {
     const { crl } = (await this.#call('GET', 'crl')) as { readonly crl: string };
     return new Uint8Array(Buffer.from(crl, 'base64'));
+  }
+
+  async issueServer({ dns, ip, publicKey }: ServerRequest): Promise<Uint8Array> {
+    const { organisation } = this.settings;
+    const body = { dns, ip, organisation, publicKey: Buffer.from(publicKey).toString('base64') };
+    const { certificate } = (await this.#call('POST', 'servers', body)) as { readonly certificate: string };
+    return new Uint8Array(Buffer.from(certificate, 'base64'));
   }
 
   // What answers holds the certificate of the door file, which only the relay's own user can write: it is taken at its word.

@@ -9,3 +9,4 @@ export {
 } from './agent.ts';
 export { type AuthorityOperator, OperatorRefusedError, openAuthorityOperator } from './authority-operator.ts';
 export { authorityFolderName } from './relay-authority.ts';
+export { writeFileAtomically } from './write-file.ts';
