@@ -1,6 +1,7 @@
 import { createMemoryTables, type TableStore } from '@pulsemesh/store';
 import { describe, expect, it } from 'vitest';
 import { Authority } from './authority.ts';
+import { generateServerKey } from './issuer.ts';
 import { parseRevocationList } from './judge.ts';
 import { authorityLimits } from './limits.ts';
 import { createTestAuthority, type TestAuthority, testKey } from './test-authority.ts';
@@ -200,6 +201,25 @@ describe('revocation', () => {
     expect((await parseRevocationList(third.der, [world.issuer.root])).serials.size).toBe(0);
     await expect(parseRevocationList(third.der, [])).rejects.toMatchObject({ code: 'bad-signature' });
     await expect(parseRevocationList(Uint8Array.of(48, 0), [])).rejects.toMatchObject({ code: 'malformed' });
+  });
+});
+
+describe('a TLS certificate for a server', () => {
+  it('is made for the names the root may sign for, and for no other', async () => {
+    const { authority } = await createTestAuthority();
+    const { publicKey } = await generateServerKey();
+    const server = { organisation: 'St. Mary', publicKey };
+    const made = await authority.issueServer({ ...server, dns: ['localhost', 'a.localhost'], ip: ['127.0.0.1'] });
+    expect(made.length).toBeGreaterThan(200);
+    for (const names of [
+      { dns: ['example.org'], ip: [] },
+      { dns: ['host'], ip: [] },
+      { dns: ['localhost.example.org'], ip: [] },
+      { dns: [], ip: ['127.0.0.2'] },
+    ])
+      await expect(authority.issueServer({ ...server, ...names })).rejects.toMatchObject({
+        code: 'name-not-permitted',
+      });
   });
 });
 

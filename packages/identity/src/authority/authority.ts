@@ -5,6 +5,7 @@ import { equalBytes, type PeerId } from '@pulsemesh/wire';
 import { type AgentView, viewOf } from './agent-view.ts';
 import { AuthorityBooks, type RevocationTarget } from './books.ts';
 import { isOrganisation } from './certificate-names.ts';
+import { permitsName } from './der.ts';
 import { AuthorityRefusedError } from './errors.ts';
 import { createAuthorityEvents } from './events.ts';
 import { certificateFingerprint, type Issuer, type ServerCertificateFacts } from './issuer.ts';
@@ -206,6 +207,12 @@ export class Authority {
 
   /** A TLS certificate for a server, DER. @throws {AuthorityRefusedError} `name-not-permitted`. */
   async issueServer(facts: ServerCertificateFacts): Promise<Uint8Array> {
+    const { root } = this;
+    const isPermitted =
+      facts.dns.every((name) => permitsName(root, name, false)) &&
+      facts.ip.every((name) => permitsName(root, name, true));
+    // One that no client would take.
+    if (!isPermitted) throw new AuthorityRefusedError('name-not-permitted');
     return (await this.#issuer.issueServer(facts)).der;
   }
 
