@@ -209,17 +209,19 @@ function addDecisions(authority: Command, output: Output): void {
   withFlags(authority.command('approve').argument('<id>', 'as `pending` shows it'))
     .summary('yes to a request: compare the peer id with what the other side reads out')
     .action(async (id: string, flags: AuthorityFlags) => {
+      const request = parseRequest(id);
       await using operator = await operatorOf(flags);
-      await operator.approve(parseRequest(id));
+      await operator.approve(request);
       output.out(`approved ${id}: the agent gets its certificate when it asks again, within seconds if it waits`);
     });
   withFlags(authority.command('refuse').argument('<id>', 'as `pending` shows it'))
     .summary('no to a request')
     .option('--reason <text>', 'what the other side is told', 'not approved')
     .action(async (id: string, flags: AuthorityFlags & { readonly reason: string }) => {
-      await using operator = await operatorOf(flags);
+      const request = parseRequest(id);
       assertReason(flags.reason);
-      await operator.refuse(parseRequest(id), flags.reason);
+      await using operator = await operatorOf(flags);
+      await operator.refuse(request, flags.reason);
       output.out(`refused ${id}`);
     });
 }
@@ -229,9 +231,9 @@ function addRevoke(authority: Command, output: Output): void {
     .summary('takes it back: open sessions end at once')
     .option('--reason <text>', 'for the books; key-compromise is told to others too', 'revoked by the operator')
     .action(async (target: string, flags: AuthorityFlags & { readonly reason: string }) => {
-      await using operator = await operatorOf(flags);
       assertReason(flags.reason);
       const wanted = parseTarget(target);
+      await using operator = await operatorOf(flags);
       const known = 'peer' in wanted ? await knownAs(operator, wanted.peer) : null;
       const peer = await operator.revoke(wanted, flags.reason);
       if (flags.json) return output.out(JSON.stringify({ revoked: peer }));

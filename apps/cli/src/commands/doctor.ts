@@ -1,9 +1,9 @@
 import { createSystemClock, createSystemRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { version } from '@pulsemesh/node';
-import { parsePeerId } from '@pulsemesh/wire';
 import type { Command } from 'commander';
 import { exitCodes, type Output } from '../output.ts';
 import { parseSeconds } from '../parse.ts';
+import { parsePeer } from './identity/place.ts';
 
 interface DoctorFlags {
   readonly proxy?: string;
@@ -60,6 +60,6 @@ function doctorSettings(flags: DoctorFlags) {
     ...(flags.pac === undefined ? {} : { proxy: { kind: 'pac', source: flags.pac } as const }),
     ...(flags.proxyCredentials === undefined ? {} : { proxyCredentialsFile: flags.proxyCredentials }),
     ...(flags.ca === undefined ? {} : { trust: { caFiles: flags.ca } }),
-    ...(flags.peer === undefined ? {} : { server: parsePeerId(flags.peer) }),
+    ...(flags.peer === undefined ? {} : { server: parsePeer(flags.peer) }),
   };
 }

@@ -1,13 +1,18 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
+  Condition,
   createLogger,
   createPrometheusMeter,
   createSystemClock,
   createSystemRandom,
+  errorCode,
+  errorMessage,
+  silentLogger,
   withTimeout,
 } from '@pulsemesh/base';
 import { loadOrCreateIdentity } from '@pulsemesh/identity';
-import type { AuthorityRole, Enrolment } from '@pulsemesh/identity/authority';
+import type { AuthorityRole, Enrolment, EnrolmentToken } from '@pulsemesh/identity/authority';
 import { dataDirectory, watchForStop } from '@pulsemesh/node';
 import type { AgentNetwork } from '@pulsemesh/node/relay';
 import type { Command } from 'commander';
@@ -24,6 +29,18 @@ interface EnrolFlags extends PlaceFlags {
   readonly role?: string;
   readonly wait: number;
   readonly stay?: boolean;
+  readonly tokenFile?: string;
+}
+
+/** Longest file with a token, bytes: much more than a token with line breaks. */
+const tokenFileBytesMax = 65_536;
+
+/** Nobody said yes in time. The request stays. */
+class EnrolmentWaitError extends Condition {
+  override readonly name = 'EnrolmentWaitError';
+  constructor(seconds: number) {
+    super('enrolment-wait', `nobody said yes within ${seconds} s`, { retryable: true });
+  }
 }
 
 /** `pulsemesh enrol`: an agent gets its certificate, and takes part. */
@@ -42,6 +59,10 @@ export function addEnrol(program: Command, output: Output, setExitCode: (code: n
     .option('--organisation <name>', 'with an address instead of a token: what to ask for')
     .option('--role <role>', 'likewise')
     .option('--wait <seconds>', 'how long to wait for an operator’s yes', parseSeconds, 86_400)
+    .option(
+      '--token-file <file>',
+      'where the token lies, - for standard input: other users of this machine see arguments',
+    )
     .option('--stay', 'stay and take part')
     .addHelpText(
       'after',
@@ -49,6 +70,7 @@ export function addEnrol(program: Command, output: Output, setExitCode: (code: n
 Examples:
   $ pulsemesh enrol pm1.… --data /srv/agent --stay
   $ pulsemesh enrol --data /srv/agent --stay            the next time: no token
+  $ pulsemesh enrol --token-file - < token              the token is not seen in the list of processes
   $ pulsemesh enrol pm1.… --proxy http://proxy.hospital:3128 --ca hospital-inspection.pem
 
 The certificate (agent.crt) lies in the data directory: a node's \`relays\` takes it as certificateFile.
@@ -60,32 +82,68 @@ When it does not connect: pulsemesh doctor URL`,
 }
 
 async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: Output): Promise<number> {
-  const { isAuthorityRole, isOrganisation, parseEnrolmentToken } = await import('@pulsemesh/identity/authority');
+  const { authorityRoles, isAuthorityRole, isOrganisation, parseEnrolmentToken } = await import(
+    '@pulsemesh/identity/authority'
+  );
   const { enrolAgent } = await import('@pulsemesh/node/relay');
   const place = placeOf({ ...flags, data: flags.data ?? join(dataDirectory(), 'agent') });
   const data = dirname(place.options.file);
-  const token = tokenText === undefined ? null : parseEnrolmentToken(tokenText);
+  const token = parsedToken(tokenText, flags.tokenFile, parseEnrolmentToken);
   const { organisation = null, role = null } = flags;
-  if (organisation !== null && !isOrganisation(organisation)) throw new UsageError('--organisation is no name');
-  if (role !== null && !isAuthorityRole(role)) throw new UsageError('--role is none');
+  if (organisation !== null && !isOrganisation(organisation))
+    throw new UsageError('--organisation: a name of at most 64 characters on one line');
+  if (role !== null && !isAuthorityRole(role)) throw new UsageError(`--role: one of ${authorityRoles.join(', ')}`);
   const wish: { organisation: string | null; role: AuthorityRole | null } = { organisation, role };
   if (token !== null && token.secret === null && (organisation === null || role === null))
     throw new UsageError('with an address, say with --organisation and --role what to ask for');
-  const deps = dependencies();
+  for (const file of flags.ca ?? []) assertReadable('--ca', file);
+  if (flags.proxyCredentials !== undefined) assertReadable('--proxy-credentials', flags.proxyCredentials);
+  const deps = dependencies(flags.stay === true);
   const identity = await loadOrCreateIdentity(place.options, place.deps);
   const stop = watchForStop(false);
   const options = { dataDirectory: data, token, wish, network: networkOf(flags) };
-  const onPending = () => output.err(`Waiting for the operator’s yes. This agent is ${identity.peerId}`);
+  let isPending = false;
+  const onPending = () => {
+    isPending = true;
+    output.err(`Waiting for the operator’s yes. This agent is ${identity.peerId}`);
+  };
   const enrolment = await withTimeout(
     deps.clock,
     'enrolment',
     flags.wait * 1000,
     (signal) => enrolAgent({ ...options, signal, onPending }, identity, deps),
     { signal: stop },
-  );
+  ).catch((error: unknown) => {
+    throw isPending && errorCode(error) === 'timeout' ? new EnrolmentWaitError(flags.wait) : error;
+  });
   tell(enrolment, output, flags.json === true || flags.stay === true);
   if (!flags.stay) return exitCodes.done;
   return stay(enrolment, { data, network: options.network, identity, deps, stop });
+}
+
+function parsedToken(
+  text: string | undefined,
+  file: string | undefined,
+  parse: (text: string) => EnrolmentToken,
+): EnrolmentToken | null {
+  if (file === undefined) return text === undefined ? null : parse(text);
+  if (text !== undefined) throw new UsageError('give the token or --token-file, not both');
+  let content: Buffer;
+  try {
+    content = readFileSync(file === '-' ? 0 : file);
+  } catch (error) {
+    throw new UsageError(`--token-file: cannot be read (${errorMessage(error)})`);
+  }
+  if (content.length > tokenFileBytesMax) throw new UsageError('--token-file: longer than any token');
+  return parse(content.toString('utf8').trim());
+}
+
+function assertReadable(flag: string, file: string): void {
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    throw new UsageError(`${flag}: cannot be read (${errorMessage(error)})`);
+  }
 }
 
 function tell({ membership, relayUrl }: Enrolment, output: Output, isJson: boolean): void {
@@ -131,11 +189,12 @@ function networkOf(flags: EnrolFlags): AgentNetwork {
   };
 }
 
-function dependencies() {
+function dependencies(isService: boolean) {
   return {
     clock: createSystemClock(),
     random: createSystemRandom(),
-    logger: createLogger({ level: 'warn' }, process.stderr),
+    // Whoever waits for the end of the command reads one sentence; a service is read in its log.
+    logger: isService ? createLogger({ level: 'warn' }, process.stderr) : silentLogger,
     meter: createPrometheusMeter(),
   };
 }

@@ -66,7 +66,9 @@ export class LinkUnreachableError extends Condition {
   override readonly name = 'LinkUnreachableError';
   readonly failures: readonly TransportFailure[];
   constructor(host: string, failures: readonly TransportFailure[], options: ConditionOptions = {}) {
-    const list = failures.map((failure) => `${failure.transport}: ${failure.reason}`).join('; ');
+    const list = reasonsOf(failures)
+      .map(([reason, transports]) => `${transports.join(', ')}: ${reason}`)
+      .join('; ');
     super('link-unreachable', `cannot reach ${host} in any way (${list || 'nothing was tried'})`, {
       facts: { host, tried: failures.length },
       retryable: true,
@@ -74,6 +76,13 @@ export class LinkUnreachableError extends Condition {
     });
     this.failures = failures;
   }
+}
+
+/** Each reason once, with the transports that met it. */
+function reasonsOf(failures: readonly TransportFailure[]): readonly (readonly [string, readonly string[]])[] {
+  const reasons = new Map<string, string[]>();
+  for (const { transport, reason } of failures) reasons.set(reason, [...(reasons.get(reason) ?? []), transport]);
+  return [...reasons];
 }
 
 /** The link was disposed here: what waited for a session ends with this. */

@@ -13,10 +13,13 @@ export interface RotatingFileOptions {
  * A log file that cannot fill the disk: past `bytesMax` it becomes `file.1`, and the oldest goes. Lines are
  * written at once, so that a crash does not take the last words with it; a full disk loses lines silently,
  * because a log must not stop the node.
+ * @throws what the operating system says where nothing can be written there.
  */
 export function createRotatingFile(options: RotatingFileOptions): { write(line: string): void } {
   const { file, bytesMax = 4 * 1024 * 1024, keptMax = 2 } = options;
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  // Told at once where nothing can be written there: later nobody would hear it.
+  appendFileSync(file, '', { mode: 0o600 });
   let bytes = sizeOf(file);
   return {
     write(line) {
