@@ -9,6 +9,7 @@ interface RelayFlags {
   readonly host: string;
   readonly data?: string;
   readonly engine?: string;
+  readonly unsafeDurability?: true;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly allow?: string;
@@ -32,6 +33,7 @@ export function addRelay(program: Command, output: Output, setExitCode: (code: n
     .option('--host <address>', 'address to listen on; 0.0.0.0 for all', '127.0.0.1')
     .option('--data <directory>', 'where the relay keeps its key and its mailboxes')
     .option('--engine <url>', 'postgres://… or nats://…: mailboxes that several relays share (default: in --data)')
+    .option('--unsafe-durability', 'take an --engine that may lose in a power cut what it acknowledged')
     .option('--tls-cert <file>', 'certificate chain (PEM); read again when it changes')
     .option('--tls-key <file>', 'its key (PEM)')
     .option('--allow <file>', 'JSON list of the only peer ids that may use it (default: anybody)')
@@ -73,6 +75,7 @@ export function relaySettings(flags: RelayFlags): Omit<NodeConfigInput, 'roles'>
       host,
       port,
       ...(engine === undefined ? {} : { engine }),
+      ...(flags.unsafeDurability === undefined ? {} : { unsafeDurability: true }),
       ...(tls === null ? {} : { tls }),
     },
     ...(allow === undefined ? {} : { allow: [...readPeerList('--allow', allow)] }),

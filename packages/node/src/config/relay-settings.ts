@@ -43,6 +43,8 @@ export const relayServiceSchema = z.strictObject({
     .max(2_048)
     .regex(/^(postgres|postgresql|nats):\/\//, 'must be postgres://… or nats://…')
     .optional(),
+  /** Takes an engine although a power cut can take away what it acknowledged. */
+  unsafeDurability: z.boolean().optional(),
   /** PEM files, read again when they change. Without: plaintext, for a terminating load balancer on the same machine. */
   tls: z.strictObject({ certFile: absolutePath, keyFile: absolutePath }).optional(),
 });

@@ -1,16 +1,23 @@
 import { join } from 'node:path';
-import { type MailboxEngine, openLmdbEngine } from '@pulsemesh/relay';
-import { ConfigError } from '../config/config-error.ts';
+import { type MailboxEngine, openEngine as openMailboxes } from '@pulsemesh/relay';
 import type { NodeDependencies } from '../process/node-context.ts';
 
 /**
  * The mailbox engine that the settings name: LMDB in the data directory, or one that several relays share.
- * @throws {ConfigError} for an engine that is not there; what the engine throws when it cannot be opened.
+ * @throws what the engine throws when it cannot be opened: {EngineUnsafeError} where it is not durable.
  */
-export async function openEngine(
-  { engine, dataDirectory }: { readonly engine?: string | undefined; readonly dataDirectory: string },
+export function openEngine(
+  {
+    engine,
+    unsafeDurability,
+    dataDirectory,
+  }: {
+    readonly engine?: string | undefined;
+    readonly unsafeDurability?: boolean | undefined;
+    readonly dataDirectory: string;
+  },
   deps: NodeDependencies,
 ): Promise<MailboxEngine> {
-  if (engine === undefined) return openLmdbEngine({ directory: join(dataDirectory, 'relay') }, deps);
-  throw new ConfigError('relay.engine', 'is none that this build has');
+  const directory = join(dataDirectory, 'relay');
+  return openMailboxes(engine, { directory, unsafeDurability: unsafeDurability ?? false }, deps);
 }

@@ -5,11 +5,11 @@ import { openLmdbTables } from '@pulsemesh/store';
 import { peerIdOfEd25519 } from '@pulsemesh/wire';
 import { addressOfKey, connectRelay, createTableInboxState, createTableOutbox } from '../client/index.ts';
 
-// An agent for the kill tests. Arguments: DIRECTORY URL OWN OTHER FIRST COUNT. Sends the numbers FIRST … FIRST+COUNT-1 to
+// An agent for the kill tests. Arguments: DIRECTORY URL[,URL] OWN OTHER FIRST COUNT. Sends the numbers FIRST … FIRST+COUNT-1 to
 // the agent of key OTHER, prints `sent N` for each that is in its outbox, writes what it receives to its log with the mark, and
 // prints `idle` when the outbox is empty after all were sent, then `received N` as its log grows.
 
-const [directory = '', url = '', own = '1', other = '2', first = '0', count = '0'] = process.argv.slice(2);
+const [directory = '', urls = '', own = '1', other = '2', first = '0', count = '0'] = process.argv.slice(2);
 const dependencies = {
   clock: createSystemClock(),
   random: createSystemRandom(),
@@ -20,11 +20,14 @@ const signerOf = (number: string) => createSigner(new Uint8Array(32).fill(Number
 const { publicKey, sign } = signerOf(own);
 const identity = { peerId: peerIdOfEd25519(publicKey), publicKey, sign };
 const store = await openLmdbTables({ directory });
-const link = startLink({ url, identity, software: 'test', transports: ['websocket'] }, dependencies);
+const relays = urls.split(',').map((url, index) => ({
+  name: `relay ${index}`,
+  link: startLink({ url, identity, software: 'test', transports: ['websocket'] }, dependencies),
+}));
 const state = createTableInboxState(store, dependencies);
 const client = await connectRelay(
   {
-    relays: [{ name: 'relay', link }],
+    relays,
     identity,
     sealer: null,
     outbox: createTableOutbox(store),

@@ -1,13 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { createSeededRandom } from '@pulsemesh/base';
-import { openLmdbTables } from '@pulsemesh/store';
 import { afterAll, describe, expect, it } from 'vitest';
+import { agentProgram, Child, logOf, relayProgram, waitForLast } from './child.ts';
 
 // SIGKILL of relay, sender and receiver at random points under load. A campaign: RELAY_KILLS=100 RELAY_SEED=7.
 
@@ -15,41 +11,6 @@ const kills = Number(process.env['RELAY_KILLS'] ?? 4);
 const seed = Number(process.env['RELAY_SEED'] ?? 1);
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-kill-'));
 afterAll(() => rm(base, { recursive: true, force: true }));
-const relayProgram = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
-const agentProgram = fileURLToPath(new URL('./agent-process.ts', import.meta.url));
-
-class Child {
-  readonly process: ChildProcess;
-  readonly lines: string[] = [];
-  readonly #waits = new Set<() => void>();
-
-  constructor(program: string, args: readonly string[]) {
-    this.process = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
-      this.lines.push(line);
-      for (const wait of this.#waits) wait();
-    });
-  }
-
-  async until(isSo: (lines: readonly string[]) => boolean): Promise<void> {
-    if (isSo(this.lines)) return;
-    await new Promise<void>((resolve) => {
-      const wait = () => {
-        if (!isSo(this.lines)) return;
-        this.#waits.delete(wait);
-        resolve();
-      };
-      this.#waits.add(wait);
-    });
-  }
-
-  async kill(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const ended = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
-    await ended;
-  }
-}
 
 describe('a relay and two agents that are killed under load', () => {
   it(`lose nothing that a send acknowledged, and give it once, in order: ${kills} kills, seed ${seed}`, async () => {
@@ -112,16 +73,3 @@ describe('a relay and two agents that are killed under load', () => {
     expect(log).toEqual([...log].sort((one, other) => one - other));
   });
 });
-
-async function waitForLast(receiver: Child, directory: string, last: number): Promise<void> {
-  for (;;) {
-    const count = receiver.lines.length;
-    if ((await logOf(directory)).includes(last)) return;
-    await receiver.until((lines) => lines.length > count);
-  }
-}
-
-async function logOf(directory: string): Promise<number[]> {
-  await using store = await openLmdbTables({ directory });
-  return [...store.range('log')].map(({ value }) => Number(new TextDecoder().decode(value)));
-}

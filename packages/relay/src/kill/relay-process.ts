@@ -1,12 +1,12 @@
 import { createSystemClock, createSystemRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { createSigner } from '@pulsemesh/crypto';
 import { peerIdOfEd25519 } from '@pulsemesh/wire';
-import { openLmdbEngine } from '../engines/lmdb/lmdb-engine.ts';
+import { openEngine } from '../engines/open-engine.ts';
 import { startRelayServer } from '../server/relay-server.ts';
 
-// A relay for the kill tests. Arguments: DIRECTORY PORT. Prints its URL once it listens.
+// A relay for the kill tests. Arguments: DIRECTORY PORT, and the URL of a shared engine. Prints its URL once it listens.
 
-const [directory = '', port = '0'] = process.argv.slice(2);
+const [directory = '', port = '0', engine] = process.argv.slice(2);
 const dependencies = {
   clock: createSystemClock(),
   random: createSystemRandom(),
@@ -17,7 +17,7 @@ const { publicKey, sign } = createSigner(new Uint8Array(32).fill(9));
 const server = await startRelayServer(
   {
     identity: { peerId: peerIdOfEd25519(publicKey), publicKey, sign },
-    engine: await openLmdbEngine({ directory }, dependencies),
+    engine: await openEngine(engine, { directory }, dependencies),
     listen: { host: '127.0.0.1', port: Number(port), tls: null },
   },
   dependencies,

@@ -7,7 +7,7 @@ import { freePort, programFolders, runProgram, Spawned, versionFolders } from '.
 export interface PostgresServerOptions {
   /** Settings besides the defaults. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Where its data is; default a new temporary directory, removed when it is disposed. */
+  /** Where its data is, or comes to be; default a new temporary directory, removed when it is disposed. */
   readonly directory?: string;
   /** Instead of a new database: a standby of this server. */
   readonly standbyOf?: PostgresServer;
@@ -48,7 +48,9 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const directory = join(base, 'data');
   if (owner.uid !== undefined && owner.gid !== undefined) chownSync(base, owner.uid, owner.gid);
   const port = await freePort();
-  if (options.standbyOf === undefined) {
+  if (existsSync(join(directory, 'PG_VERSION'))) {
+    // The data of an earlier server, as it was left.
+  } else if (options.standbyOf === undefined) {
     const args = ['-D', directory, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
     await runProgram({ program: join(programs, 'initdb'), args, cwd: base, ...owner });
   } else {
