@@ -1,5 +1,5 @@
 import { type WaitOptions, withTimeout } from '@pulsemesh/base';
-import { Condition } from '@pulsemesh/base/errors';
+import { Condition, errorCode } from '@pulsemesh/base/errors';
 import type { LinkSession, LinkStream } from '@pulsemesh/link';
 import type { InboxId } from '../inbox-id.ts';
 import { decodePeerOffer, encodePeerOpen, type PeerOffer } from '../wire/agents.ts';
@@ -23,10 +23,15 @@ export class PeerCalls {
 
   useSession(relay: string, session: LinkSession): void {
     this.#serving.get(relay)?.[Symbol.dispose]();
-    this.#serving.set(
-      relay,
-      session.serve('peer.accept', (stream) => this.#accept(relay, stream)),
-    );
+    this.#serving.delete(relay);
+    try {
+      const serving = session.serve('peer.accept', (stream) => this.#accept(relay, stream));
+      this.#serving.set(relay, serving);
+    } catch (error) {
+      // Told in a callback of the link, where nobody could catch it. The rest of this client works.
+      if (errorCode(error) !== 'method-taken') throw error;
+      this.#dependencies.logger.warn('something else takes the streams of this link', { relay });
+    }
   }
 
   async #accept(relay: string, stream: LinkStream): Promise<void> {
