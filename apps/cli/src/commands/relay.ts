@@ -13,6 +13,7 @@ interface RelayFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly allow?: string;
+  readonly open?: true;
   readonly drain: number;
   readonly keyFile?: string;
   readonly passphraseFile?: string;
@@ -36,7 +37,8 @@ export function addRelay(program: Command, output: Output, setExitCode: (code: n
     .option('--unsafe-durability', 'take an --engine that may lose in a power cut what it acknowledged')
     .option('--tls-cert <file>', 'certificate chain (PEM); read again when it changes')
     .option('--tls-key <file>', 'its key (PEM)')
-    .option('--allow <file>', 'JSON list of the only peer ids that may use it (default: anybody)')
+    .option('--allow <file>', 'JSON list of the only peer ids that may use it')
+    .option('--open', 'whoever reaches it may use it; on this machine’s own address that is so without')
     .option('--drain <seconds>', 'how long agents are given to go elsewhere', parseSeconds, 5)
     .option('--key-file <file>', 'the key that protects its identity (default: in the data directory)')
     .option('--passphrase-file <file>', 'a passphrase instead of the key file')
@@ -48,7 +50,9 @@ export function addRelay(program: Command, output: Output, setExitCode: (code: n
 Examples:
   $ pulsemesh relay --port 8443 --data /srv/pulsemesh/relay
   $ pulsemesh relay --host 0.0.0.0 --port 443 --data /srv/pulsemesh/relay \\
-      --tls-cert /etc/pulsemesh/relay.crt --tls-key /etc/pulsemesh/relay.key --allow agents.json
+      --tls-cert /etc/pulsemesh/relay.crt --tls-key /etc/pulsemesh/relay.key
+
+Who may use it: agents with a certificate of the identity authority in --data (\`pulsemesh authority --help\`), and those of --allow.
 
 Without a certificate it speaks plaintext, for a terminating load balancer on the same machine: what agents send is
 sealed all the same. docs/operations/relay.md says how to run it as a service.`,
@@ -74,6 +78,7 @@ export function relaySettings(flags: RelayFlags): Omit<NodeConfigInput, 'roles'>
     relay: {
       host,
       port,
+      ...(flags.open === undefined ? {} : { open: true }),
       ...(engine === undefined ? {} : { engine }),
       ...(flags.unsafeDurability === undefined ? {} : { unsafeDurability: true }),
       ...(tls === null ? {} : { tls }),

@@ -35,6 +35,8 @@ export const relayClientSchema = z.strictObject({
 /** What a node with the role `relay` serves. */
 export const relayServiceSchema = z.strictObject({
   host: z.string().min(1).max(253).default('127.0.0.1'),
+  /** True: whoever reaches it may use it. Needed where it listens beyond this machine and nobody is named who may. */
+  open: z.boolean().optional(),
   /** 0 takes a free one. */
   port: z.int().min(0).max(65_535).default(8443),
   /** Where mailboxes are kept; default: LMDB in the data directory. */

@@ -133,3 +133,15 @@ describe('an operator’s command', () => {
     expect((await alone.agents())[0]).toMatchObject({ peer: identity.peerId, revoked: { reason: 'known thief' } });
   });
 });
+
+describe('a relay that nobody is named for', () => {
+  it('listens beyond this machine only when told that it is open', async () => {
+    const options = { host: '0.0.0.0', port: 0, dataDirectory: directory };
+    await expect(startRelayService(options, relayIdentity, deps)).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: expect.stringContaining('authority init'),
+    });
+    await using open = await startRelayService({ ...options, host: '127.0.0.1' }, relayIdentity, deps);
+    expect(open.url).toMatch(/^http:/);
+  });
+});
