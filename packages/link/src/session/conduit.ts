@@ -46,6 +46,9 @@ export class Conduit {
   #wasFull = false;
   /** True while a batch must go out on the active carrier though there is no item. */
   #isBatchDue = false;
+  /** Something was received since the last batch. */
+  #isAckOwed = false;
+  /** It is not to wait for a batch any longer: where each batch is a request, one for every chance would be most of the cost. */
   #isAckDue = false;
   #unacknowledgedBytes = 0;
   #ackTimer: Timer | null = null;
@@ -251,6 +254,7 @@ export class Conduit {
     if (isActive) {
       this.#isBatchDue = false;
       this.#isHintDue = false;
+      this.#isAckOwed = false;
       this.#isAckDue = false;
       this.#unacknowledgedBytes = 0;
     }
@@ -341,11 +345,13 @@ export class Conduit {
       this.#hasDropped = true;
       this.#events.itemsDropped(dropped);
     }
-    this.#isAckDue = true;
+    this.#isAckOwed = true;
     this.#unacknowledgedBytes += bytes;
     if (this.#isStopped) return;
-    if (this.#unacknowledgedBytes >= sessionConstants.ackBytes) this.schedule();
-    else this.#ackTimer ??= this.#clock.setTimer(() => this.#ackIsDue(), sessionConstants.ackMs);
+    if (this.#unacknowledgedBytes >= sessionConstants.ackBytes) {
+      this.#isAckDue = true;
+      this.schedule();
+    } else this.#ackTimer ??= this.#clock.setTimer(() => this.#ackIsDue(), sessionConstants.ackMs);
   }
 
   #ackIsDue(): void {
@@ -356,8 +362,9 @@ export class Conduit {
     if (this.#inbox.hasGap && this.#hintedFor !== missing) {
       this.#hintedFor = missing;
       this.#isHintDue = true;
-      this.#isAckDue = true;
+      this.#isAckOwed = true;
     }
+    this.#isAckDue = this.#isAckOwed;
     if (this.#isAckDue) this.flush();
   }
 
