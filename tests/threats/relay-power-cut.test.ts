@@ -13,15 +13,17 @@ import { temporaryDirectory } from './whole-node.ts';
 const cuts = Number(process.env['POWER_CUTS'] ?? 4);
 const seed = Number(process.env['POWER_SEED'] ?? 1);
 const imageBytes = 96 * 1024 * 1024;
-const inSync = 'pulsemesh';
 
 /** The disk of the relay: what lies on it outlives a cut as far as it was flushed. */
 class CutDisk implements Disposable {
   readonly #base: string;
   #generation = 0;
+  #isMounted = false;
 
   constructor(base: string) {
     this.#base = base;
+    // A test that runs out of time disposes nothing.
+    process.once('exit', () => this[Symbol.dispose]());
     execFileSync('truncate', ['-s', String(imageBytes), this.#image]);
     execFileSync('mkfs.ext4', ['-q', '-F', this.#image], { stdio: 'ignore' });
     this.#mount();
@@ -38,6 +40,7 @@ class CutDisk implements Disposable {
   #mount(): void {
     mkdirSync(this.path);
     execFileSync('mount', ['-o', 'loop', this.#image, this.path], { stdio: 'ignore' });
+    this.#isMounted = true;
   }
 
   /** The device as it is now becomes the disk; whoever wrote to it must be dead. */
@@ -51,7 +54,9 @@ class CutDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    execFileSync('umount', [this.path]);
+    if (!this.#isMounted) return;
+    this.#isMounted = false;
+    execFileSync('umount', ['--lazy', this.path]);
   }
 }
 
@@ -68,7 +73,7 @@ function absence(): string | null {
 }
 
 /** Numbers of messages, as the sender gives them and as a mailbox gives them back. */
-const bytesOf = (number: number) => Buffer.from(`${inSync} ${number}`.padEnd(200));
+const bytesOf = (number: number) => Buffer.from(`number ${number}`.padEnd(200));
 const numberOf = (bytes: Uint8Array) => Number(Buffer.from(bytes).toString().split(' ')[1]);
 
 /** Sends numbers as fast as they are taken; knows which the relay said it stored. */
