@@ -7,7 +7,7 @@ import type { InboxId } from '../inbox-id.ts';
 import { runEngineModel } from './engine-model.ts';
 import { fromStart, inbox, message, texts } from './engine-samples.ts';
 
-export { fromStart, inbox, message, messageIdOf, texts } from './engine-samples.ts';
+export { inbox, message, messageIdOf, texts } from './engine-samples.ts';
 
 /** The two functions of a test runner that a contract suite uses. */
 export interface ContractRunner {
