@@ -15,6 +15,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '../identity.ts';
 import { peerUri } from './certificate-names.ts';
+import { AuthorityRefusedError } from './errors.ts';
 import {
   certificateFingerprint,
   certificateToPem,
@@ -200,9 +201,10 @@ describe('an agent’s certificate', () => {
 });
 
 describe('a list of revoked certificates', () => {
-  it('is refused when altered, cut or random, with a condition', async () => {
+  it('is refused when cut or random, with a condition, and when altered says what was signed or nothing', async () => {
     const der = await issuer.signList([{ serial: '0a', atMs: clock.now(), isCompromised: false }], 70_000, clock.now());
-    expect(await parseRevocationList(der, [issuer.root])).toMatchObject({ number: 70_000 });
+    const { isRevoked: _, ...signed } = await parseRevocationList(der, [issuer.root]);
+    expect(signed).toMatchObject({ number: 70_000, serials: new Set(['0a']) });
     const refused = async (bytes: Uint8Array) => {
       const refusal = { name: 'AuthorityRefusedError' };
       await expect(parseRevocationList(bytes, [issuer.root])).rejects.toMatchObject(refusal);
@@ -211,10 +213,13 @@ describe('a list of revoked certificates', () => {
       fc.asyncProperty(fc.nat(der.length - 1), fc.integer({ min: 1, max: 255 }), async (at, flip) => {
         const changed = der.slice();
         changed[at] = (changed[at] as number) ^ flip;
-        await refused(changed);
+        // X.509 leaves a few bytes outside the signature (the algorithm is named twice): altered there, it still says the same.
+        const said = await parseRevocationList(changed, [issuer.root]).catch((error) => error);
+        if (said instanceof AuthorityRefusedError) expect(said.code).toMatch(/^(malformed|bad-signature)$/);
+        else expect(said).toMatchObject(signed);
         await refused(der.subarray(0, at));
       }),
-      { numRuns: 60 },
+      { numRuns: 400 },
     );
     await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), refused), { numRuns: 60 });
   });
