@@ -4,12 +4,18 @@ import { Condition, errorCode, errorMessage } from '@pulsemesh/base';
 export interface Output {
   out(line: string): void;
   err(line: string): void;
+  /** Resolves once what was written to `out` is out of this process. @throws why it could not be. */
+  flush?(): Promise<void>;
 }
 
 /** Standard output and standard error. */
 export const processOutput: Output = {
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
+  flush: () =>
+    new Promise((resolve, reject) => {
+      process.stdout.write('', (error) => (error ? reject(error) : resolve()));
+    }),
 };
 
 /** A command was called in a way that cannot work: exit code 2. */
@@ -69,6 +75,12 @@ const remedies: Readonly<Record<string, string>> = {
   'agent-revoked': 'Ask the operator of the relay why; another try needs a new key and a new token.',
   'authority-missing': 'Make one with `pulsemesh authority init`, or say with --data where the relay lies.',
   'link-unreachable': 'See what is in the way with `pulsemesh doctor` and the URL of the relay.',
+  'agent-busy': 'Stop the other one, or give this one a directory of its own with --data.',
+  'contact-unknown': 'See `pulsemesh identity contacts list`, or ask them for a new card.',
+  'other-relay': 'Ask them for a newer card, or enrol at their relay.',
+  'send-waits': 'See what is in the way with `pulsemesh doctor` and the URL of the relay.',
+  'not-delivered': 'Nothing is to be done: it is delivered when they come.',
+  'no-such-inbox': 'Ask them for a newer card.',
   'statement-older': 'A newer one is there already; nothing is to be done.',
 };
 

@@ -1,30 +1,17 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  Condition,
-  createLogger,
-  createPrometheusMeter,
-  createSystemClock,
-  createSystemRandom,
-  errorCode,
-  errorMessage,
-  silentLogger,
-  withTimeout,
-} from '@pulsemesh/base';
-import { loadOrCreateIdentity } from '@pulsemesh/identity';
+import { Condition, errorCode, errorMessage, withTimeout } from '@pulsemesh/base';
+import type { Identity } from '@pulsemesh/identity';
 import type { AuthorityRole, Enrolment, EnrolmentToken } from '@pulsemesh/identity/authority';
 import { dataDirectory, watchForStop } from '@pulsemesh/node';
-import type { AgentNetwork } from '@pulsemesh/node/relay';
+import type { StartAgentOptions } from '@pulsemesh/node/relay';
 import type { Command } from 'commander';
 import { exitCodes, type Output, UsageError } from '../output.ts';
 import { parseSeconds } from '../parse.ts';
+import { agentDependencies, type NetworkFlags, networkOf, withNetworkFlags } from './agent-flags.ts';
 import { type PlaceFlags, placeOf, withPlaceFlags } from './identity/place.ts';
 
-interface EnrolFlags extends PlaceFlags {
-  readonly proxy?: string;
-  readonly pac?: string;
-  readonly proxyCredentials?: string;
-  readonly ca?: readonly string[];
+interface EnrolFlags extends PlaceFlags, NetworkFlags {
   readonly organisation?: string;
   readonly role?: string;
   readonly wait: number;
@@ -45,17 +32,14 @@ class EnrolmentWaitError extends Condition {
 
 /** `pulsemesh enrol`: an agent gets its certificate, and takes part. */
 export function addEnrol(program: Command, output: Output, setExitCode: (code: number) => void): void {
-  withPlaceFlags(program.command('enrol').argument('[token]', 'pm1.…, from the operator of the relay; once'))
+  const command = program.command('enrol').argument('[token]', 'pm1.…, from the operator of the relay; once');
+  withNetworkFlags(withPlaceFlags(command))
     .summary('take part through a relay, with the token its operator gave you')
     .description(
       'Makes the key of this agent, fetches its certificate over whatever the network lets through, and with --stay takes part\n' +
         'until Ctrl-C, renewing the certificate by itself. Needs no rights and opens no port: one connection goes out.\n' +
         'With --stay the first line on standard output is JSON: {"enrolled": PEER ID, …}.',
     )
-    .option('--proxy <url>', 'http://[user:password@]host:port (default: HTTPS_PROXY, ALL_PROXY and NO_PROXY)')
-    .option('--pac <file or url>', 'a PAC file instead')
-    .option('--proxy-credentials <file>', 'first line user:password, for a proxy whose URL has none')
-    .option('--ca <file...>', 'further CA certificates to trust (PEM), such as that of an inspecting proxy')
     .option('--organisation <name>', 'with an address instead of a token: what to ask for')
     .option('--role <role>', 'likewise')
     .option('--wait <seconds>', 'how long to wait for an operator’s yes', parseSeconds, 86_400)
@@ -85,7 +69,7 @@ async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: O
   const { authorityRoles, isAuthorityRole, isOrganisation, parseEnrolmentToken } = await import(
     '@pulsemesh/identity/authority'
   );
-  const { enrolAgent } = await import('@pulsemesh/node/relay');
+  const { enrolAgent, openFreshIdentity } = await import('@pulsemesh/node/relay');
   const place = placeOf({ ...flags, data: flags.data ?? join(dataDirectory(), 'agent') });
   const data = dirname(place.options.file);
   const token = parsedToken(tokenText, flags.tokenFile, parseEnrolmentToken);
@@ -96,12 +80,12 @@ async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: O
   const wish: { organisation: string | null; role: AuthorityRole | null } = { organisation, role };
   if (token !== null && token.secret === null && (organisation === null || role === null))
     throw new UsageError('with an address, say with --organisation and --role what to ask for');
-  for (const file of flags.ca ?? []) assertReadable('--ca', file);
-  if (flags.proxyCredentials !== undefined) assertReadable('--proxy-credentials', flags.proxyCredentials);
-  const deps = dependencies(flags.stay === true);
-  const identity = await loadOrCreateIdentity(place.options, place.deps);
+  const network = networkOf(flags);
+  const deps = agentDependencies(flags.stay === true);
+  const readIdentity = () => openFreshIdentity(place.options, place.deps);
+  const identity = await readIdentity();
   const stop = watchForStop(false);
-  const options = { dataDirectory: data, token, wish, network: networkOf(flags) };
+  const options = { dataDirectory: data, token, wish, network };
   let isPending = false;
   const onPending = () => {
     isPending = true;
@@ -118,7 +102,7 @@ async function enrol(tokenText: string | undefined, flags: EnrolFlags, output: O
   });
   tell(enrolment, output, flags.json === true || flags.stay === true);
   if (!flags.stay) return exitCodes.done;
-  return stay(enrolment, { data, network: options.network, identity, deps, stop });
+  return stay({ dataDirectory: data, network, enrolment, readIdentity }, { identity, deps, stop });
 }
 
 function parsedToken(
@@ -138,14 +122,6 @@ function parsedToken(
   return parse(content.toString('utf8').trim());
 }
 
-function assertReadable(flag: string, file: string): void {
-  try {
-    accessSync(file, constants.R_OK);
-  } catch (error) {
-    throw new UsageError(`${flag}: cannot be read (${errorMessage(error)})`);
-  }
-}
-
 function tell({ membership, relayUrl }: Enrolment, output: Output, isJson: boolean): void {
   if (membership === null) throw new TypeError('an enrolment without a certificate'); // enrolAgent gives none
   const { peer, organisation, role, notAfterMs } = membership;
@@ -161,40 +137,19 @@ function tell({ membership, relayUrl }: Enrolment, output: Output, isJson: boole
 }
 
 interface Stay {
-  readonly data: string;
-  readonly network: AgentNetwork;
-  readonly identity: Awaited<ReturnType<typeof loadOrCreateIdentity>>;
-  readonly deps: ReturnType<typeof dependencies>;
+  readonly identity: Identity;
+  readonly deps: ReturnType<typeof agentDependencies>;
   readonly stop: AbortSignal;
 }
 
 /** Takes part until told to stop; throws why when sent away for good. */
-async function stay(enrolment: Enrolment, { data, network, identity, deps, stop }: Stay): Promise<number> {
+async function stay(options: StartAgentOptions, { identity, deps, stop }: Stay): Promise<number> {
   const { startAgent } = await import('@pulsemesh/node/relay');
   const stopped = Promise.withResolvers<null>();
   stop.addEventListener('abort', () => stopped.resolve(null), { once: true });
   if (stop.aborted) stopped.resolve(null);
-  await using agent = await startAgent({ dataDirectory: data, network, enrolment }, identity, deps);
+  await using agent = await startAgent({ ...options, use: 'receive' }, identity, deps);
   const end = await Promise.race([stopped.promise, agent.ended]);
   if (end !== null) throw end;
   return exitCodes.done;
-}
-
-function networkOf(flags: EnrolFlags): AgentNetwork {
-  return {
-    ...(flags.proxy === undefined ? {} : { proxy: { kind: 'fixed', url: flags.proxy } as const }),
-    ...(flags.pac === undefined ? {} : { proxy: { kind: 'pac', source: flags.pac } as const }),
-    ...(flags.proxyCredentials === undefined ? {} : { proxyCredentialsFile: flags.proxyCredentials }),
-    ...(flags.ca === undefined ? {} : { trust: { caFiles: flags.ca } }),
-  };
-}
-
-function dependencies(isService: boolean) {
-  return {
-    clock: createSystemClock(),
-    random: createSystemRandom(),
-    // Whoever waits for the end of the command reads one sentence; a service is read in its log.
-    logger: isService ? createLogger({ level: 'warn' }, process.stderr) : silentLogger,
-    meter: createPrometheusMeter(),
-  };
 }

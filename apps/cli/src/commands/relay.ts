@@ -3,6 +3,7 @@ import { dataDirectory, type NodeConfigInput, readPeerList } from '@pulsemesh/no
 import { type Command, Option } from 'commander';
 import { type Output, UsageError } from '../output.ts';
 import { parsePort, parseSeconds } from '../parse.ts';
+import { type KeyStoreChoice, keystoreOption } from './identity/place.ts';
 
 interface RelayFlags {
   readonly port: number;
@@ -17,6 +18,7 @@ interface RelayFlags {
   readonly drain: number;
   readonly keyFile?: string;
   readonly passphraseFile?: string;
+  readonly keystore?: KeyStoreChoice;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile?: string;
 }
@@ -42,6 +44,7 @@ export function addRelay(program: Command, output: Output, setExitCode: (code: n
     .option('--drain <seconds>', 'how long agents are given to go elsewhere', parseSeconds, 5)
     .option('--key-file <file>', 'the key that protects its identity (default: in the data directory)')
     .option('--passphrase-file <file>', 'a passphrase instead of the key file')
+    .addOption(keystoreOption())
     .addOption(new Option('--log-level <level>').choices(['error', 'warn', 'info', 'debug', 'silent']).default('info'))
     .option('--log-file <file>', 'default: standard error')
     .addHelpText(
@@ -68,7 +71,7 @@ sealed all the same. docs/operations/relay.md says how to run it as a service.`,
 
 /** What the flags say, in the shape of a node's configuration. @throws {UsageError}; {ConfigError}. */
 export function relaySettings(flags: RelayFlags): Omit<NodeConfigInput, 'roles'> {
-  const { port, host, engine, tlsCert, tlsKey, allow, keyFile, passphraseFile, logLevel, logFile } = flags;
+  const { port, host, engine, tlsCert, tlsKey, allow, keyFile, passphraseFile, keystore, logLevel, logFile } = flags;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError('--tls-cert and --tls-key go together');
   const tls =
     tlsCert === undefined || tlsKey === undefined ? null : { certFile: resolve(tlsCert), keyFile: resolve(tlsKey) };
@@ -86,6 +89,7 @@ export function relaySettings(flags: RelayFlags): Omit<NodeConfigInput, 'roles'>
     ...(allow === undefined ? {} : { allow: [...readPeerList('--allow', allow)] }),
     ...(keyFile === undefined ? {} : { keyFile: resolve(keyFile) }),
     ...(passphraseFile === undefined ? {} : { passphraseFile: resolve(passphraseFile) }),
+    ...(keystore === undefined ? {} : { keystore }),
     log: { level: logLevel, ...(logFile === undefined ? {} : { file: resolve(logFile) }) },
   };
 }

@@ -28,6 +28,17 @@ describe('node configuration', () => {
     ['ingest without a broker', { ...minimal, roles: ['ingest'] }, /mqtt: is needed by the role ingest/],
     ['more peers than there may be', { ...minimal, trust: Array(1_001).fill('1'.repeat(46)) }, /trust/],
     ['a key file and a passphrase', { ...minimal, keyFile: '/k', passphraseFile: '/p' }, /together/],
+    [
+      'a keystore and a key file',
+      { ...minimal, keystore: 'auto', keyFile: '/k' },
+      /keyFile: .* together with keystore/,
+    ],
+    [
+      'a keystore and a passphrase',
+      { ...minimal, keystore: 'systemd-creds', passphraseFile: '/p' },
+      /passphraseFile: .* together with keystore/,
+    ],
+    ['a keystore that there is not', { ...minimal, keystore: 'safe' }, /keystore: .*"auto"/],
     ['a firewalled node without a relay', { ...minimal, firewalled: true }, /relays: is needed/],
     ['a firewalled node that listens', { ...behind, listen: ['/ip4/0.0.0.0/tcp/1'] }, /listen: cannot be given/],
     ['a firewalled relay', { ...behind, roles: ['relay'], relay: {} }, /firewalled: a relay has to be reached/],

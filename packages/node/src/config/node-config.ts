@@ -19,6 +19,9 @@ const roles = [
   'relay',
 ] as const satisfies readonly RoleName[];
 
+// Likewise: the keystores of @pulsemesh/identity, and the platform's customary one.
+const keystores = ['auto', 'secret-service', 'systemd-creds', 'macos-keychain', 'windows-dpapi'] as const;
+
 const configFileBytesMax = 256 * 1024;
 const peersMax = 1_000;
 
@@ -51,6 +54,8 @@ const nodeConfigSchema = z.strictObject({
   keyFile: absolutePath.optional(),
   /** Instead of a key file: a file with the passphrase. */
   passphraseFile: absolutePath.optional(),
+  /** Instead of both: the platform's keystore; `auto` takes the customary one. */
+  keystore: z.enum(keystores).optional(),
   log: z
     .strictObject({
       level: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
@@ -201,8 +206,15 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
     }
   }
   assertRelaysMakeSense(config);
-  if (config.keyFile !== undefined && config.passphraseFile !== undefined) {
-    throw new ConfigError('keyFile', 'cannot be given together with passphraseFile');
+  assertOneProtection(config);
+}
+
+function assertOneProtection(config: NodeConfig): void {
+  const [first, second] = (['keyFile', 'passphraseFile', 'keystore'] as const).filter(
+    (setting) => config[setting] !== undefined,
+  );
+  if (first !== undefined && second !== undefined) {
+    throw new ConfigError(first, `cannot be given together with ${second}`);
   }
 }
 

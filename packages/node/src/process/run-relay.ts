@@ -3,6 +3,7 @@ import { createPrometheusMeter, createSystemClock, createSystemRandom } from '@p
 import type { NodeConfigInput } from '../config/node-config.ts';
 import { parseNodeConfig, readNodeSecrets } from '../config/node-config.ts';
 import { startRelayService } from '../relay/relay-service.ts';
+import { refreshDaily } from './fresh-identity.ts';
 import { aborted, watchForStop } from './lifetime.ts';
 import { createNodeLogger, stopOnBugs } from './process-log.ts';
 import { loadNodeIdentity } from './start-node.ts';
@@ -31,7 +32,9 @@ export async function runRelay({ config: input, drainMs, onListening }: RunRelay
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const meter = createPrometheusMeter({ role: 'relay', instance: config.name });
   const deps = { clock: createSystemClock(), random: createSystemRandom(), logger, meter };
-  const identity = await loadNodeIdentity(config, readNodeSecrets(config), deps);
+  const secrets = readNodeSecrets(config);
+  const identity = await loadNodeIdentity(config, secrets, deps);
+  using _refreshing = refreshDaily(() => loadNodeIdentity(config, secrets, deps), deps);
   const options = { ...relay, dataDirectory, ...(allow === undefined ? {} : { allow }) };
   await using service = await startRelayService(options, identity, deps);
   onListening({ url: service.url, peerId: identity.peerId });

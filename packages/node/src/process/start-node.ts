@@ -1,13 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
-import { type Identity, loadOrCreateIdentity } from '@pulsemesh/identity';
+import { type Identity, type IdentityOptions, identityFileNames, openKeyStore } from '@pulsemesh/identity';
 import type { RoleName } from '@pulsemesh/network';
 import type { PeerId } from '@pulsemesh/wire';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
 import type { RelaySessions } from '../relay/relay-sessions.ts';
 import { type PeerStatus, processFacts, serveStatus } from '../status/status.ts';
 import { version } from '../version.ts';
+import { openFreshIdentity, refreshDaily } from './fresh-identity.ts';
 import { NodeContext, type NodeDependencies, type StartedRole } from './node-context.ts';
 
 /** A node that is up; dispose it to let its roles finish what they hold and stop. */
@@ -60,6 +61,8 @@ export async function startNode(
   const identity = await loadNodeIdentity(config, secrets, deps);
   const { startLibp2pNetwork } = await import('@pulsemesh/network');
   await using stack = new AsyncDisposableStack();
+  const refresh = () => loadNodeIdentity(config, secrets, deps);
+  stack.use(refreshDaily(refresh, deps));
   const relays = config.relays.length === 0 ? null : stack.use(await connectToRelays(config, identity, deps));
   const network = stack.use(
     await startLibp2pNetwork(
@@ -117,20 +120,33 @@ async function connectToRelays(config: NodeConfig, identity: Identity, deps: Nod
   return connectRelays(config, identity, deps);
 }
 
-/** The identity that lies in the data directory, made at the first start. @throws as `loadOrCreateIdentity`. */
+/**
+ * The identity that lies in the data directory, made at the first start; its sealing key is replaced when it is due, so that it is
+ * called once a day too. @throws as `loadOrCreateIdentity`.
+ */
 export function loadNodeIdentity(
-  config: Pick<NodeConfig, 'dataDirectory' | 'keyFile'>,
+  config: IdentitySettings,
+  secrets: NodeSecrets,
+  deps: Pick<NodeDependencies, 'clock' | 'random'>,
+): Promise<Identity> {
+  return openFreshIdentity(identityOptionsOf(config, secrets, deps), deps);
+}
+
+/** What of a configuration says where the identity is and under what. */
+type IdentitySettings = Pick<NodeConfig, 'dataDirectory' | 'keyFile' | 'keystore'>;
+
+function identityOptionsOf(
+  { dataDirectory, keyFile, keystore }: IdentitySettings,
   secrets: NodeSecrets,
   deps: Pick<NodeDependencies, 'random'>,
-): Promise<Identity> {
-  const file = join(config.dataDirectory, 'identity.json');
+): IdentityOptions {
+  const at = (name: string) => join(dataDirectory, name);
+  const file = at(identityFileNames.identity);
   const passphrase = secrets.passphrase?.reveal();
-  return loadOrCreateIdentity(
-    passphrase === undefined
-      ? { file, keyFile: config.keyFile ?? join(config.dataDirectory, 'identity.key') }
-      : { file, passphrase },
-    deps,
-  );
+  if (passphrase !== undefined) return { file, passphrase };
+  if (keystore === undefined) return { file, keyFile: keyFile ?? at(identityFileNames.keyFile) };
+  const folder = at(identityFileNames.keystore);
+  return { file, keystore: openKeyStore({ folder, ...(keystore === 'auto' ? {} : { name: keystore }) }, deps) };
 }
 
 function countPatients(started: readonly StartedRole[]): number | null {

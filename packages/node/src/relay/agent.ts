@@ -1,11 +1,17 @@
 import { join } from 'node:path';
 import { Condition, sleep, type WaitOptions } from '@pulsemesh/base';
-import type { Identity } from '@pulsemesh/identity';
+import { type Identity, identityFileNames } from '@pulsemesh/identity';
 import { certificateToPem, Enrolment, type EnrolmentToken, type EnrolmentWish } from '@pulsemesh/identity/authority';
 import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
-import { connectRelay, createMemoryInboxState, type RelayClient } from '@pulsemesh/relay/client';
+import { connectRelay, createTableInboxState, createTableOutbox, type RelayClient } from '@pulsemesh/relay/client';
+import type { TableChange, TableStore } from '@pulsemesh/store';
+import { refreshDaily } from '../process/fresh-identity.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
+import { CardKeeper } from './agent-card.ts';
+import { AgentContacts, type AgentPeer } from './agent-contacts.ts';
+import { createAgentSealer, LiveIdentity } from './agent-sealer.ts';
+import { type AgentUse, openAgentStore } from './agent-store.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { writeFileAtomically } from './write-file.ts';
 
@@ -17,6 +23,9 @@ export const agentFileNames = {
   /** The authority's root, PEM. */
   root: 'authority-root.crt',
 } as const;
+
+/** Where agents and nodes keep what worked on which network. */
+export const networkMemoryFile = 'network-memory.json';
 
 /** The way out of the building. */
 export type AgentNetwork = Pick<NodeLinkOptions, 'proxy' | 'proxyCredentialsFile' | 'trust'>;
@@ -71,6 +80,17 @@ export async function enrolAgent(
   return enrolment;
 }
 
+/** The enrolment that the data directory holds. @throws {NoTokenError} where there is none, or no certificate yet; {EnrolmentError}. */
+export async function openEnrolment(
+  dataDirectory: string,
+  identity: Identity,
+  deps: NodeDependencies,
+): Promise<Enrolment> {
+  const enrolment = await Enrolment.open(join(dataDirectory, agentFileNames.enrolment), identity, deps);
+  if (enrolment === null || enrolment.certificates.length === 0) throw new NoTokenError();
+  return enrolment;
+}
+
 async function enrolUntilDecided(
   enrolment: Enrolment,
   request: Link['request'],
@@ -90,22 +110,91 @@ async function enrolUntilDecided(
 export interface RunningAgent extends AsyncDisposable {
   readonly link: Link;
   /** Its mailbox and streams at the relay. */
-  readonly client: RelayClient<never, unknown>;
+  readonly client: RelayClient<AgentPeer, readonly TableChange[]>;
+  /** Its durable tables: a mark of `client.receive` is to be committed here. */
+  readonly store: TableStore;
+  readonly contacts: AgentContacts;
+  /** Resolves once the own card (`contact.card`) is current; never where the agent only sends. */
+  readonly cardCurrent: Promise<void>;
   /** Resolves when it can take part no more (revoked, say), with why; null once disposed. */
   readonly ended: Promise<Condition | null>;
 }
 
+export interface StartAgentOptions extends Pick<EnrolAgentOptions, 'dataDirectory' | 'network'> {
+  readonly enrolment: Enrolment;
+  /** Default `both`. */
+  readonly use?: AgentUse;
+  /** Reads the identity again, its sealing key replaced when that is due (`openFreshIdentity`); called once a day. Default: it stays. */
+  readonly readIdentity?: () => Promise<Identity>;
+}
+
 /**
- * Keeps an enrolled agent at its relay: logged in by certificate, renewed in time, its mailbox read, answering `ping`.
- * Over one outgoing session: nothing listens.
+ * Keeps an enrolled agent at its relay: logged in by certificate, renewed in time, its card current, its mailboxes read, answering
+ * `ping`. What was sent and what was received is remembered in the data directory. Over one outgoing session: nothing listens.
+ * @throws {AgentBusyError}; what opening the tables and the contacts throws.
  */
 export async function startAgent(
-  options: Pick<EnrolAgentOptions, 'dataDirectory' | 'network'> & { readonly enrolment: Enrolment },
+  options: StartAgentOptions,
   identity: Identity,
   deps: NodeDependencies,
 ): Promise<RunningAgent> {
-  const { enrolment, dataDirectory } = options;
+  const { dataDirectory, enrolment, use = 'both', readIdentity = null } = options;
   await using stack = new AsyncDisposableStack();
+  const at = (name: string) => join(dataDirectory, name);
+  const { store } = stack.use(await openAgentStore({ dataDirectory, use }, deps));
+  const contacts = await AgentContacts.open(at(identityFileNames.contacts), deps);
+  const live = new LiveIdentity(identity, { file: at(identityFileNames.identity), read: readIdentity });
+  const relay = { url: enrolment.relayUrl, peerId: enrolment.relayPeer };
+  const card = new CardKeeper(
+    { file: at(identityFileNames.card), relay, identity: live },
+    createTableInboxState(store, deps),
+    deps,
+  );
+  stack.use(card);
+  const { link, ended } = startMember(options, identity, deps, stack);
+  const receives = use !== 'send';
+  const client = stack.use(
+    await connectRelay<AgentPeer, readonly TableChange[]>(
+      {
+        relays: [{ name: relay.peerId, link }],
+        identity,
+        sealer: createAgentSealer({ identity: live, contacts }, deps),
+        inboxState: card.inboxState,
+        ...(use === 'receive' ? {} : { outbox: createTableOutbox(store) }),
+        ...(receives ? { inboxes: card.tokens() } : {}),
+      },
+      deps,
+    ),
+  );
+  if (receives) {
+    card.claimWith(client);
+    const renew = () => live.refresh().then(() => card.look());
+    stack.use(refreshDaily(renew, deps));
+    stack.use(servePing(client));
+  }
+  const rest = stack.move();
+  return {
+    link,
+    client,
+    store,
+    contacts,
+    cardCurrent: card.current,
+    ended: ended.promise,
+    async [Symbol.asyncDispose]() {
+      await rest.disposeAsync();
+      ended.resolve(null);
+    },
+  };
+}
+
+/** The agent's link, with a certificate that is kept fresh. */
+function startMember(
+  options: StartAgentOptions,
+  identity: Identity,
+  deps: NodeDependencies,
+  stack: AsyncDisposableStack,
+): { readonly link: Link; readonly ended: PromiseWithResolvers<Condition | null> } {
+  const { enrolment, dataDirectory } = options;
   const ended = Promise.withResolvers<Condition | null>();
   const onRenewed = () => writeCertificates(enrolment, dataDirectory);
   const keeper = stack.use(new CertificateKeeper(enrolment, { onRenewed, onEnded: ended.resolve }, deps));
@@ -114,36 +203,22 @@ export async function startAgent(
       {
         ...linkOptions(enrolment, identity, options),
         certificates: keeper.certificates,
-        memory: createFileMemory(join(dataDirectory, 'relay-networks.json'), deps),
+        memory: createFileMemory(join(dataDirectory, networkMemoryFile), deps),
       },
       deps,
     ),
   );
   keeper.renewOver(link);
   void link.closed.then(ended.resolve);
-  const client: RelayClient<never, unknown> = stack.use(
-    await connectRelay<never, unknown>(
-      { relays: [{ name: 'relay', link }], identity, sealer: null, inboxState: createMemoryInboxState() },
-      deps,
-    ),
-  );
-  stack.use(
-    client.raw.serve('ping', async (stream) => {
-      const message = await stream.receive();
-      if (message !== null) await stream.send(message);
-      stream.end();
-    }),
-  );
-  const rest = stack.move();
-  return {
-    link,
-    client,
-    ended: ended.promise,
-    async [Symbol.asyncDispose]() {
-      await rest.disposeAsync();
-      ended.resolve(null);
-    },
-  };
+  return { link, ended };
+}
+
+function servePing({ raw }: RunningAgent['client']): Disposable {
+  return raw.serve('ping', async (stream) => {
+    const message = await stream.receive();
+    if (message !== null) await stream.send(message);
+    stream.end();
+  });
 }
 
 function linkOptions(

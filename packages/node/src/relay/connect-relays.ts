@@ -12,7 +12,7 @@ import type { NodeConfig } from '../config/node-config.ts';
 import type { RelayClientSettings } from '../config/relay-settings.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
-import { agentFileNames, writeCertificates } from './agent.ts';
+import { agentFileNames, networkMemoryFile, writeCertificates } from './agent.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { RelayAccess } from './relay-access.ts';
 import { LinkRelayConnection } from './relay-connection.ts';
@@ -40,7 +40,7 @@ export async function connectRelays(
   await using stack = new AsyncDisposableStack();
   const links: RelayLink[] = [];
   const enrolment = await Enrolment.open(join(config.dataDirectory, agentFileNames.enrolment), identity, deps);
-  const memory = createFileMemory(join(config.dataDirectory, 'relay-networks.json'), deps);
+  const memory = createFileMemory(join(config.dataDirectory, networkMemoryFile), deps);
   for (const [index, settings] of config.relays.entries()) {
     const options = { ...linkOptions(index, settings, deps), identity, memory };
     // `pulsemesh enrol` on this data directory made the node a member of that relay.

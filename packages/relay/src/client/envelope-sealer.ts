@@ -4,6 +4,7 @@ import {
   type EnvelopeOpener,
   type EnvelopeRecipient,
   type EnvelopeSender,
+  type OpenEnvelopeInput,
   openEnvelope,
   sealEnvelope,
 } from '@pulsemesh/identity/envelope';
@@ -24,6 +25,8 @@ export interface EnvelopeSealerOptions<Contact extends AgentContact> {
   readonly identity: EnvelopeSender & EnvelopeOpener;
   /** Who holds this key; null: nobody we take messages from. */
   readonly contactOf: (publicKey: Uint8Array) => Contact | null;
+  /** As of `openEnvelope`; default yes. */
+  readonly isSenderKeyAccepted?: OpenEnvelopeInput['isSenderKeyAccepted'];
 }
 
 /** The envelope was sealed by somebody who is not among the contacts. */
@@ -38,9 +41,10 @@ const context = 'pulsemesh/relay/1';
 
 /** Seals with the envelopes of @pulsemesh/identity: sender-authenticated, padded, for one recipient. */
 export function createEnvelopeSealer<Contact extends AgentContact>(
-  { identity, contactOf }: EnvelopeSealerOptions<Contact>,
+  { identity, contactOf, isSenderKeyAccepted }: EnvelopeSealerOptions<Contact>,
   dependencies: { readonly random: Random; readonly clock: Clock },
 ): Sealer<Contact> {
+  const asks = isSenderKeyAccepted === undefined ? {} : { isSenderKeyAccepted };
   const addressOf = ({ publicKey }: Contact) => addressOfKey(publicKey);
   return {
     addressOf,
@@ -48,7 +52,7 @@ export function createEnvelopeSealer<Contact extends AgentContact>(
     seal: (to, bytes, messageId) =>
       sealEnvelope({ from: identity, to, content: concatBytes(messageId, bytes), context }, dependencies),
     open(envelope) {
-      const { senderKey, content } = openEnvelope(envelope, { to: identity, context });
+      const { senderKey, content } = openEnvelope(envelope, { to: identity, context, ...asks });
       const from = contactOf(senderKey);
       if (from === null) throw new UnknownSenderError();
       return { from, messageId: content.subarray(0, idBytes), bytes: content.subarray(idBytes) };

@@ -91,7 +91,7 @@ Afterwards the old key file or passphrase opens nothing: delete it.`,
 }
 
 function newProtection(kind: string, file: string | undefined): PlaceFlags {
-  if (kind === 'keystore') return { keystore: true };
+  if (kind === 'keystore') return { keystore: 'auto' };
   const store = keystoreNames.find((name) => name === kind);
   if (store !== undefined) return { keystore: store };
   if (kind !== 'key-file' && kind !== 'passphrase')

@@ -18,7 +18,7 @@ export interface PlaceFlags {
   readonly data?: string;
   readonly keyFile?: string;
   readonly passphraseFile?: string;
-  readonly keystore?: KeyStoreName | true;
+  readonly keystore?: KeyStoreChoice;
   readonly json?: boolean;
 }
 
@@ -31,13 +31,23 @@ export interface Place {
   readonly deps: { readonly clock: Clock; readonly random: Random };
 }
 
+/** A keystore by its name, or the platform's customary one. */
+export type KeyStoreChoice = KeyStoreName | 'auto';
+
+/** `--keystore`, alone or with a name. */
+export function keystoreOption(): Option {
+  return new Option('--keystore [name]', "the platform's keystore instead")
+    .choices(['auto', ...keystoreNames])
+    .preset('auto');
+}
+
 /** Adds them to a command. */
 export function withPlaceFlags(command: Command): Command {
   return command
     .option('--data <directory>', "where the identity lies: a node's data directory (default: your own)")
     .option('--key-file <file>', 'the key that protects it (default: in the data directory)')
     .option('--passphrase-file <file>', 'a passphrase instead')
-    .addOption(new Option('--keystore [name]', "the platform's keystore instead").choices(keystoreNames))
+    .addOption(keystoreOption())
     .option('--json', 'as JSON');
 }
 
@@ -62,7 +72,7 @@ function protectionOf(data: string, flags: PlaceFlags, deps: { readonly random: 
   const file = join(data, identityFileNames.identity);
   if (passphraseFile !== undefined) return { file, passphrase: readPassphrase(passphraseFile) };
   if (keystore === undefined) return { file, keyFile: resolve(keyFile ?? join(data, identityFileNames.keyFile)) };
-  const name = keystore === true ? {} : { name: keystore };
+  const name = keystore === 'auto' ? {} : { name: keystore };
   return { file, keystore: openKeyStore({ folder: join(data, identityFileNames.keystore), ...name }, deps) };
 }
 
