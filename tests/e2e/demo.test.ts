@@ -56,6 +56,27 @@ async function expectOneStory(client: ApiClient, data: string): Promise<void> {
   expect(known).toEqual(expect.arrayContaining(status.alerts.map((alert) => alert.alertId)));
 }
 
+/** The page's data and `pulsemesh status` tell of the same sessions with relays, and `/metrics`, which looks every five seconds, soon too. */
+async function expectSessionsAlike(client: ApiClient, data: string): Promise<void> {
+  const upIn = ({ peers }: NetworkView) =>
+    peers
+      .flatMap(({ relays }) => relays)
+      .filter(({ state }) => state === 'up')
+      .map(({ url }) => new URL(url).host)
+      .sort();
+  await eventually('sessions that the page, the status and the metrics tell alike', async () => {
+    const network = await client.network();
+    if (!network.peers.every(({ isAlive, relays }) => isAlive && relays.every(({ state }) => state === 'up')))
+      return null;
+    await using command = new CommandProcess(['status', '--data', data, '--json']);
+    if ((await command.exited) !== 0) return null;
+    const status: { network: NetworkView } = JSON.parse(command.text);
+    const gauges = (await client.metrics()).matchAll(/^relay_session_up{[^}]*relay="([^"]+)"[^}]*} 1$/gm);
+    const told = [upIn(network), upIn(status.network), [...gauges].map(([, host]) => host).sort()].map(String);
+    return (told[0] !== '' && new Set(told).size === 1) || null;
+  });
+}
+
 describe('the demo, every role its own process', () => {
   it.for<[string, readonly string[]]>([
     ['generated', ['--for', '20', '--speed', '30']],
@@ -140,6 +161,7 @@ describe('the demo, every role its own process', () => {
     );
     expect(kept.acknowledged?.by).toBe('Dr. Toni Berg');
     await eventually('the counts of before', async () => (await client.overview()).counts.readings > 100 || null);
+    await expectSessionsAlike(client, data);
     await expectOneStory(client, data);
 
     // Killed without a word, it leaves nobody behind: its children notice.
