@@ -18,7 +18,7 @@ const weekMs = 7 * 86_400_000;
 
 /** When an agent's card and inboxes are seen to. */
 export const agentCardTiming = {
-  /** Weeks of inboxes in a card, this one included: no fewer than a card lives. */
+  /** Weeks of inboxes in a card, this one included, as far as they fit: a card lives for five. Past them senders use the address. */
   weeksListed: 6,
   /** Weeks that are over and still read: a message is kept for two. */
   weeksLate: 2,
@@ -156,7 +156,7 @@ export function isCurrentCard(
     ageMs >= 0 &&
     ageMs < agentCardTiming.renewMs &&
     clock.now() < card.expiresMs &&
-    // A card of the last days lacks no more than the last week.
-    listed.slice(0, -1).every(({ inbox }) => shown.has(inbox))
+    // Not the later ones: how many fit depends on what else the card says.
+    listed.slice(0, 1).every(({ inbox }) => shown.has(inbox))
   );
 }

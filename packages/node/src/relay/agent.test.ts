@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
@@ -13,7 +13,7 @@ import {
 } from '@pulsemesh/identity/authority';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeLoopbackCertificate } from '../demo/certificates.ts';
-import { agentFileNames, enrolAgent, startAgent } from './agent.ts';
+import { agentFileNames, enrolAgent, networkMemoryFile, startAgent } from './agent.ts';
 import { openAuthorityOperator } from './authority-operator.ts';
 import { connectRelays } from './connect-relays.ts';
 import { authorityFolderName } from './relay-authority.ts';
@@ -71,6 +71,22 @@ describe('an agent whose certificate ran out while it was away', () => {
     expect(enrolment.membership?.organisation).toBe('Ward 7');
     await agent.link.waitForSession();
     expect(agent.link.status.sessions).toBe(2);
+  });
+
+  it('remembers over restarts what worked on this network, as an agent and as a node', async () => {
+    const { relay, enrolment } = await expired();
+    await using _relay = relay;
+    const file = join(directory, networkMemoryFile);
+    const remembered = () => readFile(file, 'utf8').catch(() => '');
+    {
+      await using agent = await startAgent({ dataDirectory: directory, network, enrolment }, identity, deps);
+      await agent.link.waitForSession();
+      await expect.poll(remembered, { timeout: 10_000 }).not.toBe('');
+    }
+    await rm(file);
+    const settings = { url: relay.url, peerId: relayIdentity.peerId };
+    await using _sessions = await connectRelays({ relays: [settings], dataDirectory: directory }, identity, deps);
+    await expect.poll(remembered, { timeout: 10_000 }).not.toBe('');
   });
 
   it('is a member again as a node with that relay in its configuration', async () => {
