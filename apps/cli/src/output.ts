@@ -79,6 +79,7 @@ const remedies: Readonly<Record<string, string>> = {
   'contact-unknown': 'See `pulsemesh identity contacts list`, or ask them for a new card.',
   'other-relay': 'Ask them for a newer card, or enrol at their relay.',
   'send-waits': 'See what is in the way with `pulsemesh doctor` and the URL of the relay.',
+  'relay-away': 'See what is in the way with `pulsemesh doctor` and the URL of the relay.',
   'not-delivered': 'Nothing is to be done: it is delivered when they come.',
   'no-such-inbox': 'Ask them for a newer card.',
   'statement-older': 'A newer one is there already; nothing is to be done.',

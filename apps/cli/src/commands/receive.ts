@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Clock, type Condition, type Timer, withTimeout } from '@pulsemesh/base';
+import { type Clock, Condition, errorCode, type Timer, withTimeout } from '@pulsemesh/base';
 import { watchForStop } from '@pulsemesh/node';
 import type { AgentMessage, RunningAgent } from '@pulsemesh/node/relay';
 import { peerIdOfEd25519, toHex } from '@pulsemesh/wire';
@@ -18,6 +18,17 @@ interface ReceiveFlags extends PlaceFlags, NetworkFlags {
 /** With --once: it ends when nothing came for this long, or for ten round trips, milliseconds. */
 const quietMs = 2_000;
 const quietRoundTrips = 10;
+
+/** With --once: nothing could be asked for in time. */
+class RelayAwayError extends Condition {
+  override readonly name = 'RelayAwayError';
+  constructor(seconds: number, cause: unknown) {
+    super('relay-away', `the relay did not give access to the mailboxes within ${seconds} s`, {
+      retryable: true,
+      cause,
+    });
+  }
+}
 
 /** `pulsemesh receive`: what other agents send. */
 export function addReceive(program: Command, output: Output, setExitCode: (code: number) => void): void {
@@ -72,7 +83,9 @@ async function receive(flags: ReceiveFlags, output: Output): Promise<number> {
     const ready = Promise.all([running.link.waitForSession(), running.cardCurrent]);
     ready.catch(() => {}); // told by `ended`
     const first = Promise.race([ready, over.promise.then(() => null)]);
-    await withTimeout(deps.clock, 'the relay', flags.wait * 1000, () => first);
+    await withTimeout(deps.clock, 'the relay', flags.wait * 1000, () => first).catch((error: unknown) => {
+      throw errorCode(error) === 'timeout' ? new RelayAwayError(flags.wait, error) : error;
+    });
     quiet.start();
   }
   const reason = await over.promise;
