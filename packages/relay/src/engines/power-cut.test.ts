@@ -62,7 +62,7 @@ const nothingMissing = { lost: [], doubled: [], damaged: 0 };
 describe.skipIf(!canMount)('a power cut under load', () => {
   it('takes nothing acknowledged from the embedded engine', async () => {
     const disk = newDisk('lmdb') as { image: string; place: string }; // the trial could be made
-    const writer = new WriterProcess(1, null, join(disk.place, 'relay'));
+    await using writer = new WriterProcess(1, null, join(disk.place, 'relay'));
     await writer.reached(500);
     await writer.kill();
     const place = afterThePowerCut(disk);
@@ -76,7 +76,7 @@ describe.skipIf(!canMount)('a power cut under load', () => {
     const disk = newDisk('postgres') as { image: string; place: string }; // the trial could be made
     await using server = await startPostgres({ directory: join(disk.place, 'postgres') });
     run('sync'); // what initdb wrote; the server flushes for itself
-    const writer = new WriterProcess(1, server.url);
+    await using writer = new WriterProcess(1, server.url);
     await writer.reached(500);
     await Promise.all([server.crash(), writer.kill()]);
     const place = afterThePowerCut(disk);

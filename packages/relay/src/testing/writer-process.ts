@@ -1,8 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { MailboxEngine, MessageToStore, StoredMessage } from '../engine.ts';
+import type { EngineLimits, MailboxEngine, MessageToStore, StoredMessage } from '../engine.ts';
 import { fromStart, inbox } from './engine-samples.ts';
+
+/** Writers run for as long as a failover takes: their mailbox must not be full before. Relays of one engine have the same. */
+export const writerLimits: Partial<EngineLimits> = {
+  mailboxCountMax: 1_000_000,
+  mailboxBytesMax: 2 ** 31,
+  senderCountMax: 1_000_000,
+  senderBytesMax: 2 ** 31,
+};
 
 /** The message that a writer stores under a number: always the same. */
 export function numberedMessage(writer: number, number: number): MessageToStore {
@@ -22,8 +30,8 @@ export function numberedMessage(writer: number, number: number): MessageToStore 
   };
 }
 
-/** A process that stores numbered messages for ever. */
-export class WriterProcess {
+/** A process that stores numbered messages until it is killed or disposed, or its parent is gone. */
+export class WriterProcess implements AsyncDisposable {
   readonly writer: number;
   readonly process: ChildProcess;
   #text = '';
@@ -34,7 +42,7 @@ export class WriterProcess {
     this.writer = writer;
     const program = fileURLToPath(new URL('./engine-writer.ts', import.meta.url));
     const args = [program, url ?? '-', directory, String(writer)];
-    this.process = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.process = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#ended = Promise.all([
       once(this.process, 'exit'),
       this.process.stdout === null ? [] : once(this.process.stdout, 'close'),
@@ -65,6 +73,10 @@ export class WriterProcess {
   async kill(): Promise<void> {
     this.process.kill('SIGKILL');
     await this.#ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill();
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { type Clock, type Logger, sleep } from '@pulsemesh/base';
+import { type Clock, type Logger, sleep, startTicker, type Ticker } from '@pulsemesh/base';
 import { errorCode } from '@pulsemesh/base/errors';
 import type { EngineLimits } from '../../engine.ts';
 import { EngineFailedError, EngineUnavailableError } from '../../errors.ts';
@@ -27,9 +27,12 @@ export interface LogMessage {
 
 /** How long a publication is repeated under the same id before it is given up; well within the stream's memory for ids. */
 const publishForMs = 15_000;
+/** A cluster that has just been started takes its time. */
+const openForMs = 60_000;
 const publishTimeoutMs = 3_000;
 const retryMs = 200;
 const askTimeoutMs = 5_000;
+const lookEveryMs = 1_500;
 const followTimeoutMs = 2_000;
 /** How often the stream is looked at by hand before a consumer is tried again. */
 const pullRounds = 20;
@@ -114,7 +117,7 @@ export class OperationLog implements AsyncDisposable {
   async #makeStream(limits: EngineLimits): Promise<void> {
     const { stream, replicas } = this.#settings;
     const limitText = JSON.stringify(limits);
-    const info = await this.#eventually(async () => {
+    const info = await this.#eventually(openForMs, async () => {
       try {
         return await this.#manager.streams.info(stream);
       } catch (error) {
@@ -140,8 +143,8 @@ export class OperationLog implements AsyncDisposable {
   }
 
   /** A cluster that just started, or lost its leader, answers a little later. */
-  async #eventually<T>(action: () => Promise<T>): Promise<T> {
-    const untilMs = this.#clock.monotonicMs() + publishForMs;
+  async #eventually<T>(forMs: number, action: () => Promise<T>): Promise<T> {
+    const untilMs = this.#clock.monotonicMs() + forMs;
     for (;;) {
       try {
         return await action();
@@ -161,7 +164,9 @@ export class OperationLog implements AsyncDisposable {
    */
   async append(data: Uint8Array, id: string, where: 'log' | 'snapshot' = 'log'): Promise<number> {
     const options = { msgID: id, timeout: publishTimeoutMs };
-    const { seq } = await this.#eventually(() => this.#client.publish(this.#subject(where), data, options));
+    const { seq } = await this.#eventually(publishForMs, () =>
+      this.#client.publish(this.#subject(where), data, options),
+    );
     return seq;
   }
 
@@ -185,11 +190,20 @@ export class OperationLog implements AsyncDisposable {
           opt_start_seq: next,
           ...(only === undefined ? {} : { filter_subjects: this.#subject(only) }),
         });
-        for await (const message of await ordered.consume(consumer)) {
-          if (message.seq < next) continue;
-          next = message.seq + 1;
-          const isSnapshot = message.subject === this.#subject('snapshot');
-          yield { sequence: message.seq, isSnapshot, data: message.data };
+        const messages = await ordered.consume(consumer);
+        const watch = this.#watchFor(
+          () => next,
+          () => void messages.close(),
+        );
+        try {
+          for await (const message of messages) {
+            if (message.seq < next) continue;
+            next = message.seq + 1;
+            const isSnapshot = message.subject === this.#subject('snapshot');
+            yield { sequence: message.seq, isSnapshot, data: message.data };
+          }
+        } finally {
+          watch.stop();
         }
       } catch (error) {
         if (!this.#isClosed) this.#logger.warn('the stream cannot be followed now', { code: errorCode(error) });
@@ -204,6 +218,17 @@ export class OperationLog implements AsyncDisposable {
         if (!this.#isClosed) await sleep(this.#clock, retryMs);
       }
     }
+  }
+
+  /** A consumer whose server died may come back late, or never: `stuck` is called once there is more than it gives. */
+  #watchFor(next: () => number, stuck: () => void): Ticker {
+    let missing = -1;
+    const look = async () => {
+      const expected = next();
+      if (missing === expected) stuck();
+      missing = (await this.bounds()).last >= expected ? expected : -1;
+    };
+    return startTicker(this.#clock, lookEveryMs, look, () => {});
   }
 
   /**

@@ -61,7 +61,8 @@ describe.skipIf(!isThere)('a PostgreSQL primary with a synchronous standby', () 
     await using engine: MailboxEngine = await openPostgresEngine({ url }, dependencies);
     await engine.claim([{ ...claimOf1, untilMs: clock.now() + 86_400_000 }]);
     const epoch = (await engine.position(inbox(1)))?.epoch;
-    const writers = [1, 2].map((writer) => new WriterProcess(writer, url));
+    await using stack = new AsyncDisposableStack();
+    const writers = [1, 2].map((writer) => stack.use(new WriterProcess(writer, url)));
     await Promise.all(writers.map((writer) => writer.reached(200)));
     await pair.primary.crash();
     const before = writers.map(({ acknowledged }) => acknowledged.length);

@@ -51,7 +51,8 @@ describe.skipIf(!isThere)('mailboxes in PostgreSQL', () => {
     schemas += 1;
     await using engine = await openPostgresEngine({ url: urlNow() }, { ...dependencies(), clock: createSystemClock() });
     await engine.claim([claimOf1]);
-    const writers = [1, 2, 3].map((writer) => new WriterProcess(writer, urlNow()));
+    await using stack = new AsyncDisposableStack();
+    const writers = [1, 2, 3].map((writer) => stack.use(new WriterProcess(writer, urlNow())));
     const seen: number[] = [];
     const enough = Promise.all(writers.map((writer) => writer.reached(300))).then(() => 'enough');
     for (let isOver = false; !isOver; ) {

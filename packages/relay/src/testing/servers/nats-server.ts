@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSystemClock, sleep } from '@pulsemesh/base';
 import { freePort, programFolders, runProgram, Spawned } from './spawned.ts';
 
+const clock = createSystemClock();
+const formedWithinMs = 20_000;
 const wantedMajor = 2;
 const wantedMinor = 10;
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -100,8 +103,37 @@ export interface NatsCluster extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts one server, or a cluster of three. Its JetStream may take a moment to elect a leader. */
+/** Resolves once the server that leads the cluster's JetStream sees all others; rejects where that does not come to be. */
+async function formed(servers: readonly NatsServer[]): Promise<void> {
+  const untilMs = clock.monotonicMs() + formedWithinMs;
+  while (clock.monotonicMs() < untilMs) {
+    for (const { monitorPort } of servers) {
+      const answer = await fetch(`http://127.0.0.1:${monitorPort}/jsz`);
+      // Its leader alone names the others.
+      const others: { readonly current?: boolean; readonly offline?: boolean }[] =
+        JSON.parse(await answer.text()).meta_cluster?.replicas ?? [];
+      if (others.length === servers.length - 1 && others.every(({ current, offline }) => current && !offline)) return;
+    }
+    await sleep(clock, 100);
+  }
+  throw new Error('the NATS servers have not found each other');
+}
+
+/** Starts one server, or a cluster of three in which all have found each other; a second time where they do not. */
 export async function startNats(count: 1 | 3, options: NatsServerOptions): Promise<NatsCluster> {
+  const first = await startOnce(count, options);
+  try {
+    if (count > 1) await formed(first.servers);
+    return first;
+  } catch {
+    await first[Symbol.asyncDispose]();
+  }
+  const second = await startOnce(count, options);
+  await formed(second.servers);
+  return second;
+}
+
+async function startOnce(count: 1 | 3, options: NatsServerOptions): Promise<NatsCluster> {
   const base = await mkdtemp(join(tmpdir(), 'pulsemesh-nats-'));
   await chmod(base, 0o755);
   const ports = await Promise.all(
