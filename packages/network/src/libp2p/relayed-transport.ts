@@ -39,7 +39,10 @@ class RelayedTransport implements Transport {
   readonly #clock: Clock;
   readonly #log: Logger;
 
+  readonly #latest: LatestConnections;
+
   constructor(access: RelayedStreams, clock: Clock, log: Logger) {
+    this.#latest = new LatestConnections(clock);
     this.#access = access;
     this.#clock = clock;
     this.#log = log;
@@ -57,7 +60,9 @@ class RelayedTransport implements Transport {
       clock: this.#clock,
     });
     try {
-      return await options.upgrader.upgradeOutbound(connection, options);
+      const upgraded = await options.upgrader.upgradeOutbound(connection, options);
+      this.#latest.opened(target.peer, connection);
+      return upgraded;
     } catch (error) {
       connection.abort(brokenUpgrade(error));
       throw error;
@@ -65,7 +70,7 @@ class RelayedTransport implements Transport {
   }
 
   createListener({ upgrader }: CreateListenerOptions): Listener {
-    return new RelayedListener(this.#access, { upgrader, clock: this.#clock, log: this.#log });
+    return new RelayedListener(this.#access, { upgrader, clock: this.#clock, log: this.#log, latest: this.#latest });
   }
 
   listenFilter(addresses: Multiaddr[]): Multiaddr[] {
@@ -82,7 +87,41 @@ class RelayedTransport implements Transport {
   }
 }
 
+/** A connection of a peer that is older than this ends when the peer opens another, milliseconds. */
+const replaceAfterMs = 1_000;
+
+/**
+ * The open relayed connections with each peer. A peer that comes again has most likely started anew: earlier connections, which a
+ * relay keeps for a while in case the peer's session comes back, would let calls wait for nothing, so they end. A young one may be
+ * the other half of both dialling at once, and stays.
+ */
+class LatestConnections {
+  readonly #clock: Clock;
+  readonly #open = new Map<PeerId, Map<RelayedConnection, number>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  opened(peer: PeerId, connection: RelayedConnection): void {
+    const own = this.#open.get(peer) ?? new Map<RelayedConnection, number>();
+    this.#open.set(peer, own.set(connection, this.#clock.monotonicMs()));
+    connection.addEventListener('close', () => {
+      own.delete(connection);
+      if (own.size === 0 && this.#open.get(peer) === own) this.#open.delete(peer);
+    });
+  }
+
+  cameAgain(peer: PeerId, connection: RelayedConnection): void {
+    const beforeMs = this.#clock.monotonicMs() - replaceAfterMs;
+    for (const [earlier, sinceMs] of [...(this.#open.get(peer) ?? [])])
+      if (sinceMs < beforeMs) earlier.abort(new Condition('replaced', 'the peer came again', { retryable: true }));
+    this.opened(peer, connection);
+  }
+}
+
 interface ListenerParts {
+  readonly latest: LatestConnections;
   readonly upgrader: Upgrader;
   readonly clock: Clock;
   readonly log: Logger;
@@ -126,7 +165,7 @@ class RelayedListener extends TypedEventEmitter<ListenerEvents> implements Liste
   }
 
   async #accept(stream: ByteStream, from: PeerId, relay: PeerId): Promise<void> {
-    const { upgrader, clock, log } = this.#parts;
+    const { upgrader, clock, log, latest } = this.#parts;
     const connection = new RelayedConnection({
       stream,
       remoteAddr: multiaddr(`${relayedAddress(relay)}/p2p/${from}`),
@@ -136,6 +175,7 @@ class RelayedListener extends TypedEventEmitter<ListenerEvents> implements Liste
     });
     try {
       await upgrader.upgradeInbound(connection, { signal: this.#closed.signal });
+      latest.cameAgain(from, connection);
     } catch (error) {
       connection.abort(brokenUpgrade(error));
     }
