@@ -55,6 +55,11 @@ export class MemoryRelayClient implements RelayedStreams {
     for (const watcher of [...this.#watchers]) watcher();
   }
 
+  /** The peer dies without a word: the relay keeps its streams in case it comes back, and the other ends are told nothing. */
+  die(): void {
+    for (const stream of this.#streams) stream.mute();
+  }
+
   relays(): readonly RelayView[] {
     return [{ peerId: this.#relay.peerId, isUp: this.#isUp }];
   }
@@ -104,6 +109,7 @@ class MemoryStream implements ByteStream {
   #isOtherDone = false;
   #isOver = false;
   #isDelivering = false;
+  #isMuted = false;
 
   constructor(watch: (bytes: Uint8Array) => void) {
     this.#watch = watch;
@@ -149,8 +155,14 @@ class MemoryStream implements ByteStream {
     this.#finish(reason);
   }
 
+  /** Nothing comes or goes here any more. */
+  mute(): void {
+    this.#isMuted = true;
+    this.#twin = undefined;
+  }
+
   arrive(arrival: Arrival): boolean {
-    if (this.#isOver) return true;
+    if (this.#isOver || this.#isMuted) return true;
     this.#arrived.push(arrival);
     if (typeof arrival === 'object' && 'bytes' in arrival) this.#waitingBytes += arrival.bytes.byteLength;
     this.#deliverSoon();

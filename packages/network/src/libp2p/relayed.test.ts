@@ -71,6 +71,28 @@ describe('peers behind a firewall', () => {
     await knows(other, one);
   });
 
+  it('that were killed and started again are reached at once, though the relay still keeps what they had', async () => {
+    const relay = new MemoryRelay(relayId);
+    const one = await nodes.startRelayed(relay, {});
+    const identityKeyBytes = await newTestKey();
+    const killed = await nodes.startRelayed(relay, { bootstrap: [viaRelay(one)], identityKeyBytes });
+    await knows(one, killed);
+    await knows(killed, one);
+    nodes.advance(5_000);
+    relay.clientOf(killed.self)?.die();
+    expect(one.connections()).toContain(killed.self);
+    const again = await nodes.startRelayed(relay, { bootstrap: [viaRelay(one)], identityKeyBytes });
+    again.serve(protocol, async (channel) => {
+      const frame = await channel.receive();
+      if (frame !== null) await channel.send(frame);
+      await channel.close();
+    });
+    await knows(again, one);
+    const channel = await one.dial(again.self, protocol, { signal: AbortSignal.timeout(5_000) });
+    await channel.send(Buffer.from('there'));
+    expect(Buffer.from((await channel.receive({ signal: AbortSignal.timeout(5_000) })) ?? []).toString()).toBe('there');
+  });
+
   it('are not fooled by a relay that names another caller', async () => {
     const relay = new MemoryRelay(relayId);
     const one = await nodes.startRelayed(relay, {});

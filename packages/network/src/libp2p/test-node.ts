@@ -5,7 +5,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import { type Libp2pNetwork, type Libp2pNetworkOptions, startLibp2pNetwork } from '../libp2p-network.ts';
 import type { MemoryRelay } from '../relayed-memory.ts';
 
-const clock = createSystemClock();
+const system = createSystemClock();
 const random = createSeededRandom(11);
 
 /** A fresh key for a node of a test. */
@@ -21,6 +21,12 @@ export function testPeerId(keyBytes: Uint8Array): PeerId {
 /** Nodes of a test, on loopback and free ports; disposed together. */
 export class TestNodes implements AsyncDisposable {
   #started: Libp2pNetwork[] = [];
+  #aheadMs = 0;
+
+  /** All nodes' clocks go ahead by this much at once; timers stay as they were set. */
+  advance(ms: number): void {
+    this.#aheadMs += ms;
+  }
 
   async start(options: Partial<Libp2pNetworkOptions>): Promise<Libp2pNetwork> {
     const node = await startLibp2pNetwork(
@@ -33,7 +39,7 @@ export class TestNodes implements AsyncDisposable {
         elects: false,
         ...options,
       },
-      { clock, random },
+      { clock: { ...system, monotonicMs: () => system.monotonicMs() + this.#aheadMs }, random },
     );
     this.#started.push(node);
     return node;
