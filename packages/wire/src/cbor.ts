@@ -23,7 +23,7 @@ export const decodeLimits = { bytesMax: 16 * 1024 * 1024, depthMax: 32 } as cons
  */
 export function encodeCbor(value: unknown): Uint8Array {
   try {
-    return encode(value, encodeOptions);
+    return asPlainBytes(encode(value, encodeOptions));
   } catch (error) {
     throw new AssertionError(`value has no CBOR form: ${errorMessage(error)}`, { cause: error });
   }
@@ -38,7 +38,7 @@ export function encodeCbor(value: unknown): Uint8Array {
 export function decodeCbor(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
   const { bytesMax, depthMax } = { ...decodeLimits, ...limits };
   if (bytes.length > bytesMax) throw new DecodeError(`longer than ${bytesMax} bytes`);
-  const reader = new Tokenizer(bytes, decodeOptions);
+  const reader = new Tokenizer(asPlainBytes(bytes), decodeOptions);
   try {
     const value = readValue(reader, depthMax);
     if (!reader.done()) throw new DecodeError('bytes after the item');
@@ -47,6 +47,11 @@ export function decodeCbor(bytes: Uint8Array, limits: DecodeLimits = {}): unknow
     // The tokenizer throws plain errors; nothing in here has a side effect, so all of them mean "not our CBOR".
     throw error instanceof DecodeError ? error : new DecodeError('not deterministic CBOR', { cause: error });
   }
+}
+
+/** The library works with Node's Buffers where it can, whose `slice` does not copy and which compare unequal to others. */
+function asPlainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const refuse = (_value: unknown, type: string): never => {
