@@ -1,0 +1,225 @@
+import type { Message } from '@pulsemesh/overlay/protocol';
+import type { PeerId } from '@pulsemesh/wire';
+import { Link } from './link.ts';
+import type { Dial, Place } from './place.ts';
+
+/** How connections are made and kept. */
+export interface LinkOptions {
+  /** Of a place's budget, so many connections are never held by those it wants kept: gossip always finds one. */
+  readonly reserve: number;
+  /** A younger connection is not closed to make room for another. */
+  readonly youngMs: number;
+  /** A connection nobody has used for so long is closed by the end that does not want it. */
+  readonly idleMsMax: number;
+  /** Messages that wait for one dial; more are dropped. */
+  readonly dialQueueMax: number;
+  /** A dial takes this much work besides its round trips, milliseconds. */
+  readonly dialCostMs: number;
+  /** TCP, TLS 1.3 and the choice of protocols. */
+  readonly dialRoundTrips: number;
+  /** A dial to where nobody answers is given up after. */
+  readonly dialTimeoutMs: number;
+  /** A connection over which nothing comes through is noticed after. */
+  readonly keepAliveMs: number;
+  /** What a node wants kept is asked for at most so often. */
+  readonly wantedEveryMs: number;
+}
+
+/** Defaults of {@link LinkOptions}; a dial costs what native TLS costs. */
+export const linkDefaults: LinkOptions = {
+  reserve: 4,
+  youngMs: 500,
+  idleMsMax: 60_000,
+  dialQueueMax: 64,
+  dialCostMs: 2,
+  dialRoundTrips: 3,
+  dialTimeoutMs: 5_000,
+  keepAliveMs: 20_000,
+  wantedEveryMs: 2_000,
+};
+
+/** What happened to dials and connections. */
+export interface LinkCounts {
+  dials: number;
+  /** The other end had no place, or this end. */
+  refused: number;
+  unanswered: number;
+  closedForRoom: number;
+  closedIdle: number;
+  /** Messages that waited for a dial which failed or had too many waiting already. */
+  dropped: number;
+}
+
+/** What links need from the world around them. */
+export interface LinkWorld {
+  readonly nowMs: number;
+  readonly places: readonly Place[];
+  latencyMs(from: number, to: number): number;
+  isBlocked(from: Place, to: Place): boolean;
+  indexOf(peer: PeerId): number | undefined;
+  /** Calls `action` after `delayMs`. */
+  after(delayMs: number, action: () => void): void;
+  /** Both ends have a connection from now on. */
+  opened(one: Place, other: Place): void;
+  /** An end learns that its connection is gone. */
+  closed(place: Place, other: Place): void;
+  unreachable(place: Place, other: Place): void;
+  transmit(link: Link, from: Place, to: Place, message: Message): void;
+}
+
+/** Makes, keeps and closes the connections of all places, none of which ever holds more than its `linksMax`. */
+export class Links {
+  readonly counts: LinkCounts = { dials: 0, refused: 0, unanswered: 0, closedForRoom: 0, closedIdle: 0, dropped: 0 };
+  readonly #world: LinkWorld;
+  readonly #options: LinkOptions;
+
+  constructor(options: LinkOptions, world: LinkWorld) {
+    this.#options = options;
+    this.#world = world;
+  }
+
+  /** Sends over the connection there is, or over one made for it. */
+  send(from: Place, to: Place, message: Message): void {
+    const link = from.links.get(to.index);
+    if (link !== undefined) {
+      link.usedMs = this.#world.nowMs;
+      this.#world.transmit(link, from, to, message);
+      return;
+    }
+    const dial = from.dials.get(to.index) ?? this.#dial(from, to);
+    if (dial === undefined || dial.waiting.length >= this.#options.dialQueueMax) this.counts.dropped += 1;
+    else dial.waiting.push(message);
+  }
+
+  /** Connects a place to those it wants kept, and lets go what neither needs nor uses. */
+  tend(place: Place): void {
+    const { places, nowMs } = this.#world;
+    const wanted = this.#wanted(place);
+    for (const index of wanted) {
+      const other = places[index] as Place; // wanted holds numbers of places
+      if (!place.links.has(index) && !place.dials.has(index) && other !== place) this.#dial(place, other);
+    }
+    for (const [index, link] of place.links) {
+      if (nowMs - link.usedMs < this.#options.idleMsMax || wanted.includes(index)) continue;
+      this.counts.closedIdle += 1;
+      this.close(link, place);
+    }
+  }
+
+  /** Closes a connection; `closer` knows at once, the other end when word of it has come. */
+  close(link: Link, closer: Place): void {
+    const other = this.#world.places[link.otherEnd(closer.index)] as Place; // links join places
+    this.#forget(link);
+    this.#world.closed(closer, other);
+    const delayMs = this.#world.latencyMs(closer.index, other.index);
+    this.#world.after(delayMs, () => this.#tellClosed(other, closer));
+  }
+
+  /** All connections of a place are gone; the other ends notice after `noticedAfterMs`, or one latency. */
+  cut(place: Place, noticedAfterMs?: number): void {
+    for (const link of [...place.links.values()]) {
+      const other = this.#world.places[link.otherEnd(place.index)] as Place; // links join places
+      this.#forget(link);
+      const delayMs = noticedAfterMs ?? this.#world.latencyMs(place.index, other.index);
+      this.#world.after(delayMs, () => this.#tellClosed(other, place));
+    }
+    place.dials.clear();
+  }
+
+  /** Closes, for both ends, every connection that a partition has silenced. */
+  closeBlocked(): void {
+    for (const place of this.#world.places) {
+      for (const link of [...place.links.values()]) {
+        const other = this.#world.places[link.otherEnd(place.index)] as Place; // links join places
+        if (!this.#world.isBlocked(place, other) && !this.#world.isBlocked(other, place)) continue;
+        this.#forget(link);
+        this.#tellClosed(place, other);
+        this.#tellClosed(other, place);
+      }
+    }
+  }
+
+  /** Tells an end that its connection is gone, unless there is a new one already. */
+  #tellClosed(place: Place, other: Place): void {
+    if (place.isUp && !place.links.has(other.index)) this.#world.closed(place, other);
+  }
+
+  #dial(from: Place, to: Place): Dial | undefined {
+    if (!this.#makeRoom(from)) {
+      this.counts.refused += 1;
+      return undefined;
+    }
+    this.counts.dials += 1;
+    const dial: Dial = { waiting: [] };
+    from.dials.set(to.index, dial);
+    const world = this.#world;
+    const roundTripMs = world.latencyMs(from.index, to.index) + world.latencyMs(to.index, from.index);
+    const isSilent =
+      !to.isDialable || (!to.isUp && !to.answersDials) || world.isBlocked(from, to) || world.isBlocked(to, from);
+    const { dialTimeoutMs, dialCostMs, dialRoundTrips } = this.#options;
+    const tookMs = isSilent ? dialTimeoutMs : to.isUp ? dialCostMs + dialRoundTrips * roundTripMs : roundTripMs;
+    world.after(tookMs, () => this.#dialled(from, to, dial, isSilent));
+    return dial;
+  }
+
+  #dialled(from: Place, to: Place, dial: Dial, isSilent: boolean): void {
+    if (from.dials.get(to.index) !== dial) return; // went down meanwhile
+    from.dials.delete(to.index);
+    const world = this.#world;
+    let link = from.links.get(to.index); // both may have dialled at once
+    if (link === undefined) {
+      const failure = isSilent || !to.isUp ? 'unanswered' : this.#makeRoom(to) ? undefined : 'refused';
+      if (failure !== undefined) {
+        this.counts[failure] += 1;
+        this.counts.dropped += dial.waiting.length;
+        // A dial refused for want of room looks to the dialler like any other that failed.
+        world.unreachable(from, to);
+        return;
+      }
+      link = new Link(from.index, to.index, world.nowMs);
+      from.links.set(to.index, link);
+      to.links.set(from.index, link);
+      world.opened(from, to);
+    }
+    for (const message of dial.waiting) {
+      if (link.isOpen) world.transmit(link, from, to, message);
+    }
+  }
+
+  /** Whether a place can hold one more connection, the least recently used that it does not want going for it. */
+  #makeRoom(place: Place): boolean {
+    if (place.links.size + place.dials.size < place.linksMax) return true;
+    const { nowMs } = this.#world;
+    const wanted = this.#wanted(place);
+    let oldest: Link | undefined;
+    for (const [index, link] of place.links) {
+      if (nowMs - link.openedMs < this.#options.youngMs || wanted.includes(index)) continue;
+      if (oldest === undefined || link.usedMs < oldest.usedMs) oldest = link;
+    }
+    if (oldest === undefined) return false;
+    this.counts.closedForRoom += 1;
+    this.close(oldest, place);
+    return true;
+  }
+
+  #wanted(place: Place): readonly number[] {
+    if (this.#world.nowMs < place.wantedUntilMs) return place.wanted;
+    const keepMax = Math.max(1, place.linksMax - this.#options.reserve);
+    const wanted: number[] = [];
+    for (const peer of place.node.wantedLinks()) {
+      if (wanted.length === keepMax) break;
+      const index = this.#world.indexOf(peer);
+      if (index !== undefined) wanted.push(index);
+    }
+    place.wanted = wanted;
+    place.wantedUntilMs = this.#world.nowMs + this.#options.wantedEveryMs;
+    return wanted;
+  }
+
+  #forget(link: Link): void {
+    link.isOpen = false;
+    const [a, b] = [this.#world.places[link.a], this.#world.places[link.b]];
+    a?.links.delete(link.b);
+    b?.links.delete(link.a);
+  }
+}

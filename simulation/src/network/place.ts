@@ -1,0 +1,37 @@
+import type { Message } from '@pulsemesh/overlay/protocol';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Link } from './link.ts';
+import type { SimulatedNode } from './node.ts';
+
+/** A machine in a simulated network, and what runs on it. Written by the world and its links only. */
+export interface Place {
+  readonly index: number;
+  readonly peer: PeerId;
+  node: SimulatedNode;
+  isUp: boolean;
+  /** Whether a dial that finds nobody is refused at once, as by a living machine whose process died. */
+  answersDials: boolean;
+  /** Can be dialled; a client behind a firewall cannot, and reaches others only. */
+  readonly isDialable: boolean;
+  /** Holds back nothing: its behaviour is its own, and no promise is checked on it. */
+  readonly isByzantine: boolean;
+  /** How far its clock is ahead of the world's, whole milliseconds. */
+  readonly skewMs: number;
+  /** The side of a partition it is on, 0 … 255. */
+  group: number;
+  /** How often it went down: what belongs to an earlier life is void. */
+  life: number;
+  readonly linksMax: number;
+  readonly links: Map<number, Link>;
+  readonly dials: Map<number, Dial>;
+  /** When the wake that counts is set, in the world's time. */
+  wakeAtMs: number;
+  /** The links it wants kept, remembered for a moment: numbers of places, most important first. */
+  wanted: readonly number[];
+  wantedUntilMs: number;
+}
+
+/** A connection being made, and what waits for it. */
+export interface Dial {
+  readonly waiting: Message[];
+}
