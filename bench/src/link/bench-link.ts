@@ -13,7 +13,24 @@ const comparisons: readonly { readonly ours: string; readonly peers: readonly st
   { ours: 'ours-long-poll', peers: ['ws', 'socket.io-polling'] },
 ];
 
-const idleCounts: readonly number[] = [1_000, 10_000];
+/** Of `idle`; BENCH_IDLE=1000 asks for fewer. */
+const idleCounts: readonly number[] = listed('BENCH_IDLE')?.map(Number) ?? [1_000, 10_000];
+
+/** What the environment asks for; null: everything. Few contenders a run make short runs, and those are what compares on a busy machine. */
+function listed(name: string): readonly string[] | null {
+  return process.env[name]?.split(',') ?? null;
+}
+
+/** BENCH_ONLY=ws,ours-stream: these contenders alone. */
+function isAsked(name: string): boolean {
+  return listed('BENCH_ONLY')?.includes(name) ?? true;
+}
+
+/** BENCH_MODE=plaintext or tls: that alone. */
+function askedModes(): readonly (TlsPair | null)[] {
+  const modes = listed('BENCH_MODE') ?? ['plaintext', 'tls'];
+  return modes.map((mode) => (mode === 'tls' ? createTlsPair() : null));
+}
 
 interface Figures {
   readonly [metric: string]: number;
@@ -32,9 +49,9 @@ const units: Readonly<Record<string, string>> = {
 export async function benchLink(say: (text: string) => void): Promise<readonly BenchLine[]> {
   const runs = Number(process.env['BENCH_RUNS'] ?? 3);
   const lines: BenchLine[] = [];
-  for (const tls of [null, createTlsPair()]) {
+  for (const tls of askedModes()) {
     const figures = new Map<string, Figures[]>();
-    const names = [...new Set(comparisons.flatMap(({ ours, peers }) => [ours, ...peers]))];
+    const names = [...new Set(comparisons.flatMap(({ ours, peers }) => [ours, ...peers]))].filter(isAsked);
     for (let run = 0; run < runs; run += 1) {
       for (const name of names) {
         const measured = await measureOne(name, tls);
@@ -50,10 +67,10 @@ export async function benchLink(say: (text: string) => void): Promise<readonly B
 /** Memory of idle connections: apart, since it needs thousands of them. */
 export async function benchIdle(say: (text: string) => void): Promise<readonly BenchLine[]> {
   const lines: BenchLine[] = [];
-  for (const tls of [null, createTlsPair()]) {
+  for (const tls of askedModes()) {
     for (const count of idleCounts) {
       const sizes = new Map<string, number>();
-      for (const name of new Set(comparisons.flatMap(({ ours, peers }) => [ours, peers[0] ?? 'ws']))) {
+      for (const name of new Set(comparisons.flatMap(({ ours, peers }) => [ours, peers[0] ?? 'ws']).filter(isAsked))) {
         await using server = await ServerProcess.start(name, tls);
         const size = await measureIdle({ contender: contenderOf(name), server, tls }, count);
         sizes.set(name, size);
@@ -61,6 +78,7 @@ export async function benchIdle(say: (text: string) => void): Promise<readonly B
       }
       for (const { ours, peers } of comparisons) {
         const peer = peers[0] ?? 'ws';
+        if (!sizes.has(ours)) continue;
         const what = {
           bench: 'link',
           metric: `${ours} memory per idle connection`,
@@ -94,6 +112,7 @@ function linesOf(figures: ReadonlyMap<string, readonly Figures[]>, mode: string)
   const lines: BenchLine[] = [];
   for (const { ours, peers } of comparisons) {
     for (const peer of peers) {
+      if (!figures.has(ours) || !figures.has(peer)) continue;
       for (const [metric, unit] of Object.entries(units)) {
         const of = (name: string) => (figures.get(name) ?? []).map((one) => one[metric] ?? Number.NaN);
         const conditions = `${mode}, 1 KiB, 8 pairs, 32 under way each (latency: 1), server and load a process each on 2 cores, in memory`;

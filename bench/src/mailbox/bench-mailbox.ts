@@ -5,7 +5,7 @@ import { ourMailboxes } from './ours.ts';
 import { postgresDirect, startBenchPostgres } from './postgres-direct.ts';
 import { redisStreams } from './redis.ts';
 
-const rounds = 3;
+const rounds = Number(process.env['BENCH_RUNS'] ?? 3);
 const forMs = 3_000;
 const bodyBytes = 1024;
 const producerCounts = [64, 512];

@@ -18,6 +18,7 @@ export function createHttpConnectors(
         transport,
         streamPath: pathUnder(request.url, `/link/v1/stream?c=${request.id}${transport === 'sse' ? '&as=sse' : ''}`),
         sendPath: pathUnder(request.url, `/link/v1/send?c=${request.id}`),
+        uploadPath: pathUnder(request.url, `/link/v1/send?c=${request.id}&as=upload`),
         exchange: createExchange(request.url),
       },
       deps,

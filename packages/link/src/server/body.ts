@@ -1,4 +1,5 @@
-import type { Clock } from '@pulsemesh/base';
+import { type Clock, errorCode } from '@pulsemesh/base';
+import { FrameReader } from '../framing.ts';
 import type { Exchange } from './exchange.ts';
 import { type Refusal, refusals } from './refusal.ts';
 
@@ -55,6 +56,50 @@ export function readBody(
     if (bytes > limits.bytesMax) finish(null, refusals.tooLarge(limits.limitName, limits.bytesMax));
     else finish(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces), null);
   });
+  body.on('close', () => {
+    isDone = true;
+    timer.cancel();
+  });
+}
+
+/**
+ * Reads a body that goes on, packet by packet; holds at most one incomplete packet. `onDone` is called once, at the body's end or with what to
+ * answer; not at all when the connection is cut before.
+ */
+export function readPackets(
+  exchange: Exchange,
+  limits: { readonly packetBytesMax: number; readonly requestMs: number },
+  deps: { readonly clock: Clock },
+  handlers: {
+    readonly onPacket: (packet: Uint8Array) => void;
+    readonly onDone: (refusal: Refusal | null) => void;
+  },
+): void {
+  const { body } = exchange;
+  const reader = new FrameReader({ packetBytesMax: limits.packetBytesMax });
+  let isDone = false;
+  const finish = (refusal: Refusal | null) => {
+    if (isDone) return;
+    isDone = true;
+    timer.cancel();
+    handlers.onDone(refusal);
+  };
+  const timer = deps.clock.setTimer(() => {
+    finish(refusals.slow('requestMs', limits.requestMs));
+    exchange.destroy();
+  }, limits.requestMs);
+  body.on('data', (piece: Uint8Array) => {
+    if (isDone) return;
+    try {
+      reader.push(piece, handlers.onPacket);
+    } catch (error) {
+      // Only the framing is judged here; what a handler throws is a bug and not ours to hide.
+      if (errorCode(error) !== 'decode') throw error;
+      finish(refusals.malformed());
+      exchange.destroy();
+    }
+  });
+  body.on('end', () => finish(reader.isAtBoundary ? null : refusals.malformed()));
   body.on('close', () => {
     isDone = true;
     timer.cancel();

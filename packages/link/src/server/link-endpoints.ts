@@ -1,7 +1,7 @@
 import { errorCode } from '@pulsemesh/base';
 import type { ConnectionFacts } from '../carrier.ts';
 import { FrameReader } from '../framing.ts';
-import { readBody } from './body.ts';
+import { isCompressed, readBody, readPackets } from './body.ts';
 import type { ServerContext } from './context.ts';
 import { type Exchange, Http2Exchange, type ResponseHeaders, refuse } from './exchange.ts';
 import { grpcPath, serveGrpc } from './grpc-carrier.ts';
@@ -13,6 +13,8 @@ import { type JoinedCarrier, StreamCarrier } from './stream-carrier.ts';
 
 /** Everything of the link lies under this path, but for gRPC's. */
 export const linkPrefix = '/link/v1/';
+
+const sendPath = `${linkPrefix}send`;
 
 /** The path of the WebSocket. */
 export const webSocketPath = `${linkPrefix}websocket`;
@@ -45,6 +47,7 @@ export class LinkEndpoints {
     if (exchange.method !== 'POST') return void this.#refuse(exchange, refusals.method('POST'), cors);
     const query = parseCarrierQuery(exchange.query, this.#context.limits.pollWaitMsMax);
     if ('status' in query) return void this.#refuse(exchange, query, cors);
+    if (query.isUpload && path === sendPath) return void this.#upload(exchange, query, cors);
     const { limits, clock } = this.#context;
     const bodyLimits = { limitName: 'bodyBytesMax', bytesMax: limits.bodyBytesMax, requestMs: limits.requestMs };
     readBody(exchange, bodyLimits, { clock }, (body, refusal) => {
@@ -61,7 +64,7 @@ export class LinkEndpoints {
   readonly #served = new Map([
     [`${linkPrefix}poll`, this.#poll.bind(this)],
     [`${linkPrefix}stream`, this.#stream.bind(this)],
-    [`${linkPrefix}send`, this.#send.bind(this)],
+    [sendPath, this.#send.bind(this)],
   ]);
 
   #poll(exchange: Exchange, query: CarrierQuery, body: Uint8Array, cors: ResponseHeaders): void {
@@ -106,6 +109,33 @@ export class LinkEndpoints {
     if (carrier === undefined) return void this.#refuse(exchange, refusals.unknownCarrier(), cors);
     if (!this.#deliver(carrier, body)) this.#refuse(exchange, refusals.malformed(), cors);
     else exchange.respond(204, cors);
+  }
+
+  /** A body that goes on: its packets are handed on as they come. */
+  #upload(exchange: Exchange, query: CarrierQuery, cors: ResponseHeaders): void {
+    const carrier = this.#joined.get(query.id);
+    if (carrier === undefined) return void this.#refuse(exchange, refusals.unknownCarrier(), cors);
+    if (!(carrier instanceof StreamCarrier)) return void this.#refuse(exchange, refusals.carrierTaken(), cors);
+    if (isCompressed(exchange)) return void this.#refuse(exchange, refusals.compressed(), cors);
+    const { limits, clock } = this.#context;
+    let isFirst = true;
+    readPackets(
+      exchange,
+      limits,
+      { clock },
+      {
+        onPacket: (packet) => {
+          // Answered once: an empty packet for an empty packet is no way to keep a server busy.
+          if (packet.length > 0) carrier.deliver(packet);
+          else if (isFirst) carrier.answerKnock();
+          isFirst = false;
+        },
+        onDone: (refusal) => {
+          if (refusal === null) exchange.respond(204, cors);
+          else this.#refuse(exchange, refusal, cors);
+        },
+      },
+    );
   }
 
   /** Hands on the packets of a body; a broken one ends there, what came before it counts. */
@@ -161,6 +191,7 @@ interface CarrierQuery {
   readonly id: string;
   readonly waitMs: number;
   readonly isSse: boolean;
+  readonly isUpload: boolean;
 }
 
 const idForm = /^[0-9a-f]{32}$/;
@@ -169,14 +200,14 @@ const idForm = /^[0-9a-f]{32}$/;
 export function parseCarrierQuery(query: string, waitMsMax: number): CarrierQuery | Refusal {
   let id = '';
   let waitMs = 0;
-  let isSse = false;
+  let as = '';
   // A query has a few parameters; more than these are not looked at.
   for (const part of query.split('&', 8)) {
     if (part.startsWith('c=')) id = part.slice(2);
     else if (part.startsWith('wait=')) waitMs = /^wait=\d{1,5}$/.test(part) ? Number(part.slice(5)) : -1;
-    else if (part.startsWith('as=')) isSse = part === 'as=sse';
+    else if (part.startsWith('as=')) as = part.slice(3);
   }
   if (!idForm.test(id)) return refusals.carrierId();
   if (waitMs < 0 || waitMs > waitMsMax) return refusals.query('wait', `milliseconds, 0 to ${waitMsMax}`);
-  return { id, waitMs, isSse };
+  return { id, waitMs, isSse: as === 'sse', isUpload: as === 'upload' };
 }

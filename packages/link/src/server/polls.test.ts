@@ -320,8 +320,9 @@ describe('the server', () => {
 describe('the query of a carrier', () => {
   it('is read strictly', () => {
     const read = (query: string) => parseCarrierQuery(query, 55_000);
-    expect(read(`c=${id}`)).toEqual({ id, waitMs: 0, isSse: false });
-    expect(read(`wait=20&c=${id}&as=sse&x=1`)).toEqual({ id, waitMs: 20, isSse: true });
+    expect(read(`c=${id}`)).toEqual({ id, waitMs: 0, isSse: false, isUpload: false });
+    expect(read(`wait=20&c=${id}&as=sse&x=1`)).toEqual({ id, waitMs: 20, isSse: true, isUpload: false });
+    expect(read(`c=${id}&as=upload`)).toEqual({ id, waitMs: 0, isSse: false, isUpload: true });
     for (const query of ['', 'c=', `c=${id}0`, `c=${id.toUpperCase()}`, `C=${id}`, `c=../${id}`]) {
       expect(read(query), query).toMatchObject({ code: 'carrier-id' });
     }

@@ -10,6 +10,8 @@ import { safetyHeaders } from './exchange.ts';
 import { carrierOver } from './refusal.ts';
 import { TickWriter } from './tick-writer.ts';
 
+const emptyPacket = new Uint8Array(0);
+
 /** A carrier several requests take part in, found by its id. */
 export interface JoinedCarrier extends Carrier {
   /** Takes packets a request brought. */
@@ -17,7 +19,7 @@ export interface JoinedCarrier extends Carrier {
 }
 
 /**
- * An answer that never ends for what the server says, one POST at a time for what the agent says. A stream that was cut can be
+ * An answer that never ends for what the server says; POSTs, or one whose body goes on, for what the agent says. A stream that was cut can be
  * asked for again under the same id; what was on its way then is lost.
  */
 export class StreamCarrier implements JoinedCarrier {
@@ -61,6 +63,11 @@ export class StreamCarrier implements JoinedCarrier {
 
   deliver(packet: Uint8Array): void {
     this.#events.packet(packet);
+  }
+
+  /** Says on the stream that a body that goes on is not held up on its way: an empty packet, which is none of the session's. */
+  answerKnock(): void {
+    this.#answer?.writer.write(emptyPacket);
   }
 
   /** Makes this exchange's answer the one that packets go to; the one before ends. */

@@ -19,6 +19,28 @@ export interface ExchangeAnswer {
   readonly retryAfterMs: number | null;
 }
 
+/** One POST whose body is written as there is something to say. */
+export interface UploadRequest {
+  /** With its query, from `/` on. */
+  readonly path: string;
+  /** There is room again after {@link Upload.hasRoom} was false. */
+  readonly onDrain: () => void;
+}
+
+/** Its owner ends it with `end` or `destroy`. */
+export interface Upload {
+  /** False while a piece would only pile up. */
+  readonly hasRoom: boolean;
+  /** Resolves at the end of the answer, which may come before the body has ended. Rejects as {@link HttpExchange.post} does. */
+  readonly answer: Promise<ExchangeAnswer>;
+  /** Writes the pieces in one go. */
+  write(pieces: readonly Uint8Array[]): void;
+  /** Ends the body in good order. */
+  end(): void;
+  /** Cuts the request and its connection. */
+  destroy(): void;
+}
+
 /** The longest wait that a server can ask for, milliseconds. */
 export const retryAfterMsMax = 300_000;
 
@@ -30,6 +52,8 @@ export interface HttpExchange {
    * @throws {CarrierError} when the connection failed or broke inside the answer, or time ran out.
    */
   post(request: ExchangeRequest): Promise<ExchangeAnswer>;
+  /** Begins a POST whose body goes on. Absent where that cannot be (a browser's fetch over HTTP/1.1). */
+  upload?(request: UploadRequest): Upload;
   /** Closes every connection; posts under way reject. May be called twice. */
   close(): void;
 }

@@ -3,9 +3,18 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '@pulsemesh/base';
 import type { ConnectionFacts } from '../../carrier.ts';
 import type { Dialer } from '../../dialer.ts';
+import { writePieces } from '../../write-pieces.ts';
 import { asCarrierError, CarrierError } from '../errors.ts';
+import { bufferedBytesMax } from './base-carrier.ts';
 import { dialTargetOf } from './dial.ts';
-import { type ExchangeAnswer, type ExchangeRequest, type HttpExchange, parseRetryAfter } from './http-exchange.ts';
+import {
+  type ExchangeAnswer,
+  type ExchangeRequest,
+  type HttpExchange,
+  parseRetryAfter,
+  type Upload,
+  type UploadRequest,
+} from './http-exchange.ts';
 
 /** Connections of one carrier: a stream or waiting poll, and the POSTs beside it. */
 const socketsMax = 4;
@@ -33,10 +42,43 @@ export function createNodeExchange(url: URL, deps: { readonly clock: Clock; read
       return facts.current;
     },
     post: (request) => post(request, { url, agent, clock: deps.clock }),
+    upload: (request) => upload(request, { url, agent }),
     close() {
       abort.abort(new CarrierError('closed', 'the carrier was closed here'));
       agent.destroy();
     },
+  };
+}
+
+function upload(request: UploadRequest, { url, agent }: { readonly url: URL; readonly agent: http.Agent }): Upload {
+  // Without a length the body goes out in chunks (RFC 9112 §7.1).
+  const outgoing = http.request({
+    agent,
+    method: 'POST',
+    path: request.path,
+    headers: { host: url.host, 'content-type': 'application/octet-stream', 'transfer-encoding': 'chunked' },
+  });
+  outgoing.on('drain', request.onDrain);
+  const answer = new Promise<ExchangeAnswer>((resolve, reject) => {
+    outgoing.on('error', (error) => reject(asCarrierError(error)));
+    outgoing.on('close', () => reject(new CarrierError('cut', 'the request was cut')));
+    outgoing.on('response', (incoming) => {
+      incoming.on('error', (error) => reject(asCarrierError(error)));
+      incoming.on('end', () => {
+        const retryAfterMs = parseRetryAfter(incoming.headers['retry-after']);
+        resolve({ status: incoming.statusCode ?? 0, retryAfterMs });
+      });
+      incoming.resume();
+    });
+  });
+  return {
+    answer,
+    get hasRoom() {
+      return !outgoing.writableNeedDrain && outgoing.writableLength < bufferedBytesMax;
+    },
+    write: (pieces) => void writePieces(outgoing, pieces),
+    end: () => void outgoing.end(),
+    destroy: () => void outgoing.destroy(),
   };
 }
 

@@ -57,6 +57,12 @@ export class Outbox {
     return { packets, bytes: framePackets(packets) };
   }
 
+  /** Takes all packets, in order. */
+  takeAll(): readonly Uint8Array[] {
+    this.#bytes = 0;
+    return this.#packets.splice(0);
+  }
+
   /** Puts packets of a body that failed back to the front. Those that are now too long are dropped. */
   giveBack(body: Body): void {
     const fitting = body.packets.filter((packet) => packet.length <= this.packetBytesMax);

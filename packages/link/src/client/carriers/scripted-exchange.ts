@@ -1,4 +1,4 @@
-import type { ExchangeAnswer, ExchangeRequest, HttpExchange } from './http-exchange.ts';
+import type { ExchangeAnswer, ExchangeRequest, HttpExchange, Upload, UploadRequest } from './http-exchange.ts';
 
 /** One POST that a carrier has made and nobody answered yet. */
 export interface ScriptedPost {
@@ -12,11 +12,25 @@ export interface ScriptedPost {
   fail(error: Error): Promise<void>;
 }
 
+/** A body that goes on, as a carrier writes it. */
+export interface ScriptedUpload {
+  readonly path: string;
+  /** All that was written. */
+  readonly bytes: number[];
+  hasRoom: boolean;
+  /** There is room again. */
+  drain(): void;
+  state: 'open' | 'ended' | 'cut';
+  answer(status: number): Promise<void>;
+  fail(error: Error): Promise<void>;
+}
+
 /** An exchange whose answers the test gives. */
 export class ScriptedExchange implements HttpExchange {
   readonly connection = {};
   /** Posts in the order they were made, answered ones included. */
   readonly posts: ScriptedPost[] = [];
+  readonly uploads: ScriptedUpload[] = [];
   open = 0;
   isClosed = false;
 
@@ -37,6 +51,39 @@ export class ScriptedExchange implements HttpExchange {
       fail: (error) => over(() => reject(error)),
     });
     return promise;
+  }
+
+  upload(request: UploadRequest): Upload {
+    const { promise, resolve, reject } = Promise.withResolvers<ExchangeAnswer>();
+    const settled = async (settle: () => void) => {
+      settle();
+      for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
+    };
+    const scripted: ScriptedUpload = {
+      path: request.path,
+      bytes: [],
+      hasRoom: true,
+      state: 'open',
+      drain: request.onDrain,
+      answer: (status) => settled(() => resolve({ status, retryAfterMs: null })),
+      fail: (error) => settled(() => reject(error)),
+    };
+    this.uploads.push(scripted);
+    return {
+      answer: promise,
+      get hasRoom() {
+        return scripted.hasRoom;
+      },
+      write: (pieces) => {
+        for (const piece of pieces) scripted.bytes.push(...piece);
+      },
+      end: () => {
+        scripted.state = 'ended';
+      },
+      destroy: () => {
+        scripted.state = 'cut';
+      },
+    };
   }
 
   /** The newest post. */

@@ -14,6 +14,8 @@ export interface StreamOptions {
   /** Path and query of the response that never ends. */
   readonly streamPath: string;
   readonly sendPath: string;
+  /** The path for a body that goes on. */
+  readonly uploadPath?: string;
   readonly exchange: HttpExchange;
   readonly packetBytesMax?: number;
 }
@@ -35,6 +37,7 @@ export class StreamCarrier extends BaseCarrier {
       {
         path: options.sendPath,
         exchange: options.exchange,
+        ...(options.uploadPath === undefined ? {} : { uploadPath: options.uploadPath }),
         ...(options.packetBytesMax === undefined ? {} : { packetBytesMax: options.packetBytesMax }),
         onWritable: () => this.tellWritable(),
         onLost: () => this.tellLost(),
@@ -76,7 +79,10 @@ export class StreamCarrier extends BaseCarrier {
     this.#startedMs = this.#deps.clock.monotonicMs();
     const onData = (piece: Uint8Array) => {
       try {
-        reader.push(piece, (packet) => this.deliver(packet));
+        reader.push(piece, (packet) => {
+          if (packet.length > 0) this.deliver(packet);
+          else this.#uplink.knockAnswered();
+        });
       } catch (error) {
         const text = `what answers is not the link: ${errorMessage(error)}`;
         this.close(new CarrierError('protocol', text, { cause: error }));

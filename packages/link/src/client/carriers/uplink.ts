@@ -3,15 +3,21 @@ import { asCarrierError, CarrierError } from '../errors.ts';
 import type { CarrierDependencies } from './connect.ts';
 import type { ExchangeAnswer, HttpExchange } from './http-exchange.ts';
 import { type Body, Outbox, packetBytesMin } from './outbox.ts';
+import { UploadLane } from './upload-lane.ts';
 
 const answerTimeoutMs = 10_000;
 const failuresMax = 6;
 const retryMsFirst = 50;
 /** Where an answer takes longer than this, milliseconds, two POSTs at once carry more than one. */
 const secondPostMs = 5;
+/** So many POSTs within a second: then one body that goes on is tried. */
+export const postsBeforeUpload = 16;
+const busyMs = 1_000;
 
 export interface UplinkOptions {
   readonly path: string;
+  /** For a body that goes on; absent: there is none. */
+  readonly uploadPath?: string;
   readonly exchange: HttpExchange;
   readonly packetBytesMax?: number;
   /** There is room again, or the limit for packets changed. */
@@ -22,7 +28,10 @@ export interface UplinkOptions {
   readonly onBroken: (reason: Condition) => void;
 }
 
-/** The upward half of stream carriers: POSTs, one at a time as long as that is quick, each with all that waits. */
+/**
+ * The upward half of stream carriers: POSTs, one at a time as long as that is quick, each with all that waits; while there is much to say, one
+ * body that goes on, where that passes.
+ */
 export class Uplink {
   readonly #options: UplinkOptions;
   readonly #deps: CarrierDependencies;
@@ -36,6 +45,11 @@ export class Uplink {
   #isPumpDue = false;
   /** Closed until the stream stands: the server does not know the carrier before. */
   #isOpen = false;
+  #lane: UploadLane | null = null;
+  /** A body that goes on does not pass here. */
+  #isUploadRefused = false;
+  #busySinceMs = Number.NEGATIVE_INFINITY;
+  #busyPosts = 0;
 
   constructor(options: UplinkOptions, deps: CarrierDependencies) {
     this.#options = options;
@@ -48,6 +62,7 @@ export class Uplink {
   }
 
   get hasRoom(): boolean {
+    if (this.#lane?.isOpen === true) return this.#lane.hasRoom;
     return this.#outbox.isEmpty && this.#posts < this.#postsMax && this.#pause === null;
   }
 
@@ -61,8 +76,15 @@ export class Uplink {
     this.#pumpSoon();
   }
 
+  /** The server has answered the knock of an upload. */
+  knockAnswered(): void {
+    this.#lane?.knockAnswered();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.#lane?.close();
+    this.#lane = null;
     this.#pause?.cancel();
     this.#pause = null;
   }
@@ -82,9 +104,52 @@ export class Uplink {
 
   #pump(): void {
     while (!this.#isClosed && this.#isOpen && this.#pause === null) {
-      if (this.#outbox.isEmpty || this.#posts >= this.#postsMax) return;
+      if (this.#outbox.isEmpty) return;
+      if (this.#lane?.isOpen === true) {
+        this.#lane.send(this.#outbox.takeAll());
+        return;
+      }
+      if (this.#posts >= this.#postsMax) return;
       this.#post(this.#outbox.take());
+      this.#mayUpload();
     }
+  }
+
+  #mayUpload(): void {
+    const { exchange, uploadPath } = this.#options;
+    if (this.#lane !== null || this.#isUploadRefused || uploadPath === undefined || exchange.upload === undefined)
+      return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (nowMs - this.#busySinceMs > busyMs) {
+      this.#busySinceMs = nowMs;
+      this.#busyPosts = 0;
+    }
+    this.#busyPosts += 1;
+    if (this.#busyPosts >= postsBeforeUpload) this.#lane = this.#startLane(uploadPath, exchange.upload.bind(exchange));
+  }
+
+  #startLane(path: string, upload: NonNullable<HttpExchange['upload']>): UploadLane {
+    this.#busyPosts = 0;
+    const lane: UploadLane = new UploadLane(
+      {
+        path,
+        upload,
+        onOpen: () => this.#goOn(),
+        onWritable: () => this.#goOn(),
+        onEnded: () => {
+          if (this.#lane === lane) this.#lane = null;
+          this.#goOn();
+        },
+        onFailed: (isLossPossible) => {
+          if (this.#lane === lane) this.#lane = null;
+          this.#isUploadRefused = true;
+          if (isLossPossible) this.#options.onLost();
+          this.#goOn();
+        },
+      },
+      this.#deps,
+    );
+    return lane;
   }
 
   #post(body: Body): void {
