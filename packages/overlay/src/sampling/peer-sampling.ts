@@ -1,0 +1,419 @@
+import type { Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Descriptor } from '../descriptor.ts';
+import { messageLimits, type Outgoing, type ProbeMessage, type PullMessage, type ViewMessage } from '../message.ts';
+import type { Trust } from '../trust.ts';
+import { type IntroductionRefusal, Introductions } from './introductions.ts';
+import { type DescriptorRefusal, KnownPeers } from './known-peers.ts';
+import { MinWise } from './min-wise.ts';
+import { OpenQuestions } from './open-questions.ts';
+import { completeOptions, peerSamplingLimits as limits, type PeerSamplingOptions } from './options.ts';
+import { ReceivedCounts } from './received-counts.ts';
+import { weightedSample } from './weighted-sample.ts';
+
+/** Why something that came in was left out. */
+export type SamplingRefusal = DescriptorRefusal | IntroductionRefusal | 'unasked' | 'oversized' | 'wrong-peer' | 'busy';
+
+/** What peer sampling needs of its node. */
+export interface PeerSamplingDependencies {
+  readonly random: Random;
+  readonly trust: Trust;
+}
+
+/**
+ * Keeps a small view of peers that is close to a uniform choice of all, although a share of them lies (spec overlay §2):
+ * Brahms without push (nothing is taken that was not asked for, but for few introductions), with a min-wise history, and
+ * with what is received weighted by how seldom it is. Without I/O: inputs give messages to send; `wake` when due.
+ */
+export class PeerSampling {
+  readonly #options: PeerSamplingOptions;
+  readonly #random: Random;
+  readonly #trust: Trust;
+  readonly #known = new KnownPeers();
+  readonly #history: MinWise;
+  readonly #counts: ReceivedCounts;
+  readonly #introductions: Introductions;
+  readonly #pulls: OpenQuestions;
+  readonly #probes: OpenQuestions;
+  /** Peers in the view and when each was last asked, in rounds. */
+  #view = new Map<PeerId, number>();
+  /** Named in answers in this round, without repetition. */
+  readonly #received = new Set<PeerId>();
+  /** How often in sequence pulls and probes to a peer went unanswered. */
+  readonly #pullsMissed = new Map<PeerId, number>();
+  readonly #probesMissed = new Map<PeerId, number>();
+  /** Answers given in this round. */
+  readonly #answers = new Map<PeerId, number>();
+  #answerCount = 0;
+  /** Whom to ask when nobody is left: the seeds, and the last view that was not empty. */
+  #lastResort: readonly Descriptor[] = [];
+  #seeds: readonly Descriptor[] = [];
+  #self: Descriptor;
+  #round = 0;
+  #roundAtMs = Number.POSITIVE_INFINITY;
+  #fastRoundsLeft: number;
+  #viewCache: readonly Descriptor[] | undefined;
+  readonly #refusals: Partial<Record<SamplingRefusal, number>> = {};
+
+  constructor(
+    options: Partial<PeerSamplingOptions> & { readonly self: Descriptor },
+    dependencies: PeerSamplingDependencies,
+  ) {
+    const { self, ...given } = options;
+    this.#options = completeOptions(given);
+    const { random, trust } = dependencies;
+    this.#random = random;
+    this.#trust = trust;
+    this.#self = self;
+    this.#history = new MinWise(this.#options.historySlots, { random });
+    this.#counts = new ReceivedCounts(
+      {
+        exactIdsMax: this.#options.exactIdsMax,
+        halveAfter: limits.halveAfterViews * this.#options.viewSize,
+        halveAfterPerId: limits.halveAfterPerId,
+      },
+      { random },
+    );
+    this.#introductions = new Introductions(this.#options);
+    const questions = { timeoutMs: this.#options.answerTimeoutMs, openMax: limits.openMax };
+    this.#pulls = new OpenQuestions(questions, { random });
+    this.#probes = new OpenQuestions(questions, { random });
+    this.#fastRoundsLeft = this.#options.fastRoundsMax;
+  }
+
+  /** The peers in the view, at most `viewSize`, in no order. */
+  get view(): readonly Descriptor[] {
+    this.#viewCache ??= this.#descriptorsOf(this.#view.keys());
+    return this.#viewCache;
+  }
+
+  /** The newest descriptor of a peer that the view, the history or this round knows, and of friends. */
+  descriptorOf(peer: PeerId): Descriptor | undefined {
+    return this.#known.descriptorOf(peer);
+  }
+
+  /** How often what came in was left out, by reason. */
+  get refusals(): Readonly<Partial<Record<SamplingRefusal, number>>> {
+    return this.#refusals;
+  }
+
+  /** When `wake` has something to do, unix milliseconds; infinite before {@link start}. */
+  get dueAtMs(): number {
+    return Math.min(this.#roundAtMs, this.#pulls.dueAtMs, this.#probes.dueAtMs);
+  }
+
+  /** Begins with `seeds` (from the configuration, a relay or the local network; three or more are wise). */
+  start(seeds: readonly Descriptor[], nowMs: number): Outgoing[] {
+    this.#seeds = seeds.slice(0, limits.seedsMax);
+    for (const seed of this.#seeds) this.#addToView(seed, nowMs);
+    return this.#beginRound(nowMs);
+  }
+
+  /** Our own descriptor is another one from now on. */
+  renew(self: Descriptor): void {
+    this.#self = self;
+  }
+
+  /** Ends what ran out and begins the next round where it is time. */
+  wake(nowMs: number): Outgoing[] {
+    const out: Outgoing[] = [];
+    for (const peer of this.#pulls.expire(nowMs)) out.push(...this.#pullMissed(peer, nowMs));
+    for (const peer of this.#probes.expire(nowMs)) out.push(...this.#probeMissed(peer, nowMs));
+    if (nowMs < this.#roundAtMs) return out;
+    this.#endRound(nowMs);
+    out.push(...this.#beginRound(nowMs));
+    return out;
+  }
+
+  /** `from` asks for peers, and introduces itself. */
+  onPull(from: PeerId, message: PullMessage, nowMs: number): Outgoing[] {
+    if (message.self.peer !== from) return this.#refuse('wrong-peer');
+    if (!(message.want >= 1)) return this.#refuse('oversized');
+    if (!this.#mayAnswer(from)) return this.#refuse('busy');
+    this.#known.revive(from);
+    this.#takeIntroduction(message.self, nowMs);
+    const { nonce, want } = message;
+    const descriptors = this.#answerFor(from, Math.min(Math.floor(want), this.#options.answerSize), nowMs);
+    return [{ to: from, message: { kind: 'view', nonce, descriptors } }];
+  }
+
+  /** `from` answers a pull. */
+  onView(from: PeerId, message: ViewMessage, nowMs: number): Outgoing[] {
+    if (!this.#pulls.close(from, message.nonce)) return this.#refuse('unasked');
+    this.#alive(from);
+    if (message.descriptors.length > this.#options.answerSize) return this.#refuse('oversized');
+    const named = new Set<PeerId>();
+    for (const descriptor of message.descriptors) {
+      if (named.has(descriptor.peer)) continue;
+      named.add(descriptor.peer);
+      const refusal = descriptor.peer === this.#self.peer ? 'own' : this.#known.learn(descriptor, nowMs);
+      if (refusal !== null) {
+        this.#refuse(refusal);
+        continue;
+      }
+      this.#counts.add(descriptor.peer);
+      this.#received.add(descriptor.peer);
+      this.#trust.heard(descriptor.peer, from);
+    }
+    return [];
+  }
+
+  /** `from` asks whether we live, or says that it does. */
+  onProbe(from: PeerId, message: ProbeMessage): Outgoing[] {
+    if (message.isReply) {
+      if (!this.#probes.close(from, message.nonce)) return this.#refuse('unasked');
+      this.#alive(from);
+      return [];
+    }
+    if (!this.#mayAnswer(from)) return this.#refuse('busy');
+    return [{ to: from, message: { kind: 'probe', nonce: message.nonce, isReply: true } }];
+  }
+
+  /** There is a connection to `peer`. While the view is short it is asked at once. */
+  connected(peer: PeerId, nowMs: number): Outgoing[] {
+    this.#known.connect(peer);
+    if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
+    this.#fastRoundsLeft = Math.max(this.#fastRoundsLeft, limits.fastRoundsAgain);
+    this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
+    // A round asks as many on its own account; who connects in crowds waits for the next ones.
+    return this.#pulls.size < this.#options.pullsPerRound ? this.#pull(peer, nowMs) : [];
+  }
+
+  /** The last connection to `peer` is gone. */
+  disconnected(peer: PeerId): void {
+    this.#known.disconnect(peer);
+    const descriptor = this.#known.descriptorOf(peer);
+    if (descriptor === undefined || descriptor.addresses.length > 0) return;
+    this.#removeFromView(peer);
+    this.#history.empty(peer);
+  }
+
+  /** `peer` could not be reached under any of its addresses: it is held for dead. */
+  unreachable(peer: PeerId, nowMs: number): void {
+    this.#pulls.drop(peer);
+    this.#probes.drop(peer);
+    this.#dead(peer, nowMs);
+  }
+
+  get #isShort(): boolean {
+    return this.#view.size < this.#options.viewSize / 2;
+  }
+
+  #beginRound(nowMs: number): Outgoing[] {
+    this.#round += 1;
+    const isFast = this.#isShort && this.#fastRoundsLeft > 0;
+    if (isFast) this.#fastRoundsLeft -= 1;
+    const { roundMs, fastRoundMs, roundJitter } = this.#options;
+    const jitter = 1 + roundJitter * (2 * this.#random.float() - 1);
+    this.#roundAtMs = nowMs + (isFast ? fastRoundMs : roundMs) * jitter;
+    const out: Outgoing[] = [];
+    for (const peer of this.#targets(nowMs)) {
+      if (this.#view.has(peer)) this.#view.set(peer, this.#round);
+      out.push(...this.#pull(peer, nowMs));
+    }
+    for (let probe = 0; probe < this.#options.probesPerRound; probe += 1) {
+      const peer = this.#history.pick();
+      if (peer !== undefined) out.push(...this.#probe(peer, nowMs));
+    }
+    return out;
+  }
+
+  /** Whom to ask: a friend, one of the history, the rest of the view that was asked longest ago. */
+  #targets(nowMs: number): Iterable<PeerId> {
+    if (this.#view.size === 0) this.#startAgain(nowMs);
+    const { pullsPerRound } = this.#options;
+    const targets = new Set<PeerId>();
+    const isFree = (peer: PeerId) => this.#known.isUsable(peer, nowMs) && !this.#pulls.isOpen(peer);
+    const friends = this.#trust.friends().slice(0, limits.friendsMax).filter(isFree);
+    const friend = friends[this.#random.integer(Math.max(1, friends.length))];
+    if (friend !== undefined) targets.add(friend);
+    const old = this.#history.pick();
+    if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
+    const oldest = this.#random.shuffle([...this.#view]).sort(([, one], [, other]) => one - other);
+    for (const [peer] of oldest) {
+      if (targets.size >= pullsPerRound) break;
+      if (isFree(peer)) targets.add(peer);
+    }
+    if (this.#isShort) this.#addConnected(targets);
+    return targets;
+  }
+
+  /** While the view is short, whoever is connected is asked too, be its descriptor known or not. */
+  #addConnected(targets: Set<PeerId>): void {
+    const free: PeerId[] = [];
+    for (const peer of this.#known.connected) {
+      if (free.length >= limits.openMax) break;
+      if (!this.#view.has(peer) && !this.#pulls.isOpen(peer)) free.push(peer);
+    }
+    for (const peer of this.#random.shuffle(free)) {
+      if (targets.size >= this.#options.pullsPerRound) break;
+      targets.add(peer);
+    }
+  }
+
+  /** Nobody is left, perhaps because our own network was gone: the seeds and the last view may live after all. */
+  #startAgain(nowMs: number): void {
+    const again = this.#random.shuffle([...this.#seeds, ...this.#lastResort]);
+    for (const descriptor of again.slice(0, this.#options.viewSize)) {
+      this.#known.revive(descriptor.peer);
+      this.#addToView(descriptor, nowMs);
+    }
+  }
+
+  #endRound(nowMs: number): void {
+    const introduced = this.#introductions.take(nowMs).map(({ peer }) => peer);
+    for (const peer of introduced) {
+      this.#counts.add(peer);
+      this.#history.feed(peer);
+    }
+    for (const peer of this.#received) this.#history.feed(peer);
+    for (const peer of this.#history.peers()) if (!this.#known.isUsable(peer, nowMs)) this.#history.empty(peer);
+    this.#composeView(introduced, nowMs);
+    this.#received.clear();
+    this.#answers.clear();
+    this.#answerCount = 0;
+    this.#prune(nowMs);
+    if (this.#view.size > 0) this.#lastResort = this.view;
+  }
+
+  #composeView(introduced: readonly PeerId[], nowMs: number): void {
+    const { viewSize, introducedShare, pulledShare } = this.#options;
+    const weight = (peer: PeerId) => this.#weight(peer);
+    const chosen = new Set<PeerId>();
+    const add = (peers: Iterable<PeerId>) => {
+      for (const peer of peers) {
+        if (chosen.size >= viewSize) return;
+        if (this.#known.isUsable(peer, nowMs)) chosen.add(peer);
+      }
+    };
+    // Where nobody answered nothing is known anew, and who can stop answers must not decide what takes their place.
+    if (this.#received.size === 0) add(this.#view.keys());
+    add(weightedSample(introduced, weight, Math.floor(introducedShare * viewSize), this.#random));
+    const pulled = weightedSample(this.#received, weight, this.#received.size, this.#random);
+    const pulledMax = chosen.size + Math.floor(pulledShare * viewSize);
+    for (const peer of pulled) {
+      if (chosen.size >= pulledMax) break;
+      add([peer]);
+    }
+    add(this.#random.shuffle(this.#history.peers()));
+    // At the beginning the history is short.
+    add(this.#view.keys());
+    add(pulled);
+    add(introduced);
+    const before = this.#view;
+    this.#view = new Map();
+    for (const peer of chosen) this.#view.set(peer, before.get(peer) ?? 0);
+    this.#viewCache = undefined;
+  }
+
+  /** How gladly a peer is taken: the less the more often it was named, the more the more it is trusted (spec §3). */
+  #weight(peer: PeerId): number {
+    const { strangerWeight } = this.#options;
+    return (strangerWeight + (1 - strangerWeight) * this.#trust.of(peer)) / this.#counts.estimate(peer);
+  }
+
+  #prune(nowMs: number): void {
+    const held = new Set([...this.#view.keys(), ...this.#history.peers()]);
+    for (const friend of this.#trust.friends().slice(0, limits.friendsMax)) held.add(friend);
+    for (const peer of this.#known.prune((known) => held.has(known), nowMs)) {
+      this.#trust.forget(peer);
+      this.#pullsMissed.delete(peer);
+      this.#probesMissed.delete(peer);
+    }
+  }
+
+  #pull(peer: PeerId, nowMs: number): Outgoing[] {
+    const nonce = this.#pulls.ask(peer, nowMs);
+    if (nonce === undefined) return [];
+    return [{ to: peer, message: { kind: 'pull', nonce, self: this.#self, want: this.#options.answerSize } }];
+  }
+
+  #probe(peer: PeerId, nowMs: number): Outgoing[] {
+    const nonce = this.#probes.ask(peer, nowMs);
+    return nonce === undefined ? [] : [{ to: peer, message: { kind: 'probe', nonce, isReply: false } }];
+  }
+
+  #pullMissed(peer: PeerId, nowMs: number): Outgoing[] {
+    const missed = (this.#pullsMissed.get(peer) ?? 0) + 1;
+    if (this.#known.descriptorOf(peer) === undefined) return [];
+    this.#pullsMissed.set(peer, missed);
+    if (missed < limits.triesMax) return [];
+    this.#removeFromView(peer);
+    return this.#probe(peer, nowMs);
+  }
+
+  #probeMissed(peer: PeerId, nowMs: number): Outgoing[] {
+    const missed = (this.#probesMissed.get(peer) ?? 0) + 1;
+    if (this.#known.descriptorOf(peer) === undefined) return [];
+    this.#probesMissed.set(peer, missed);
+    if (missed < limits.triesMax) return this.#probe(peer, nowMs);
+    this.#dead(peer, nowMs);
+    return [];
+  }
+
+  #alive(peer: PeerId): void {
+    this.#known.revive(peer);
+    this.#pullsMissed.delete(peer);
+    this.#probesMissed.delete(peer);
+  }
+
+  #dead(peer: PeerId, nowMs: number): void {
+    this.#removeFromView(peer);
+    this.#received.delete(peer);
+    this.#history.reseed(peer);
+    this.#known.bury(peer, nowMs + this.#options.deadMs);
+    this.#trust.forget(peer);
+    this.#pullsMissed.delete(peer);
+    this.#probesMissed.delete(peer);
+  }
+
+  #takeIntroduction(descriptor: Descriptor, nowMs: number): void {
+    const refusal = this.#introductions.refusal(descriptor, nowMs) ?? this.#known.learn(descriptor, nowMs);
+    if (refusal !== null) this.#refuse(refusal);
+    else this.#introductions.add(descriptor, nowMs);
+  }
+
+  /** A uniform choice of the view and ourselves, without the asker, and without whom only we can reach. */
+  #answerFor(asker: PeerId, count: number, nowMs: number): Descriptor[] {
+    const given: Descriptor[] = [];
+    for (const descriptor of this.#random.shuffle([this.#self, ...this.view])) {
+      if (given.length >= Math.min(count, messageLimits.descriptorsMax)) break;
+      if (descriptor.peer === asker || descriptor.addresses.length === 0) continue;
+      if (descriptor === this.#self || this.#known.isUsable(descriptor.peer, nowMs)) given.push(descriptor);
+    }
+    return given;
+  }
+
+  #mayAnswer(peer: PeerId): boolean {
+    const given = this.#answers.get(peer) ?? 0;
+    if (given >= this.#options.answersPerPeerMax || this.#answerCount >= this.#options.answersMax) return false;
+    this.#answers.set(peer, given + 1);
+    this.#answerCount += 1;
+    return true;
+  }
+
+  #addToView(descriptor: Descriptor, nowMs: number): void {
+    if (descriptor.peer === this.#self.peer || this.#view.size >= this.#options.viewSize) return;
+    if (this.#known.learn(descriptor, nowMs) !== null) return;
+    this.#view.set(descriptor.peer, 0);
+    this.#viewCache = undefined;
+  }
+
+  #removeFromView(peer: PeerId): void {
+    if (this.#view.delete(peer)) this.#viewCache = undefined;
+  }
+
+  #descriptorsOf(peers: Iterable<PeerId>): Descriptor[] {
+    const found: Descriptor[] = [];
+    for (const peer of peers) {
+      const descriptor = this.#known.descriptorOf(peer);
+      if (descriptor !== undefined) found.push(descriptor);
+    }
+    return found;
+  }
+
+  #refuse(reason: SamplingRefusal): [] {
+    this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
+    return [];
+  }
+}
