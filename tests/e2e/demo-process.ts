@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,32 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const ownNode = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.exe' : 'node');
 /** The Node that the project brings, which need not be the one that runs the tests. */
 export const node = existsSync(ownNode) ? ownNode : process.execPath;
+
+/** Whom to run a process as; only root may choose another. */
+export interface User {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/**
+ * Where `user` can run this checkout from: it may lie below a folder that only root opens (as `mktemp -d` makes them), and
+ * is then shown to the user a second time, to be read only, until disposed.
+ */
+export function checkoutFor(user: User): Disposable & { readonly path: string } {
+  const canRun = spawnSync(node, [main, '--help'], { ...user, stdio: 'ignore' }).status === 0;
+  if (canRun) return { path: root, [Symbol.dispose]: () => {} };
+  // Not inside the test's own directory: that one is removed with all that is in it.
+  const path = mkdtempSync(join(tmpdir(), 'pulsemesh-checkout-'));
+  chmodSync(path, 0o755);
+  execFileSync('mount', ['--bind', '--options', 'ro', root, path]);
+  return {
+    path: `${path}/`,
+    [Symbol.dispose]: () => {
+      execFileSync('umount', ['--lazy', path]);
+      rmdirSync(path);
+    },
+  };
+}
 
 /** A directory of a test's own, removed when disposed. */
 export function temporaryDirectory(): Disposable & { readonly path: string } {
@@ -28,14 +54,18 @@ export class CommandProcess implements AsyncDisposable {
   readonly exited: Promise<number | null>;
   #hasExited = false;
 
-  /** `user`: whom to run as; only root may choose another. */
+  /** `checkout`: where to run it from, see {@link checkoutFor}. */
   constructor(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
-    user: { readonly uid?: number; readonly gid?: number } = {},
+    { checkout = root, ...user }: User & { readonly checkout?: string } = {},
   ) {
     const options = { env: { ...process.env, ...env }, ...user };
-    this.#child = spawn(node, [main, ...args], { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
+    const [ownNode, ownMain] = [node, main].map((file) => file.replace(root, checkout)) as [string, string]; // two for two
+    this.#child = spawn(ownNode, [ownMain, ...args], { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child.once('error', (error) => {
+      this.#text += `not started: ${error.message}\n`;
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         this.#text += chunk;

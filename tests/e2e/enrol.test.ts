@@ -7,7 +7,7 @@ import { enrolAgent, startAgent } from '@pulsemesh/node/relay';
 import { addressOfKey } from '@pulsemesh/relay/client';
 import { ed25519KeyOf, parsePeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
-import { CommandProcess, temporaryDirectory } from './demo-process.ts';
+import { CommandProcess, checkoutFor, temporaryDirectory } from './demo-process.ts';
 import { listeningSockets, userOf } from './sockets.ts';
 
 const deps = {
@@ -45,7 +45,9 @@ describe.skipIf(process.platform !== 'linux')('a hospital’s agent (sockets are
       chownSync(directory.path, nobody.uid, nobody.gid);
     }
     const enrolArgs = ['enrol', token, '--data', agentData, '--stay'];
-    await using agent = new CommandProcess(enrolArgs, { HOME: agentData }, nobody);
+    using checkout = checkoutFor(nobody);
+    const asNobody = { ...nobody, checkout: checkout.path };
+    await using agent = new CommandProcess(enrolArgs, { HOME: agentData }, asNobody);
     const [, peer = ''] = await agent.seen(/\{"enrolled":"(\w+)","organisation":"Ward 7","role":"agent"/);
 
     // It works: somebody else who enrolled reaches it through the relay.
@@ -71,7 +73,7 @@ describe.skipIf(process.platform !== 'linux')('a hospital’s agent (sockets are
     await authority('revoke', peer, '--reason', 'left');
     expect(await agent.exited).toBe(1);
     expect(agent.text).toContain('certificate-revoked');
-    await using again = new CommandProcess(['enrol', '--data', agentData, '--stay'], { HOME: agentData }, nobody);
+    await using again = new CommandProcess(['enrol', '--data', agentData, '--stay'], { HOME: agentData }, asNobody);
     expect(await again.exited).toBe(1);
     expect(again.text).toMatch(/certificate-revoked/);
   });
