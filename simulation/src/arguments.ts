@@ -1,86 +1,134 @@
 import { parseArgs } from 'node:util';
-import type { PipelineOptions } from './pipeline.ts';
+import { scenarios } from './scenarios/index.ts';
+import type { ChoiceOption, NumberOption, OptionValues, Scenario, ScenarioOptions } from './scenarios/scenario.ts';
 
-/** How to call the simulation. */
-export const simulateUsage = `usage: npm run simulate -- pipeline [--seed N] [--runs K] [--patients N] [--faults F] [--seconds S] [--json] [--verbose]
-
-  --seed N      first seed; the same seed gives the same run (default 1)
-  --runs K      how many seeds, one after another (default 1)
-  --patients N  registered patients; one more is not registered (default 3)
-  --faults F    things that go wrong before the quiet period (default 6)
-  --seconds S   seconds of recording that each device plays (default 480)
-  --json        one JSON object a run
-  --verbose     the roles' log lines too`;
-
+/** What was asked for, checked. */
 export interface SimulateArguments {
+  readonly scenario: Scenario;
+  readonly values: OptionValues;
+  /** The first seed. */
   readonly seed: number;
   readonly runs: number;
   readonly isJson: boolean;
   readonly isVerbose: boolean;
-  readonly options: Partial<PipelineOptions>;
-  /** The arguments that make another call the same but for the seed. */
+  readonly isQuiet: boolean;
+  readonly plotFile?: string;
+  /** The options that make another call the same but for the seed. */
   readonly again: string;
 }
 
-const limits = {
-  seed: [0, 2 ** 31],
-  runs: [1, 100_000],
-  patients: [1, 1_000],
-  faults: [0, 1_000],
-  seconds: [10, 86_400],
-} as const;
+const common = {
+  seed: { about: 'first seed; the same seed gives the same run', default: 1, min: 0, max: 2 ** 31 },
+  runs: { about: 'how many seeds, one after another', default: 1, min: 1, max: 100_000 },
+} as const satisfies ScenarioOptions;
 
-/** The arguments, or a sentence that says what is wrong with them. */
-export function parseArguments(args: readonly string[]): SimulateArguments | string {
-  let parsed: ReturnType<typeof read>;
+const columns = 26;
+
+/** How to call the simulation: all of it, or one scenario. */
+export function simulateUsage(scenario?: Scenario): string {
+  const head = `usage: npm run simulate -- ${scenario?.name ?? 'SCENARIO'} [options]`;
+  const shared = [
+    ...describeOptions(common),
+    `  ${'--json'.padEnd(columns)}one JSON object a run`,
+    `  ${'--plot FILE'.padEnd(columns)}a picture of the (last) run, SVG`,
+    `  ${'--quiet'.padEnd(columns)}no progress on standard error`,
+    `  ${'--verbose'.padEnd(columns)}log lines of the code that is run, where a scenario has any`,
+  ];
+  if (scenario !== undefined) {
+    return [head, '', scenario.about, '', ...describeOptions(scenario.options), '', ...shared].join('\n');
+  }
+  const width = Math.max(...scenarios.map(({ name }) => name.length)) + 2;
+  return [
+    `${head}   (SCENARIO --help tells its options)`,
+    '',
+    'Runs the real protocol code under a seeded clock, network and disk, checks what was promised, and exits with 1 and',
+    'the command that replays it when something broke.',
+    '',
+    ...scenarios.map(({ name, about }) => `  ${name.padEnd(width)}${about}`),
+    '',
+    ...shared,
+    '',
+    'Examples:',
+    '  $ npm run simulate -- rings --nodes 1000 --seed 7 --plot rings.svg',
+    '  $ npm run simulate -- faults --runs 20 --json',
+  ].join('\n');
+}
+
+function describeOptions(options: ScenarioOptions): string[] {
+  return Object.entries(options).map(([name, option]) => {
+    const value = 'choices' in option ? option.choices.join('|') : 'N';
+    const left = `--${name} ${value}`.padEnd(columns);
+    return `  ${left.endsWith(' ') ? left : `${left} `}${option.about} (default ${option.default})`;
+  });
+}
+
+/** What is asked for, a request for help, or a sentence that says what is wrong with it. */
+export function parseArguments(args: readonly string[]): SimulateArguments | { help: Scenario | undefined } | string {
+  const name = args.find((argument) => !argument.startsWith('-'));
+  const scenario = name === undefined ? undefined : scenarios.find((one) => one.name === name);
+  if (args.includes('--help') || args.includes('-h')) return { help: scenario };
+  const names = scenarios.map((one) => one.name).join(', ');
+  if (scenario === undefined)
+    return name === undefined ? `say which scenario: ${names}` : `no scenario "${name}": ${names}`;
   try {
-    parsed = read(args);
+    return check(scenario, read(args, scenario));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-  const { values, positionals } = parsed;
-  if (positionals.length !== 1 || positionals[0] !== 'pipeline') return 'say which scenario: pipeline';
-  const numbers: Partial<Record<keyof typeof limits, number>> = {};
-  for (const name of Object.keys(limits) as (keyof typeof limits)[]) {
-    const text = values[name];
-    if (text === undefined) continue;
-    const [min, max] = limits[name];
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max)
-      return `--${name} is a whole number from ${min} to ${max}`;
-    numbers[name] = value;
-  }
-  const { seed = 1, runs = 1, patients, faults, seconds } = numbers;
-  const named = { patients, faults, seconds };
-  return {
-    seed,
-    runs,
-    isJson: values.json,
-    isVerbose: values.verbose,
-    options: {
-      ...(patients === undefined ? {} : { patients }),
-      ...(faults === undefined ? {} : { faults }),
-      ...(seconds === undefined ? {} : { recordingSeconds: seconds }),
-    },
-    again: Object.entries(named)
-      .flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${value}`]))
-      .join(' '),
-  };
 }
 
-function read(args: readonly string[]) {
+type Texts = Readonly<Record<string, string | boolean | undefined>>;
+
+function read(args: readonly string[], scenario: Scenario): Texts {
   const text = { type: 'string' } as const;
-  return parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
-      seed: text,
-      runs: text,
-      patients: text,
-      faults: text,
-      seconds: text,
-      json: { type: 'boolean', default: false },
-      verbose: { type: 'boolean', default: false },
+      ...Object.fromEntries(Object.keys({ ...scenario.options, ...common }).map((name) => [name, text])),
+      plot: text,
+      json: { type: 'boolean' },
+      quiet: { type: 'boolean' },
+      verbose: { type: 'boolean' },
     },
   });
+  if (positionals.length !== 1) throw new Error(`one scenario at a time, not also ${positionals.slice(1).join(' ')}`);
+  return values as Texts;
+}
+
+function check(scenario: Scenario, texts: Texts): SimulateArguments | string {
+  const values: Record<string, number | string> = {};
+  for (const [name, option] of Object.entries({ ...scenario.options, ...common })) {
+    const text = texts[name];
+    const value = typeof text === 'string' ? parseValue(option, text) : option.default;
+    if (value === undefined) return `--${name} is ${rangeOf(option)}`;
+    values[name] = value;
+  }
+  const { seed, runs, ...own } = values;
+  const again = Object.keys(scenario.options).flatMap((name) => {
+    return typeof texts[name] === 'string' ? [`--${name} ${texts[name]}`] : [];
+  });
+  return {
+    scenario,
+    values: own,
+    seed: seed as number, // of the options in `common`
+    runs: runs as number,
+    isJson: texts['json'] === true,
+    isVerbose: texts['verbose'] === true,
+    isQuiet: texts['quiet'] === true,
+    ...(typeof texts['plot'] === 'string' ? { plotFile: texts['plot'] } : {}),
+    again: again.join(' '),
+  };
+}
+
+function parseValue(option: NumberOption | ChoiceOption, text: string): number | string | undefined {
+  if ('choices' in option) return option.choices.includes(text) ? text : undefined;
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  const isWhole = option.isFraction === true || Number.isInteger(value);
+  return isWhole && value >= option.min && value <= option.max ? value : undefined;
+}
+
+function rangeOf(option: NumberOption | ChoiceOption): string {
+  if ('choices' in option) return `one of ${option.choices.join(', ')}`;
+  return `a ${option.isFraction === true ? '' : 'whole '}number from ${option.min} to ${option.max}`;
 }

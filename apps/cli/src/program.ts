@@ -76,10 +76,10 @@ Begin with:
     .summary('run the real protocol code under a seeded clock, network and disk')
     .allowUnknownOption()
     .helpOption(false)
-    .argument('[args...]', 'scenario and its options, e.g. pipeline --seed 7 --runs 10')
+    .argument('[args...]', 'scenario and its options, e.g. rings --nodes 1000 --seed 7; --help lists them')
     .action(async (scenario: readonly string[]) => {
       const { simulate } = await import('@pulsemesh/simulation');
-      setExitCode(await simulate(scenario, (line) => output.out(line)));
+      setExitCode(await simulate(scenario, { write: (line) => output.out(line), tell: (line) => output.err(line) }));
     });
   return program;
 }

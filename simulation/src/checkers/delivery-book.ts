@@ -1,0 +1,188 @@
+import { Quantiles } from '../report/quantiles.ts';
+
+/** What is promised of deliveries; what is broken is reported, never thrown. */
+export interface DeliveryPromise {
+  /** A message that comes later counts as not delivered, milliseconds. */
+  readonly withinMs: number;
+  /** Share of (message, live reader) pairs that must be served, 0 … 1. */
+  readonly ratioMin: number;
+  /** A reader counts once it has been up for so long. */
+  readonly settledMs: number;
+}
+
+/** A message as the book knows it. */
+interface Entry {
+  readonly atMs: number;
+  readonly topic: number;
+  readonly publisher: number;
+  /** How often each node was given it, by number of node; 255 stands for that and more. */
+  readonly counts: Uint8Array;
+  /** Deliveries in time. */
+  inTime: number;
+}
+
+/** More entries than this in one book (messages × nodes) are refused. */
+const cellsMax = 1_000_000_000;
+
+/**
+ * Keeps who was given which message and when, beside the run; knows at the end who should have been given it: every
+ * node that read the topic, was up when it was published, and stayed up while it may still come.
+ */
+export class DeliveryBook {
+  readonly latencyMs = new Quantiles();
+  readonly hops = new Quantiles();
+  readonly #promise: DeliveryPromise;
+  readonly #nodes: number;
+  readonly #readersOf: readonly (readonly number[])[];
+  readonly #reads: readonly ReadonlySet<number>[];
+  readonly #entries = new Map<number, Entry>();
+  /** The times at which each node came up and went down, in turn. */
+  readonly #lives: number[][];
+  #delivered = 0;
+  #late = 0;
+  #twice = 0;
+  #toStrangers = 0;
+  #unknown = 0;
+
+  /** `readersOf`: the nodes that read each topic. */
+  constructor(promise: DeliveryPromise, nodes: number, readersOf: readonly (readonly number[])[]) {
+    this.#promise = promise;
+    this.#nodes = nodes;
+    this.#readersOf = readersOf;
+    this.#reads = readersOf.map((readers) => new Set(readers));
+    this.#lives = Array.from({ length: nodes }, () => []);
+  }
+
+  cameUp(node: number, atMs: number): void {
+    const times = this.#lives[node];
+    if (times !== undefined && times.length % 2 === 0) times.push(atMs);
+  }
+
+  wentDown(node: number, atMs: number): void {
+    const times = this.#lives[node];
+    if (times !== undefined && times.length % 2 === 1) times.push(atMs);
+  }
+
+  published(number: number, topic: number, publisher: number, atMs: number): void {
+    if ((this.#entries.size + 1) * this.#nodes > cellsMax) throw new RangeError('more deliveries than a book holds');
+    const counts = new Uint8Array(this.#nodes);
+    this.#entries.set(number, { atMs, topic, publisher, counts, inTime: 0 });
+  }
+
+  delivered(node: number, number: number | undefined, atMs: number, hops: number): void {
+    const entry = number === undefined ? undefined : this.#entries.get(number);
+    if (entry === undefined || node >= this.#nodes) {
+      this.#unknown += 1;
+      return;
+    }
+    if (node === entry.publisher) return;
+    if (!this.#reads[entry.topic]?.has(node)) {
+      this.#toStrangers += 1;
+      return;
+    }
+    const count = entry.counts[node] as number; // below the length
+    entry.counts[node] = Math.min(255, count + 1);
+    if (count > 0) this.#twice += 1;
+    else this.#first(entry, atMs, hops);
+  }
+
+  #first(entry: Entry, atMs: number, hops: number): void {
+    this.#delivered += 1;
+    const latencyMs = atMs - entry.atMs;
+    this.latencyMs.add(latencyMs);
+    this.hops.add(hops);
+    if (latencyMs > this.#promise.withinMs) this.#late += 1;
+    else entry.inTime += 1;
+  }
+
+  /** The end of the run: what was delivered of what should have been. */
+  close(untilMs: number): DeliveryReport {
+    const missing: MissingDelivery[] = [];
+    let expected = 0;
+    let served = 0;
+    const bySecond = new Map<number, { expected: number; served: number }>();
+    for (const [number, entry] of this.#entries) {
+      const second = Math.floor(entry.atMs / 1_000);
+      const sum = bySecond.get(second) ?? { expected: 0, served: 0 };
+      bySecond.set(second, sum);
+      for (const node of this.#readersOf[entry.topic] ?? []) {
+        if (node === entry.publisher || !this.#wasThere(node, entry.atMs, untilMs)) continue;
+        sum.expected += 1;
+        if ((entry.counts[node] as number) > 0) sum.served += 1;
+        else if (missing.length < missingMax) missing.push({ number, node, topic: entry.topic, atMs: entry.atMs });
+      }
+    }
+    for (const sum of bySecond.values()) {
+      expected += sum.expected;
+      served += sum.served;
+    }
+    const overTime = [...bySecond].sort(([a], [b]) => a - b).map(([second, sum]) => ({ second, ...sum }));
+    return this.#report(expected, served, overTime, missing);
+  }
+
+  #report(
+    expected: number,
+    served: number,
+    overTime: DeliveryReport['overTime'],
+    missing: readonly MissingDelivery[],
+  ): DeliveryReport {
+    const ratio = expected === 0 ? 1 : served / expected;
+    const violations: string[] = [];
+    if (ratio < this.#promise.ratioMin) {
+      const first = missing[0];
+      violations.push(
+        `${served} of ${expected} deliveries, a ratio of ${ratio.toFixed(5)} where ${this.#promise.ratioMin} is promised` +
+          (first === undefined ? '' : `; the first missing: message ${first.number} at node ${first.node}`),
+      );
+    }
+    if (this.#twice > 0) violations.push(`${this.#twice} deliveries of what had been delivered`);
+    if (this.#toStrangers > 0) violations.push(`${this.#toStrangers} deliveries to nodes that do not read the topic`);
+    if (this.#unknown > 0) violations.push(`${this.#unknown} deliveries of what nobody published`);
+    const late = this.#late;
+    if (late > 0 && (served - late) / Math.max(1, expected) < this.#promise.ratioMin) {
+      violations.push(`${late} deliveries came after ${this.#promise.withinMs} ms`);
+    }
+    const messages = this.#entries.size;
+    return { messages, expected, served, ratio, delivered: this.#delivered, late, overTime, missing, violations };
+  }
+
+  /** Whether a node was up and settled at `atMs` and stayed up for as long as a message has to come. */
+  #wasThere(node: number, atMs: number, untilMs: number): boolean {
+    const times = this.#lives[node] as readonly number[]; // below the count of nodes
+    const endMs = Math.min(untilMs, atMs + this.#promise.withinMs);
+    for (let index = 0; index < times.length; index += 2) {
+      const upMs = times[index] as number; // below the length
+      const downMs = times[index + 1] ?? Number.POSITIVE_INFINITY;
+      // The first start of a run needs no settling of its own: the warm-up is for that.
+      if (atMs >= upMs + (index === 0 ? 0 : this.#promise.settledMs) && downMs > endMs) return true;
+    }
+    return false;
+  }
+}
+
+const missingMax = 20;
+
+export interface MissingDelivery {
+  readonly number: number;
+  readonly node: number;
+  readonly topic: number;
+  readonly atMs: number;
+}
+
+/** What a book says at the end. */
+export interface DeliveryReport {
+  readonly messages: number;
+  /** Pairs of a message and a live reader of its topic, its publisher left out. */
+  readonly expected: number;
+  /** Of these, how many were served by the end of the run. */
+  readonly served: number;
+  readonly ratio: number;
+  /** All first deliveries, those to nodes that came or went meanwhile included. */
+  readonly delivered: number;
+  readonly late: number;
+  /** By the second in which the message was published. */
+  readonly overTime: readonly { readonly second: number; readonly expected: number; readonly served: number }[];
+  /** Some of what was not served. */
+  readonly missing: readonly MissingDelivery[];
+  readonly violations: readonly string[];
+}
