@@ -27,6 +27,8 @@ export interface SealEnvelopeInput {
   readonly context: string;
   /** Default: `hybrid` where the recipient has such a key. */
   readonly suite?: EnvelopeSuite;
+  /** 16 bytes, another one for each envelope; default random. */
+  readonly messageId?: Uint8Array;
 }
 
 /** What an envelope says. */
@@ -89,8 +91,9 @@ export function sealEnvelope(
   const fields = {
     content,
     created: Math.trunc(dependencies.clock.now()),
-    id: dependencies.random.bytes(messageIdBytes),
+    id: input.messageId ?? dependencies.random.bytes(messageIdBytes),
   };
+  assert(fields.id.length === messageIdBytes, 'a message id has 16 bytes');
   const suite = input.suite ?? (to.hybridKey === undefined ? 'x25519' : 'hybrid');
   return suite === 'x25519'
     ? sealWithCurve(input, pad(encodeCbor(fields), paddedBytes), dependencies.random)

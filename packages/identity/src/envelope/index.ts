@@ -15,6 +15,7 @@ export {
   SealRefusedError,
 } from './errors.ts';
 export { envelopeLimits, sizeClasses, sizeClassOf } from './padding.ts';
+export { openPairHint, type PairHint, pairHintBytes, sealPairHint } from './pair-hint.ts';
 export { type PairLimits, pairTagOf } from './pair-ratchet.ts';
 export {
   type AcceptedPairSession,

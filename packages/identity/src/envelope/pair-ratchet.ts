@@ -101,31 +101,51 @@ function beginSending(state: PairState, random: Random): PairState {
   return { ...state, root, own, send, nextSend: nextHeader };
 }
 
+/** What becomes of the key of a batch that is opened: `keep` for whoever may have to open it again. */
+export type OpenedKey = 'forget' | 'keep';
+
 /**
  * The next state, and the body of a batch. The state is to be kept together with what the batch does.
  * @throws {SealRefusedError}
  */
-export function openBody(state: PairState, batch: Uint8Array, limits: PairLimits) {
+export function openBody(state: PairState, batch: Uint8Array, limits: PairLimits, openedKey: OpenedKey = 'forget') {
   const name = pairTagOf(batch);
   if (name === null) throw new SealRefusedError(batch[0] === version ? 'size' : 'version');
-  if (state.receive?.header.name === name) return openAhead(state, state.receive, batch, limits);
-  if (state.nextReceive.name === name) return openNewChain(state, batch, limits);
-  return openSkipped(state, name, batch);
+  const options = { limits, openedKey };
+  if (state.receive?.header.name === name) return openAhead(state, state.receive, batch, options);
+  if (state.nextReceive.name === name) return openNewChain(state, batch, options);
+  return openSkipped(state, name, batch, openedKey);
+}
+
+/**
+ * The state without the key of a batch that was opened with `keep`; the same where there is none.
+ * @throws {SealRefusedError}
+ */
+export function forgetBody(state: PairState, batch: Uint8Array): PairState {
+  const entry = state.skipped.find(({ header }) => header.name === pairTagOf(batch));
+  if (entry === undefined) return state;
+  return { ...state, skipped: without(state.skipped, entry, openHeader(entry.header, batch).number) };
+}
+
+interface OpenOptions {
+  readonly limits: PairLimits;
+  readonly openedKey: OpenedKey;
 }
 
 /** A batch of the chain that is being received: the next one, a later one, or one that was overtaken. */
-function openAhead(state: PairState, receive: Chain, batch: Uint8Array, limits: PairLimits) {
+function openAhead(state: PairState, receive: Chain, batch: Uint8Array, { limits, openedKey }: OpenOptions) {
   const { number } = openHeader(receive.header, batch);
-  if (number < receive.number) return openSkipped(state, receive.header.name, batch);
+  if (number < receive.number) return openSkipped(state, receive.header.name, batch, openedKey);
   const skipped = skip(receive, number, limits);
   const { chain, batchKey } = advance(skipped.chain);
   const body = openSealed(batchKey, batch);
+  if (openedKey === 'keep') skipped.keys.set(number, batchKey);
   const next = { ...state, receive: chain, receivedSinceSent: state.receivedSinceSent + 1 };
   return { state: keep(next, receive.header, skipped.keys, limits), body };
 }
 
 /** The first batch that comes of a new chain: the other side has drawn a new ratchet key, and so shall we. */
-function openNewChain(state: PairState, batch: Uint8Array, limits: PairLimits) {
+function openNewChain(state: PairState, batch: Uint8Array, { limits, openedKey }: OpenOptions) {
   const header = state.nextReceive;
   const { publicKey, previous, number } = openHeader(header, batch);
   // Whoever answers answers a key of ours.
@@ -135,6 +155,7 @@ function openNewChain(state: PairState, batch: Uint8Array, limits: PairLimits) {
   const fresh = skip({ key: chainKey, header, number: 0 }, number, limits);
   const { chain, batchKey } = advance(fresh.chain);
   const body = openSealed(batchKey, batch);
+  if (openedKey === 'keep') fresh.keys.set(number, batchKey);
   const next: PairState = {
     ...state,
     root,
@@ -149,19 +170,23 @@ function openNewChain(state: PairState, batch: Uint8Array, limits: PairLimits) {
   return { state: keep(kept, header, fresh.keys, limits), body };
 }
 
-/** A batch whose key was kept when later ones came first. It opens once. */
-function openSkipped(state: PairState, name: string, batch: Uint8Array) {
+/** A batch whose key was kept: when later ones came first, or when it was opened so that it opens again. */
+function openSkipped(state: PairState, name: string, batch: Uint8Array, openedKey: OpenedKey) {
   const entry = state.skipped.find(({ header }) => header.name === name);
   if (entry === undefined) throw new SealRefusedError('unknown');
   const { number } = openHeader(entry.header, batch);
   const batchKey = entry.keys.get(number);
   if (batchKey === undefined) throw new SealRefusedError('unknown');
   const body = openSealed(batchKey, batch);
+  if (openedKey === 'keep') return { state, body };
+  const receivedSinceSent = state.receivedSinceSent + 1;
+  return { state: { ...state, receivedSinceSent, skipped: without(state.skipped, entry, number) }, body };
+}
+
+function without(skipped: readonly SkippedChain[], entry: SkippedChain, number: number): readonly SkippedChain[] {
   const keys = new Map(entry.keys);
   keys.delete(number);
-  const skipped = state.skipped.map((one) => (one === entry ? { ...entry, keys } : one));
-  const next = { ...state, receivedSinceSent: state.receivedSinceSent + 1 };
-  return { state: { ...next, skipped: skipped.filter((one) => one.keys.size > 0) }, body };
+  return skipped.map((one) => (one === entry ? { ...entry, keys } : one)).filter((one) => one.keys.size > 0);
 }
 
 /** Computes the keys of the batches before `number`. */

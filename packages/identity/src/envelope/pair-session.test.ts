@@ -95,6 +95,51 @@ describe('a pair session', () => {
     );
   });
 
+  it('opens a batch again until it forgets it, also after seals, answers and restarts in between', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constantFrom('send' as const, 'answer' as const, 'restart' as const) }),
+      fc.record({ kind: fc.constantFrom('peek' as const, 'forget' as const), at: fc.nat() }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const { a, b } = pair();
+        let to = b;
+        const batches: { batch: Uint8Array; word: string; isForgotten: boolean }[] = [];
+        for (const [index, one] of steps.entries()) {
+          if (one.kind === 'send')
+            batches.push({ batch: a.seal([text(`${index}`)]), word: `${index}`, isForgotten: false });
+          else if (one.kind === 'answer' && to.isConfirmed && batches.some(({ isForgotten }) => isForgotten)) {
+            a.open(to.seal([]));
+          } else if (one.kind === 'restart') to = copyOf(to);
+          else if ('at' in one && batches.length > 0) {
+            const item = batches[one.at % batches.length] as (typeof batches)[number];
+            if (item.isForgotten) continue;
+            expect(to.peek(item.batch)).toEqual([text(item.word)]);
+            if (one.kind === 'forget') {
+              to.forget(item.batch);
+              item.isForgotten = true;
+              expect(reasonOf(to, item.batch)).toBe('unknown');
+            }
+          }
+        }
+        for (const { batch, word, isForgotten } of batches) {
+          if (isForgotten) expect(reasonOf(to, batch)).toBe('unknown');
+          else expect(to.open(batch)).toEqual([text(word)]);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('forgets nothing of a batch it has never opened', () => {
+    const { a, b } = pair();
+    const batch = a.seal([text('x')]);
+    b.forget(batch);
+    expect(b.open(batch)).toEqual([text('x')]);
+    b.forget(batch);
+    expect(reasonOf(b, batch)).toBe('unknown');
+  });
+
   it('refuses every flipped bit, what is cut and what is lengthened, and goes on as if nothing had been', () => {
     const { a, b } = pair();
     say(a, b, 'x');

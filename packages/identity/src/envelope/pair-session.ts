@@ -5,7 +5,15 @@ import { type OpenEnvelopeInput, type OpenedEnvelope, openEnvelope, sealEnvelope
 import { SealRefusedError } from './errors.ts';
 import { envelopeLimits, isSizeClass, pad, paddingOverheadBytes, sizeClassOf, unpad } from './padding.ts';
 import { beginning } from './pair-keys.ts';
-import { openBody, type PairLimits, type PairState, pairBatchOverheadBytes, sealBody } from './pair-ratchet.ts';
+import {
+  forgetBody,
+  type OpenedKey,
+  openBody,
+  type PairLimits,
+  type PairState,
+  pairBatchOverheadBytes,
+  sealBody,
+} from './pair-ratchet.ts';
 import { encodePairState, parsePairState } from './pair-state.ts';
 import type { EnvelopeRecipient, EnvelopeSender } from './parties.ts';
 
@@ -46,6 +54,14 @@ export interface PairSession {
    * @throws {SealRefusedError} `unknown` where it was opened before. Nothing has changed then.
    */
   open(batch: Uint8Array): readonly Uint8Array[];
+  /**
+   * As {@link open}, but the batch opens again until {@link forget}: for whoever makes its effect durable elsewhere, and may seal
+   * (and keep {@link toBytes}) before that is done.
+   * @throws as {@link open}.
+   */
+  peek(batch: Uint8Array): readonly Uint8Array[];
+  /** Forgets the key of a batch that {@link peek} opened; nothing where there is none. */
+  forget(batch: Uint8Array): void;
   /** All of it, to go on after a restart. Secret: it is kept sealed. */
   toBytes(): Uint8Array;
 }
@@ -162,12 +178,24 @@ class RatchetSession implements PairSession {
   }
 
   open(batch: Uint8Array): readonly Uint8Array[] {
+    return this.#open(batch, 'forget');
+  }
+
+  peek(batch: Uint8Array): readonly Uint8Array[] {
+    return this.#open(batch, 'keep');
+  }
+
+  #open(batch: Uint8Array, openedKey: OpenedKey): readonly Uint8Array[] {
     const paddedBytes = batch.length - batchOverheadBytes;
     if (!isSizeClass(paddedBytes)) throw new SealRefusedError('size');
-    const { state, body } = openBody(this.#state, batch, this.#limits);
+    const { state, body } = openBody(this.#state, batch, this.#limits, openedKey);
     const messages = parseMessages(unpad(body));
     this.#become(state);
     return messages;
+  }
+
+  forget(batch: Uint8Array): void {
+    this.#become(forgetBody(this.#state, batch));
   }
 
   toBytes(): Uint8Array {
