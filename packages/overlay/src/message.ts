@@ -18,7 +18,8 @@ export type Message =
   | RingMessage
   | EventMessage
   | HaveMessage
-  | WantMessage;
+  | WantMessage
+  | CarryMessage;
 
 /** Asks for `want` descriptors and introduces the asker (peer sampling). */
 export interface PullMessage {
@@ -141,6 +142,14 @@ export interface WantMessage {
   readonly ids: readonly Uint8Array[];
 }
 
+/** Asks a peer that is no member to hand a route's events, which it cannot read, to the others who asked it the same. */
+export interface CarryMessage {
+  readonly kind: 'carry';
+  readonly route: Uint8Array;
+  /** For how long, 0 … {@link messageLimits}.carrySecondsMax; 0: no longer. */
+  readonly seconds: number;
+}
+
 /** Limits of what one message holds; the codec refuses more. */
 export const messageLimits = {
   descriptorsMax: 10,
@@ -151,6 +160,7 @@ export const messageLimits = {
   joinBoxBytesMax: 8 * 1_024,
   idsMax: 64,
   eventBytesMax: 1024 * 1024,
+  carrySecondsMax: 3_600,
 } as const;
 
 /** A message and whom it is for. */

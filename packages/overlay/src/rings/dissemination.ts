@@ -1,0 +1,313 @@
+import type { Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import {
+  createEvent,
+  type EventContent,
+  type EventHead,
+  keyOfBytes,
+  openEvent,
+  readEventHead,
+  type SignaturePolicy,
+} from '../events/event.ts';
+import { EventStore, type StoredEvent } from '../events/event-store.ts';
+import { SeenEvents } from '../events/seen-events.ts';
+import { type EventMessage, type HaveMessage, messageLimits, type WantMessage } from '../message.ts';
+import type { NodeOutput } from '../overlay-node-types.ts';
+import type { Topic } from '../topic.ts';
+import { chooseTargets } from './forwarding.ts';
+import type { Refusals } from './refusals.ts';
+import type { RingParameters } from './ring-parameters.ts';
+import type { TopicRing } from './topic-ring.ts';
+import { type Ask, Wants } from './wants.ts';
+
+/** Limits of dissemination. */
+export const disseminationLimits = {
+  /** Events that were forged, so that copies of one are looked at once. */
+  rejectedMax: 1_024,
+  /** Events whose forwarding waits for the application's word; a full list lets the oldest go unforwarded. */
+  heldMax: 256,
+  /** What one peer is given in answer to its questions within `servedWindowMs`, bytes. */
+  servedBytesMax: 8 * 1024 * 1024,
+  servedWindowMs: 10_000,
+  servedPeersMax: 1_024,
+  /** Members are told of events that are not older, and not younger, milliseconds. */
+  recapMs: 30_000,
+  recapAfterMs: 1_000,
+  hopsMax: 255,
+} as const;
+
+/** A topic that is read here. */
+export interface Subscription {
+  readonly topic: Topic;
+  readonly ring: TopicRing;
+}
+
+/** An event that was made here. */
+export interface Publication {
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+  /** The event as it travels. */
+  readonly bytes: Uint8Array;
+  readonly outputs: NodeOutput[];
+}
+
+/** What passed through, for metrics. */
+export interface DisseminationCounts {
+  readonly delivered: number;
+  readonly duplicates: number;
+  /** Whole events sent, answers to `want` included. */
+  readonly sent: number;
+  /** Messages `have` sent. */
+  readonly announced: number;
+  /** Events asked for. */
+  readonly wanted: number;
+}
+
+/** What dissemination needs from around it. */
+export interface DisseminationDependencies {
+  readonly random: Random;
+  readonly refusals: Refusals;
+  readonly isConnected: (peer: PeerId) => boolean;
+  /** Whether the application has to accept an event before it goes on. */
+  readonly mustValidate: (topic: Topic) => boolean;
+  /** Peers that carry a topic's events for us, beside its members. */
+  readonly carriers: (topic: Topic) => readonly PeerId[];
+}
+
+/** Events on their way: opened once, delivered once, forwarded by {@link chooseTargets}, asked for where only announced. */
+export class Dissemination {
+  readonly #parameters: RingParameters;
+  readonly #policy: SignaturePolicy;
+  readonly #dependencies: DisseminationDependencies;
+  readonly #seen = new SeenEvents();
+  readonly #store = new EventStore();
+  readonly #wants = new Wants();
+  readonly #rejected = new Set<string>();
+  readonly #held = new Map<string, { readonly stored: StoredEvent; readonly from: PeerId }>();
+  readonly #served = new Map<PeerId, number>();
+  #servedSinceMs = 0;
+  readonly #counts = { delivered: 0, duplicates: 0, sent: 0, announced: 0, wanted: 0 };
+
+  constructor(parameters: RingParameters, policy: SignaturePolicy, dependencies: DisseminationDependencies) {
+    this.#parameters = parameters;
+    this.#policy = policy;
+    this.#dependencies = dependencies;
+  }
+
+  get counts(): DisseminationCounts {
+    return this.#counts;
+  }
+
+  get dueAtMs(): number {
+    return this.#wants.dueAtMs;
+  }
+
+  /** Makes an event and sends it on its way. @throws {EventTooLargeError} */
+  publish(subscription: Subscription, content: EventContent, nowMs: number): Publication {
+    const bytes = createEvent(subscription.topic, content, nowMs, this.#dependencies.random);
+    const head = readEventHead(bytes) as EventHead; // made here
+    const topicKey = subscription.topic.name;
+    this.#seen.add(topicKey, head.key, head.publishedAtMs, nowMs);
+    const stored = { head, bytes, topicKey, hops: 0, storedAtMs: nowMs };
+    return { id: head.id, bytes, outputs: this.#forward(subscription, stored, null, nowMs) };
+  }
+
+  /** An event of a topic that is read here came. */
+  onEvent(from: PeerId, message: EventMessage, head: EventHead, subscription: Subscription, nowMs: number) {
+    const { topic } = subscription;
+    const sight = this.#seen.look(topic.name, head.key, head.publishedAtMs, nowMs);
+    if (sight === 'seen') {
+      this.#counts.duplicates += 1;
+      return [];
+    }
+    this.#wants.arrived(head.key);
+    if (sight !== 'new') return this.#refuse(sight);
+    // Seen is asked before the seal and the signature: a copy costs one look.
+    const event = this.#rejected.has(head.key) ? null : openEvent(topic, message.bytes, this.#policy);
+    if (event === null) {
+      this.#rejected.add(head.key);
+      if (this.#rejected.size > disseminationLimits.rejectedMax) deleteFirst(this.#rejected);
+      return this.#refuse('forged');
+    }
+    this.#seen.add(topic.name, head.key, head.publishedAtMs, nowMs);
+    const hops = hopsOf(message) + 1;
+    this.#counts.delivered += 1;
+    const outputs: NodeOutput[] = [{ kind: 'deliver', event: { ...event, topic, hops, from } }];
+    const stored = { head, bytes: message.bytes, topicKey: topic.name, hops, storedAtMs: nowMs };
+    if (!this.#dependencies.mustValidate(topic)) outputs.push(...this.#forward(subscription, stored, from, nowMs));
+    else this.#hold(stored, from);
+    return outputs;
+  }
+
+  /** The application has looked at an event that waited for it: accepted, it goes on; else it ends here. */
+  validated(id: Uint8Array, isAccepted: boolean, subscription: Subscription, nowMs: number): NodeOutput[] {
+    const key = keyOfBytes(id);
+    const held = this.#held.get(key);
+    this.#held.delete(key);
+    if (held === undefined || !isAccepted) return [];
+    return this.#forward(subscription, held.stored, held.from, nowMs);
+  }
+
+  /** A member can give events that may be missing here. */
+  onHave(from: PeerId, message: HaveMessage, subscription: Subscription, nowMs: number): NodeOutput[] {
+    if (!subscription.ring.isProven(from)) return this.#refuse('unproven');
+    if (message.ids.length > messageLimits.idsMax) return this.#refuse('too-many');
+    const topicKey = subscription.topic.name;
+    const ids: Uint8Array[] = [];
+    for (const id of message.ids) {
+      const key = id.length === 32 ? keyOfBytes(id) : '';
+      // Its time is not known yet: only whether it was seen can be asked.
+      const isKnown = this.#seen.look(topicKey, key, nowMs, nowMs) === 'seen' || this.#rejected.has(key);
+      if (key === '' || isKnown) continue;
+      const isAsked = this.#wants.announce(key, { peer: from, topicKey, route: message.route, id }, nowMs);
+      if (isAsked === 'full') this.#dependencies.refusals.count('too-many');
+      else if (isAsked) ids.push(id);
+    }
+    return ids.length === 0 ? [] : [this.#want(from, message.route, ids)];
+  }
+
+  /** A member asks for events. */
+  onWant(from: PeerId, message: WantMessage, subscription: Subscription, nowMs: number): NodeOutput[] {
+    if (!subscription.ring.isProven(from)) return this.#refuse('unproven');
+    if (message.ids.length > messageLimits.idsMax) return this.#refuse('too-many');
+    const outputs: NodeOutput[] = [];
+    for (const id of new Set(message.ids.filter((one) => one.length === 32).map(keyOfBytes))) {
+      const stored = this.#store.get(id);
+      if (stored === undefined || stored.topicKey !== subscription.topic.name) continue;
+      if (!this.#mayServe(from, stored.bytes.length, nowMs)) {
+        this.#dependencies.refusals.count('too-often');
+        break;
+      }
+      outputs.push(this.#event(from, stored));
+    }
+    return outputs;
+  }
+
+  /** Names the events of the last half minute to a member that may have missed them. */
+  recap(to: PeerId, subscription: Subscription, nowMs: number): NodeOutput[] {
+    const member = subscription.ring.members.get(to);
+    if (!member?.isProven) return [];
+    const { recapMs, recapAfterMs } = disseminationLimits;
+    // Who is new gets all; others probably have what came just now, or will.
+    const untilMs = member.recappedAtMs === 0 ? nowMs : nowMs - recapAfterMs;
+    const sinceMs = Math.max(member.recappedAtMs, nowMs - recapMs);
+    member.recappedAtMs = untilMs;
+    const events = this.#store.recent(subscription.topic.name, sinceMs, untilMs, messageLimits.idsMax);
+    return this.#announce(to, events);
+  }
+
+  /** Asks others for what did not come, and lets go what is old. */
+  wake(nowMs: number): NodeOutput[] {
+    this.#store.expire(nowMs);
+    this.#seen.expire(nowMs);
+    return this.#wants.wake(nowMs).map((ask: Ask) => this.#want(ask.peer, ask.route, [ask.id]));
+  }
+
+  /** Forgets what waits for a topic that was left; its ids stay, so that a return repeats nothing. */
+  drop(topicKey: string): void {
+    this.#store.drop(topicKey);
+    this.#wants.drop(topicKey);
+    for (const [key, held] of this.#held) if (held.stored.topicKey === topicKey) this.#held.delete(key);
+  }
+
+  #hold(stored: StoredEvent, from: PeerId): void {
+    this.#held.set(stored.head.key, { stored, from });
+    if (this.#held.size <= disseminationLimits.heldMax) return;
+    this.#held.delete(this.#held.keys().next().value as string);
+    this.#dependencies.refusals.count('too-many');
+  }
+
+  #forward(subscription: Subscription, stored: StoredEvent, from: PeerId | null, nowMs: number): NodeOutput[] {
+    this.#store.put(stored);
+    const { ring, topic } = subscription;
+    const targets = chooseTargets(
+      {
+        shapes: ring.shapes,
+        shortcuts: this.#shortcuts(ring),
+        from,
+        fanOut: this.#fanOut(ring, stored.head, nowMs),
+        connectedShare: this.#parameters.connectedShare,
+      },
+      this.#dependencies,
+    );
+    const carriers = this.#dependencies.carriers(topic);
+    const isLarge = stored.bytes.length > this.#parameters.eagerBytesMax;
+    const outputs = targets.ring.map((peer) => this.#event(peer, stored));
+    for (const peer of carriers) {
+      if (peer !== from && !targets.ring.includes(peer)) outputs.push(this.#event(peer, stored));
+    }
+    for (const peer of targets.random) {
+      if (carriers.includes(peer)) continue;
+      outputs.push(...(isLarge ? this.#announce(peer, [stored]) : [this.#event(peer, stored)]));
+    }
+    return outputs;
+  }
+
+  /** Random targets: members elsewhere on the ring; in small topics, where hardly any is elsewhere, all. */
+  #shortcuts(ring: TopicRing): PeerId[] {
+    const far = ring.shortcuts.length >= this.#parameters.shortcutsMax / 2 ? ring.shortcuts : ring.members.values();
+    const peers: PeerId[] = [];
+    for (const member of far) if (member.isProven) peers.push(member.peer);
+    return peers;
+  }
+
+  #fanOut(ring: TopicRing, head: EventHead, nowMs: number): number {
+    const { fanOut, smallTopicMembersMax, settledMs } = this.#parameters;
+    if (head.class === 'urgent') return fanOut.urgent;
+    const newest = ring.epochs.at(-1);
+    const isStill = newest !== undefined && nowMs - ring.changedAtMs(newest) >= settledMs;
+    return isStill && ring.members.size < smallTopicMembersMax ? fanOut.small : fanOut.normal;
+  }
+
+  #mayServe(peer: PeerId, bytes: number, nowMs: number): boolean {
+    const { servedBytesMax, servedWindowMs, servedPeersMax } = disseminationLimits;
+    if (nowMs - this.#servedSinceMs >= servedWindowMs) {
+      this.#served.clear();
+      this.#servedSinceMs = nowMs;
+    }
+    const served = (this.#served.get(peer) ?? 0) + bytes;
+    if (served > servedBytesMax || (this.#served.size >= servedPeersMax && !this.#served.has(peer))) return false;
+    this.#served.set(peer, served);
+    return true;
+  }
+
+  #event(to: PeerId, stored: StoredEvent): NodeOutput {
+    this.#counts.sent += 1;
+    return { kind: 'send', to, message: { kind: 'event', bytes: stored.bytes, hops: stored.hops } };
+  }
+
+  /** One message a route: around midnight there are two. */
+  #announce(to: PeerId, events: readonly StoredEvent[]): NodeOutput[] {
+    const byRoute = new Map<string, StoredEvent[]>();
+    for (const event of events) {
+      const same = byRoute.get(event.head.routeKey);
+      if (same === undefined) byRoute.set(event.head.routeKey, [event]);
+      else same.push(event);
+    }
+    return [...byRoute.values()].map((same) => {
+      this.#counts.announced += 1;
+      const route = (same[0] as StoredEvent).head.route; // there is one in each
+      return { kind: 'send', to, message: { kind: 'have', route, ids: same.map((event) => event.head.id) } };
+    });
+  }
+
+  #want(to: PeerId, route: Uint8Array, ids: readonly Uint8Array[]): NodeOutput {
+    this.#counts.wanted += ids.length;
+    return { kind: 'send', to, message: { kind: 'want', route, ids } };
+  }
+
+  #refuse(kind: 'forged' | 'too-old' | 'too-early' | 'unproven' | 'too-many'): NodeOutput[] {
+    this.#dependencies.refusals.count(kind);
+    return [];
+  }
+}
+
+function hopsOf(message: EventMessage): number {
+  return Number.isInteger(message.hops) && message.hops >= 0
+    ? Math.min(message.hops, disseminationLimits.hopsMax - 1)
+    : 0;
+}
+
+function deleteFirst(set: Set<string>): void {
+  set.delete(set.keys().next().value as string); // the caller knows that there is one
+}

@@ -1,0 +1,33 @@
+import type { PeerId } from '@pulsemesh/wire';
+import type { Descriptor } from '../descriptor.ts';
+
+/** What is known of another member of a topic; written by the ring it stands in. Times are unix milliseconds. */
+export interface Member {
+  readonly peer: PeerId;
+  descriptor: Descriptor;
+  /** It showed that it knows the topic's secret. Until then it is somebody's word, and gets nothing. */
+  isProven: boolean;
+  heardAtMs: number;
+  askedAtMs: number;
+  /** When it was last told of events it may have missed. */
+  recappedAtMs: number;
+  /** Questions left without answer since it was last heard. */
+  missCount: number;
+  exchangeCount: number;
+  /** Descriptors it was told of, so that a still ring says nothing twice. */
+  told: Set<Descriptor> | null;
+}
+
+export function createMember(descriptor: Descriptor): Member {
+  return {
+    peer: descriptor.peer,
+    descriptor,
+    isProven: false,
+    heardAtMs: 0,
+    askedAtMs: 0,
+    recappedAtMs: 0,
+    missCount: 0,
+    exchangeCount: 0,
+    told: null,
+  };
+}

@@ -1,0 +1,27 @@
+/** Why an input was left alone. */
+export type RefusalKind =
+  | 'unknown-route'
+  | 'unproven'
+  | 'wrong-proof'
+  | 'wrong-peer'
+  | 'bad-descriptor'
+  | 'unasked'
+  | 'too-often'
+  | 'too-many'
+  | 'malformed'
+  | 'forged'
+  | 'too-old'
+  | 'too-early';
+
+/** Counts what was refused, by kind; for metrics. */
+export class Refusals {
+  readonly #counts = new Map<RefusalKind, number>();
+
+  count(kind: RefusalKind): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+  }
+
+  get counts(): ReadonlyMap<RefusalKind, number> {
+    return this.#counts;
+  }
+}

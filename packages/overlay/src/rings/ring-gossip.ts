@@ -1,0 +1,324 @@
+import type { Random } from '@pulsemesh/base';
+import { equalSecrets } from '@pulsemesh/crypto';
+import type { PeerId } from '@pulsemesh/wire';
+import { type Descriptor, isCurrent, isGenuine } from '../descriptor.ts';
+import { messageLimits, type RingMessage } from '../message.ts';
+import type { NodeOutput } from '../overlay-node-types.ts';
+import { epochAt, epochMs, type Topic } from '../topic.ts';
+import type { Member } from './member.ts';
+import type { Refusals } from './refusals.ts';
+import type { RingParameters } from './ring-parameters.ts';
+import { TopicRing } from './topic-ring.ts';
+
+interface Question {
+  readonly nonce: number;
+  readonly epoch: number;
+  readonly deadlineMs: number;
+}
+
+/** What the gossip of a ring needs from around it. */
+export interface RingGossipDependencies {
+  readonly random: Random;
+  readonly refusals: Refusals;
+  /** Our own descriptor as it is now. */
+  readonly self: () => Descriptor;
+}
+
+/** Proofs remembered per topic: two for each member spoken with. */
+const proofsRememberedMax = 512;
+
+/**
+ * How members of one topic find their places: each shows the other that it knows the topic's secret, and tells it who is
+ * near the other's place. T-Man's gossip (Jelasity, Babaoglu 2005) as PolderCast uses it, told to proven members only.
+ */
+export class RingGossip {
+  readonly topic: Topic;
+  readonly ring: TopicRing;
+  readonly #parameters: RingParameters;
+  readonly #dependencies: RingGossipDependencies;
+  readonly #questions = new Map<PeerId, Question>();
+  readonly #routes = new Map<number, Uint8Array>();
+  readonly #proofs = new Map<string, Uint8Array>();
+  #roundAtMs = Number.POSITIVE_INFINITY;
+  #lastRoundAtMs = Number.NEGATIVE_INFINITY;
+  #periodMs: number;
+  #roundCount = 0;
+
+  constructor(topic: Topic, parameters: RingParameters, dependencies: RingGossipDependencies) {
+    this.topic = topic;
+    this.ring = new TopicRing(dependencies.self(), parameters, dependencies);
+    this.#parameters = parameters;
+    this.#dependencies = dependencies;
+    this.#periodMs = parameters.fastPeriodMs;
+  }
+
+  /** When {@link wake} has something to do, unix milliseconds. */
+  get dueAtMs(): number {
+    let dueAtMs = this.#roundAtMs;
+    for (const question of this.#questions.values()) dueAtMs = Math.min(dueAtMs, question.deadlineMs);
+    return dueAtMs;
+  }
+
+  /** Takes candidates on somebody's word; nothing is sent before the next {@link wake}. */
+  addCandidates(descriptors: readonly Descriptor[], nowMs: number): void {
+    let isNews = false;
+    for (const descriptor of descriptors) {
+      if (!isCurrent(descriptor, nowMs) || !isGenuine(descriptor)) {
+        this.#dependencies.refusals.count('bad-descriptor');
+      } else if (this.ring.offer(descriptor, nowMs)) {
+        isNews = true;
+      }
+    }
+    if (isNews && this.ring.unprovenNeighbours().length > 0) this.#hurry(nowMs);
+    else if (isNews) this.#schedule(nowMs + this.#periodMs);
+  }
+
+  /** Looks for answers that did not come, and makes a round of gossip where it is time. */
+  wake(nowMs: number): NodeOutput[] {
+    const outputs: NodeOutput[] = [];
+    for (const [peer, question] of this.#questions) {
+      if (question.deadlineMs > nowMs) continue;
+      this.#questions.delete(peer);
+      outputs.push(...this.#missed(peer, nowMs));
+    }
+    if (this.#roundAtMs <= nowMs) outputs.push(...this.#round(nowMs));
+    return outputs;
+  }
+
+  /** A member spoke; `epoch` is that of the message's route. */
+  onRing(from: PeerId, message: RingMessage, epoch: number, nowMs: number): NodeOutput[] {
+    const refusal = this.#check(from, message, epoch, nowMs);
+    if (refusal !== null) {
+      this.#dependencies.refusals.count(refusal);
+      return [];
+    }
+    if (message.isLeaving) return this.drop(from, nowMs, 'left');
+    const known = this.ring.members.get(from);
+    if (!message.isReply && known?.isProven && nowMs - known.heardAtMs < this.#parameters.answerEveryMs) {
+      this.#dependencies.refusals.count('too-often');
+      return [];
+    }
+    if (message.isReply) this.#questions.delete(from);
+    const outputs: NodeOutput[] = [];
+    const changedAtMs = this.ring.changedAtMs(epoch);
+    if (this.ring.prove(message.self, nowMs)) {
+      outputs.push({ kind: 'subscription', peer: from, topic: this.topic, isSubscribed: true });
+    }
+    if (!message.isReply) outputs.push(this.#message(message.self, epoch, message.nonce, true, nowMs));
+    this.addCandidates(message.descriptors, nowMs);
+    if (this.ring.changedAtMs(epoch) !== changedAtMs) this.#periodMs = this.#parameters.fastPeriodMs;
+    this.#schedule(nowMs + this.#periodMs);
+    return outputs;
+  }
+
+  /** A peer is gone: it is replaced at once, and asked again later where it did not say goodbye itself. */
+  drop(peer: PeerId, nowMs: number, why: 'left' | 'lost' | 'doubted'): NodeOutput[] {
+    this.#questions.delete(peer);
+    const isKnown = this.ring.members.has(peer);
+    const isSubscriber = this.ring.remove(peer, nowMs, why);
+    if (isKnown) {
+      this.#periodMs = this.#parameters.fastPeriodMs;
+      this.#hurry(nowMs);
+    }
+    return isSubscriber ? [{ kind: 'subscription', peer, topic: this.topic, isSubscribed: false }] : [];
+  }
+
+  /** Says goodbye to those who reckon with us. */
+  leave(nowMs: number): NodeOutput[] {
+    const epoch = this.ring.epochs.at(-1);
+    if (epoch === undefined) return [];
+    const proven = [...this.ring.members.values()].filter((member) => member.isProven);
+    return proven.map((member) => {
+      const message = this.#message(member.descriptor, epoch, 0, false, nowMs);
+      return { ...message, message: { ...message.message, isLeaving: true } };
+    });
+  }
+
+  /**
+   * Keeps the rings of the epochs that matter at `nowMs`: the one that runs, the next shortly before it begins, the last until
+   * the new one is still.
+   */
+  refreshEpochs(nowMs: number): void {
+    const { epochLeadMs, epochOverlapMs, settledMs } = this.#parameters;
+    const kept = this.ring.epochs;
+    const [last, current, next] = [nowMs - epochOverlapMs, nowMs, nowMs + epochLeadMs].map((atMs) =>
+      epochAt(atMs, epochMs.ring),
+    ) as [number, number, number];
+    const isStill = kept.includes(current) && nowMs - this.ring.changedAtMs(current) >= settledMs;
+    const isLastKept = last !== current && !isStill && (kept.length === 0 || kept.includes(last));
+    const epochs = isLastKept ? [last, current] : next === current ? [current] : [current, next];
+    if (epochs.length === kept.length && epochs.every((epoch, index) => epoch === kept[index])) return;
+    this.ring.setEpochs(epochs, nowMs);
+    this.#proofs.clear();
+    this.#routes.clear();
+    this.#periodMs = this.#parameters.fastPeriodMs;
+    if (this.ring.members.size > 0) this.#hurry(nowMs);
+  }
+
+  /** A peer is connected: if it was lost, it is asked soon. */
+  connected(peer: PeerId, nowMs: number): void {
+    if (this.ring.forgive(peer)) this.#hurry(nowMs);
+  }
+
+  /** A neighbour's connection closed: the next round asks it whether it is there. */
+  doubt(peer: PeerId, nowMs: number): void {
+    const member = this.ring.members.get(peer);
+    if (member === undefined || !this.#isNeighbour(peer)) return;
+    member.heardAtMs = 0;
+    this.#schedule(nowMs + this.#parameters.fastPeriodMs);
+  }
+
+  #isNeighbour(peer: PeerId): boolean {
+    return this.ring.shapes.some((shape) => shape.successors.includes(peer) || shape.predecessors.includes(peer));
+  }
+
+  #check(from: PeerId, message: RingMessage, epoch: number, nowMs: number) {
+    const { self } = message;
+    if (self.peer !== from || from === this.#dependencies.self().peer) return 'wrong-peer';
+    if (!this.ring.epochs.includes(epoch)) return 'unknown-route';
+    if (message.descriptors.length > messageLimits.descriptorsMax) return 'too-many';
+    if (message.isReply) {
+      const question = this.#questions.get(from);
+      if (question?.nonce !== message.nonce || question.epoch !== epoch) return 'unasked';
+    }
+    if (!isCurrent(self, nowMs) || !isGenuine(self)) return 'bad-descriptor';
+    const expected = this.#proof('from', self, epoch);
+    return equalSecrets(expected, message.proof) ? null : 'wrong-proof';
+  }
+
+  #missed(peer: PeerId, nowMs: number): NodeOutput[] {
+    const member = this.ring.members.get(peer);
+    if (member === undefined) return [];
+    member.missCount += 1;
+    member.told = null; // what it was told last may not have arrived
+    this.#hurry(nowMs);
+    if (member.missCount < this.#parameters.missesMax) return [];
+    return this.drop(peer, nowMs, member.isProven ? 'lost' : 'doubted');
+  }
+
+  #round(nowMs: number): NodeOutput[] {
+    const { periodMs, fastPeriodMs } = this.#parameters;
+    this.#roundCount += 1;
+    this.#lastRoundAtMs = nowMs;
+    const outputs: NodeOutput[] = [];
+    for (const member of [...this.ring.members.values()]) {
+      if (!isCurrent(member.descriptor, nowMs)) outputs.push(...this.drop(member.peer, nowMs, 'doubted'));
+    }
+    for (const [descriptor, epoch] of this.#choose(nowMs)) outputs.push(this.#ask(descriptor, epoch, nowMs));
+    const isStill = this.ring.unprovenNeighbours().length === 0;
+    this.#periodMs = isStill ? Math.min(periodMs, this.#periodMs * 2) : fastPeriodMs;
+    const jitter = 0.8 + 0.4 * this.#dependencies.random.float();
+    this.#roundAtMs = nowMs + this.#periodMs * jitter;
+    return outputs;
+  }
+
+  /** Whom this round asks: would-be neighbours, the neighbour heard of longest ago, now and then a shortcut or a lost one. */
+  #choose(nowMs: number): Map<Descriptor, number> {
+    const { candidatesPerRoundMax, shortcutEveryRounds, fastPeriodMs } = this.#parameters;
+    const newest = this.ring.epochs.at(-1);
+    const chosen = new Map<Descriptor, number>();
+    if (newest === undefined) return chosen;
+    const candidates = this.ring.unprovenNeighbours().filter((member) => this.#mayAsk(member));
+    for (const member of candidates.slice(0, candidatesPerRoundMax)) chosen.set(member.descriptor, newest);
+    for (const shape of this.ring.shapes) {
+      const oldest = this.#oldest([...shape.successors, ...shape.predecessors]);
+      if (oldest !== undefined) chosen.set(oldest.descriptor, shape.epoch);
+    }
+    const isFast = this.#periodMs <= fastPeriodMs;
+    if (isFast || this.#roundCount % shortcutEveryRounds === 0) {
+      const shortcut = this.#oldest(this.ring.shortcuts.map((member) => member.peer));
+      if (shortcut !== undefined) chosen.set(shortcut.descriptor, newest);
+    }
+    const lost = this.ring.takeLost(nowMs);
+    if (lost !== undefined) chosen.set(lost, newest);
+    return chosen;
+  }
+
+  #mayAsk(member: Member): boolean {
+    return !this.#questions.has(member.peer);
+  }
+
+  #oldest(peers: readonly PeerId[]): Member | undefined {
+    let oldest: Member | undefined;
+    for (const peer of peers) {
+      const member = this.ring.members.get(peer);
+      if (member === undefined || !this.#mayAsk(member)) continue;
+      if (oldest === undefined || spokenAtMs(member) < spokenAtMs(oldest)) oldest = member;
+    }
+    return oldest;
+  }
+
+  #ask(descriptor: Descriptor, epoch: number, nowMs: number): NodeOutput {
+    const nonce = this.#dependencies.random.integer(2 ** 32);
+    this.#questions.set(descriptor.peer, { nonce, epoch, deadlineMs: nowMs + this.#parameters.answerMs });
+    const member = this.ring.members.get(descriptor.peer);
+    if (member !== undefined) member.askedAtMs = nowMs;
+    return this.#message(descriptor, epoch, nonce, false, nowMs);
+  }
+
+  #message(to: Descriptor, epoch: number, nonce: number, isReply: boolean, nowMs: number) {
+    const message: RingMessage = {
+      kind: 'ring',
+      route: this.#route(epoch),
+      nonce,
+      isReply,
+      proof: this.#proof('to', to, epoch),
+      self: this.#dependencies.self(),
+      descriptors: this.#tell(to, epoch, nowMs),
+      isLeaving: false,
+    };
+    return { kind: 'send', to: to.peer, message } as const;
+  }
+
+  /** Members that a proven member may want: those next to its place, and a few from elsewhere; none that it was told of. */
+  #tell(to: Descriptor, epoch: number, nowMs: number): Descriptor[] {
+    const member = this.ring.members.get(to.peer);
+    if (!this.ring.isProven(to.peer)) return [];
+    const { randomsToldMax, tellAnewEvery } = this.#parameters;
+    const told = member === undefined ? new Set<Descriptor>() : toldOf(member, tellAnewEvery);
+    const isFit = (other: Member) => other.isProven && other.peer !== to.peer && isCurrent(other.descriptor, nowMs);
+    const near = this.ring.around(epoch, to.publicKey, messageLimits.descriptorsMax - randomsToldMax, isFit);
+    const far = this.ring.shortcuts.filter((other) => isFit(other) && !near.includes(other));
+    const isNews = (other: Member) => !told.has(other.descriptor);
+    const randoms = this.#dependencies.random.shuffle(far.filter(isNews)).slice(0, randomsToldMax);
+    const descriptors = [...near.filter(isNews), ...randoms].map((other) => other.descriptor);
+    for (const descriptor of descriptors) told.add(descriptor);
+    return descriptors;
+  }
+
+  #route(epoch: number): Uint8Array {
+    const route = this.#routes.get(epoch) ?? this.topic.route(epoch);
+    this.#routes.set(epoch, route);
+    return route;
+  }
+
+  #proof(direction: 'to' | 'from', other: Descriptor, epoch: number): Uint8Array {
+    const key = `${direction} ${epoch} ${other.peer}`;
+    let proof = this.#proofs.get(key);
+    if (proof === undefined) {
+      const own = this.#dependencies.self().publicKey;
+      const [sender, receiver] = direction === 'to' ? [own, other.publicKey] : [other.publicKey, own];
+      proof = this.topic.proof(sender, receiver, epoch);
+      this.#proofs.set(key, proof);
+      if (this.#proofs.size > proofsRememberedMax) this.#proofs.delete(this.#proofs.keys().next().value as string);
+    }
+    return proof;
+  }
+
+  #hurry(nowMs: number): void {
+    const { urgentPeriodMs } = this.#parameters;
+    this.#schedule(Math.max(nowMs, this.#lastRoundAtMs + urgentPeriodMs));
+  }
+
+  #schedule(atMs: number): void {
+    this.#roundAtMs = Math.min(this.#roundAtMs, atMs);
+  }
+}
+
+const spokenAtMs = (member: Member) => Math.max(member.heardAtMs, member.askedAtMs);
+
+function toldOf(member: Member, tellAnewEvery: number): Set<Descriptor> {
+  if (member.told === null || member.exchangeCount % tellAnewEvery === 0) member.told = new Set();
+  member.exchangeCount += 1;
+  return member.told;
+}

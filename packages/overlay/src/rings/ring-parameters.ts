@@ -1,0 +1,53 @@
+/** Parameters and limits of rings; a table of spec overlay §6 where it has one. */
+export const ringParameters = {
+  /** Neighbours each side that events and gossip go to (r). */
+  neighboursPerSide: 2,
+  /** Members nearest to us that are remembered each side, so that a dead neighbour has a successor at once. */
+  nearPerSide: 5,
+  /** Members elsewhere on the ring. */
+  shortcutsMax: 20,
+  /** Gossip with the neighbour heard of longest ago, milliseconds, give or take a fifth. */
+  periodMs: 10_000,
+  /** The same after something changed; doubles from round to round until it is `periodMs`. */
+  fastPeriodMs: 1_000,
+  /** A candidate that may be a neighbour is asked so soon, milliseconds; rounds are never closer. */
+  urgentPeriodMs: 200,
+  /** Every so many rounds a shortcut is asked as well. */
+  shortcutEveryRounds: 3,
+  /** Unproven candidates asked in one round. */
+  candidatesPerRoundMax: 4,
+  /** Random shortcuts told in one message, beside the nearest. */
+  randomsToldMax: 2,
+  /** An answer is waited for so long, milliseconds; twice in vain, and the peer is lost. */
+  answerMs: 5_000,
+  missesMax: 2,
+  /** One peer's questions are answered no more often, milliseconds. */
+  answerEveryMs: 150,
+  /** After so many exchanges a member is told all anew, should anything have been lost. */
+  tellAnewEvery: 6,
+  /** Peers per topic that proved themselves and are remembered as subscribers. */
+  subscribersMax: 256,
+  /** Peers per topic that are not taken on another's word for `avoidMs`. */
+  avoidedMax: 256,
+  avoidMs: 60_000,
+  /** Lost members per topic that are asked again after `lostRetryMs`, doubling, `lostTriesMax` times. */
+  lostMax: 16,
+  lostRetryMs: 15_000,
+  lostTriesMax: 6,
+  /** The next epoch's ring is built so long before it begins, which is also how far clocks may differ, milliseconds. */
+  epochLeadMs: 5 * 60_000,
+  /** The last epoch's ring is let go when the new one has been still for `settledMs`, at the latest after this. */
+  epochOverlapMs: 10 * 60_000,
+  settledMs: 30_000,
+  /** Routes of the last epoch are known so long, for events that are late. */
+  routeOverlapMs: 15 * 60_000,
+  /** With at most so many other members known, and the ring still, an event goes to `fanOut.small`. */
+  smallTopicMembersMax: 20,
+  fanOut: { small: 2, normal: 3, urgent: 5 },
+  /** Random targets are told of larger events, and ask for them; bytes. */
+  eagerBytesMax: 4 * 1_024,
+  /** How often a random target is one that is connected already, where both kinds are there. */
+  connectedShare: 0.8,
+} as const;
+
+export type RingParameters = typeof ringParameters;

@@ -1,0 +1,274 @@
+import type { Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Descriptor } from '../descriptor.ts';
+import { createMember, type Member } from './member.ts';
+import { RingOrder } from './ring-order.ts';
+import type { RingParameters } from './ring-parameters.ts';
+
+/** Whom events and gossip go to in one epoch's order: proven members, the nearest first. */
+export interface RingShape {
+  readonly epoch: number;
+  readonly successors: readonly PeerId[];
+  readonly predecessors: readonly PeerId[];
+}
+
+/** A member that is gone, and when to see whether it is back. */
+interface Lost {
+  readonly descriptor: Descriptor;
+  readonly tryCount: number;
+  readonly retryAtMs: number;
+}
+
+/**
+ * Who else is in a topic, as far as this peer needs to know: the nearest on both sides in the ring order (of two epochs
+ * when one ends), and random members elsewhere. Bounded; the nearest stay, proven ones before unproven ones.
+ */
+export class TopicRing {
+  readonly #self: PeerId;
+  readonly #publicKey: Uint8Array;
+  readonly #parameters: RingParameters;
+  readonly #random: Random;
+  readonly #members = new Map<PeerId, Member>();
+  readonly #subscribers = new Map<PeerId, true>();
+  readonly #avoided = new Map<PeerId, number>();
+  readonly #lost = new Map<PeerId, Lost>();
+  readonly #changedAtMs = new Map<number, number>();
+  #orders: RingOrder[] = [];
+  #shapes: RingShape[] | null = null;
+  #shortcuts: Member[] | null = null;
+
+  constructor(
+    self: { readonly peer: PeerId; readonly publicKey: Uint8Array },
+    parameters: RingParameters,
+    dependencies: { readonly random: Random },
+  ) {
+    this.#self = self.peer;
+    this.#publicKey = self.publicKey;
+    this.#parameters = parameters;
+    this.#random = dependencies.random;
+  }
+
+  /** The epochs whose orders are kept, the oldest first. */
+  get epochs(): readonly number[] {
+    return this.#orders.map((order) => order.epoch);
+  }
+
+  setEpochs(epochs: readonly number[], nowMs: number): void {
+    this.#orders = epochs.map((epoch) => this.#orders.find((order) => order.epoch === epoch) ?? this.#newOrder(epoch));
+    for (const epoch of this.#changedAtMs.keys()) if (!epochs.includes(epoch)) this.#changedAtMs.delete(epoch);
+    for (const epoch of epochs) if (!this.#changedAtMs.has(epoch)) this.#changedAtMs.set(epoch, nowMs);
+    this.#forgetShape();
+  }
+
+  /** Since when the neighbours of an epoch are the same, unix milliseconds. */
+  changedAtMs(epoch: number): number {
+    return this.#changedAtMs.get(epoch) ?? 0;
+  }
+
+  /** Members known, proven or not; at most a few dozen. */
+  get members(): ReadonlyMap<PeerId, Member> {
+    return this.#members;
+  }
+
+  /** Peers that proved themselves. */
+  get subscribers(): Iterable<PeerId> {
+    return this.#subscribers.keys();
+  }
+
+  get subscriberCount(): number {
+    return this.#subscribers.size;
+  }
+
+  isProven(peer: PeerId): boolean {
+    return this.#subscribers.has(peer) || this.#members.get(peer)?.isProven === true;
+  }
+
+  get shapes(): readonly RingShape[] {
+    const { neighboursPerSide } = this.#parameters;
+    this.#shapes ??= this.#orders.map((order) => ({
+      epoch: order.epoch,
+      successors: order.successors(neighboursPerSide, isProven).map(peerOf),
+      predecessors: order.predecessors(neighboursPerSide, isProven).map(peerOf),
+    }));
+    return this.#shapes;
+  }
+
+  /** Different proven neighbours in the newest order: 2r where the topic has as many members. */
+  get neighbourCount(): number {
+    const shape = this.shapes.at(-1);
+    return shape === undefined ? 0 : new Set([...shape.successors, ...shape.predecessors]).size;
+  }
+
+  /** Members that are not near us in any order. */
+  get shortcuts(): readonly Member[] {
+    this.#shortcuts ??= this.#farMembers();
+    return this.#shortcuts;
+  }
+
+  /** Members that would be neighbours if they proved themselves. */
+  unprovenNeighbours(): Member[] {
+    const { neighboursPerSide } = this.#parameters;
+    const found = new Set<Member>();
+    for (const order of this.#orders) {
+      for (const member of order.successors(neighboursPerSide, all)) if (!member.isProven) found.add(member);
+      for (const member of order.predecessors(neighboursPerSide, all)) if (!member.isProven) found.add(member);
+    }
+    return [...found];
+  }
+
+  /** Up to `count` members that pass, those nearest to a place in the order of `epoch`. */
+  around(epoch: number, publicKey: Uint8Array, count: number, accepts: (member: Member) => boolean): Member[] {
+    return this.#orders.find((order) => order.epoch === epoch)?.around(publicKey, count, accepts) ?? [];
+  }
+
+  /** Takes somebody's word that a peer is a member. True where it was not known and is remembered. */
+  offer(descriptor: Descriptor, nowMs: number): boolean {
+    const { peer } = descriptor;
+    if (peer === this.#self || this.#isAvoided(peer, nowMs)) return false;
+    const known = this.#members.get(peer);
+    if (known !== undefined) {
+      if (known.descriptor.version < descriptor.version) known.descriptor = descriptor;
+      return false;
+    }
+    return this.#insert(createMember(descriptor));
+  }
+
+  /** A peer showed that it is a member. True where that is news. */
+  prove(descriptor: Descriptor, nowMs: number): boolean {
+    const { peer } = descriptor;
+    const isNews = !this.#subscribers.has(peer);
+    this.#subscribers.delete(peer); // set anew: the first of a Map is the one heard of longest ago
+    setBounded(this.#subscribers, peer, true, this.#parameters.subscribersMax);
+    this.#avoided.delete(peer);
+    this.#lost.delete(peer);
+    const known = this.#members.get(peer);
+    const member = known ?? createMember(descriptor);
+    if (member.descriptor.version < descriptor.version) member.descriptor = descriptor;
+    member.heardAtMs = nowMs;
+    member.missCount = 0;
+    if (!member.isProven) {
+      member.isProven = true;
+      if (known === undefined) this.#insert(member);
+      else this.#forgetShape();
+      this.#noteChange(member.peer, nowMs);
+    }
+    return isNews;
+  }
+
+  /** Removes a peer that left or does not answer. True where it was a subscriber. */
+  remove(peer: PeerId, nowMs: number, why: 'left' | 'lost' | 'doubted'): boolean {
+    const member = this.#members.get(peer);
+    if (member !== undefined) {
+      this.#noteChange(peer, nowMs);
+      this.#delete(member);
+      if (why === 'lost' && member.isProven) this.#lose(member.descriptor, 0, nowMs);
+    }
+    setBounded(this.#avoided, peer, nowMs + this.#parameters.avoidMs, this.#parameters.avoidedMax);
+    return this.#subscribers.delete(peer);
+  }
+
+  /** A peer that is connected is not taken for dead any longer, whatever was said of it. True where it was lost. */
+  forgive(peer: PeerId): boolean {
+    this.#avoided.delete(peer);
+    const lost = this.#lost.get(peer);
+    if (lost !== undefined) this.#lost.set(peer, { ...lost, retryAtMs: 0 });
+    return lost !== undefined;
+  }
+
+  /** A lost member whose time has come to be asked again; the next time is later. */
+  takeLost(nowMs: number): Descriptor | undefined {
+    for (const [peer, lost] of this.#lost) {
+      if (lost.retryAtMs > nowMs) continue;
+      this.#lost.delete(peer);
+      if (lost.tryCount < this.#parameters.lostTriesMax) this.#lose(lost.descriptor, lost.tryCount + 1, nowMs);
+      return lost.descriptor;
+    }
+    return undefined;
+  }
+
+  #lose(descriptor: Descriptor, tryCount: number, nowMs: number): void {
+    const retryAtMs = nowMs + this.#parameters.lostRetryMs * 2 ** tryCount;
+    setBounded(this.#lost, descriptor.peer, { descriptor, tryCount, retryAtMs }, this.#parameters.lostMax);
+  }
+
+  #isAvoided(peer: PeerId, nowMs: number): boolean {
+    const untilMs = this.#avoided.get(peer);
+    if (untilMs === undefined) return false;
+    if (untilMs > nowMs) return true;
+    this.#avoided.delete(peer);
+    return false;
+  }
+
+  #newOrder(epoch: number): RingOrder {
+    const order = new RingOrder(epoch, this.#publicKey);
+    for (const member of this.#members.values()) order.add(member);
+    return order;
+  }
+
+  /** Adds a member, and lets one go where there are too many; true unless that was the new one. */
+  #insert(member: Member): boolean {
+    this.#members.set(member.peer, member);
+    for (const order of this.#orders) order.add(member);
+    this.#forgetShape();
+    const far = this.shortcuts;
+    if (far.length > this.#parameters.shortcutsMax) this.#delete(this.#superfluous(member, far));
+    return this.#members.has(member.peer);
+  }
+
+  /**
+   * Which of too many shortcuts goes: one that never proved itself before others; among equals the newcomer more often than
+   * not, so that who talks most does not fill our ring. Somebody's word never displaces a proven member.
+   */
+  #superfluous(newcomer: Member, far: readonly Member[]): Member {
+    const others = far.filter((member) => member !== newcomer);
+    const unproven = others.filter((member) => !member.isProven);
+    const isEqual = newcomer.isProven ? unproven.length === 0 : unproven.length > 0;
+    const isWeaker = !newcomer.isProven && unproven.length === 0;
+    if (far.includes(newcomer) && (isWeaker || (isEqual && this.#random.integer(4) !== 0))) return newcomer;
+    const among = unproven.length > 0 ? unproven : others;
+    return among[this.#random.integer(among.length)] as Member; // there is another one where there are too many
+  }
+
+  #delete(member: Member): void {
+    this.#members.delete(member.peer);
+    for (const order of this.#orders) order.remove(member.peer);
+    this.#forgetShape();
+  }
+
+  #farMembers(): Member[] {
+    const { nearPerSide } = this.#parameters;
+    const near = new Set<Member>();
+    for (const order of this.#orders) {
+      for (const accepts of [isProven, isUnproven]) {
+        for (const member of order.successors(nearPerSide, accepts)) near.add(member);
+        for (const member of order.predecessors(nearPerSide, accepts)) near.add(member);
+      }
+    }
+    return [...this.#members.values()].filter((member) => !near.has(member));
+  }
+
+  /** Notes the time where `peer` is a neighbour now. */
+  #noteChange(peer: PeerId, nowMs: number): void {
+    for (const shape of this.shapes) {
+      if (shape.successors.includes(peer) || shape.predecessors.includes(peer)) {
+        this.#changedAtMs.set(shape.epoch, nowMs);
+      }
+    }
+  }
+
+  #forgetShape(): void {
+    this.#shapes = null;
+    this.#shortcuts = null;
+  }
+}
+
+const isProven = (member: Member) => member.isProven;
+const isUnproven = (member: Member) => !member.isProven;
+const all = () => true;
+const peerOf = (member: Member) => member.peer;
+
+/** Sets an entry; a full map forgets the one that was set first. */
+function setBounded<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {
+  map.set(key, value);
+  if (map.size > entriesMax) map.delete(map.keys().next().value as K); // there is one in a full map
+}

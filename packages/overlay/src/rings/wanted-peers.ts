@@ -1,0 +1,49 @@
+import type { PeerId } from '@pulsemesh/wire';
+import type { TopicRing } from './topic-ring.ts';
+
+/** So many shortcuts a topic come before the others: enough for the random targets of an event to differ. */
+const shortcutsFirst = 3;
+
+const levels = { next: 0, carrier: 1, afterNext: 2, shortcut: 3, more: 4 } as const;
+
+/**
+ * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then who carries
+ * for us, then the ones after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
+ * more topics come first, since one order holds in all rings and one link serves several; then those already connected.
+ */
+export function wantedPeersOf(
+  rings: readonly TopicRing[],
+  connections: ReadonlySet<PeerId>,
+  carriers: readonly PeerId[],
+): PeerId[] {
+  const wanted = new Map<PeerId, number>();
+  const want = (peer: PeerId, level: number) => wanted.set(peer, Math.min(wanted.get(peer) ?? level, level));
+  for (const carrier of carriers) want(carrier, levels.carrier);
+  for (const ring of rings) {
+    for (const { successors, predecessors } of ring.shapes) {
+      for (const side of [successors, predecessors]) {
+        side.forEach((peer, index) => want(peer, index === 0 ? levels.next : levels.afterNext));
+      }
+    }
+  }
+  const topicCountOf = countTopics(rings);
+  const rank = (peer: PeerId) => (topicCountOf.get(peer) ?? 0) * 2 + (connections.has(peer) ? 1 : 0);
+  for (const ring of rings) {
+    const shortcuts = ring.shortcuts.filter((member) => member.isProven).map((member) => member.peer);
+    shortcuts.sort((one, other) => rank(other) - rank(one));
+    shortcuts.forEach((peer, index) => want(peer, index < shortcutsFirst ? levels.shortcut : levels.more));
+  }
+  return [...wanted]
+    .sort(([one, oneLevel], [other, otherLevel]) => oneLevel - otherLevel || rank(other) - rank(one))
+    .map(([peer]) => peer);
+}
+
+function countTopics(rings: readonly TopicRing[]): Map<PeerId, number> {
+  const counts = new Map<PeerId, number>();
+  for (const ring of rings) {
+    for (const member of ring.members.values()) {
+      if (member.isProven) counts.set(member.peer, (counts.get(member.peer) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
