@@ -92,6 +92,11 @@ export function planWorkload(workload: Workload, random: Random): WorkloadPlan {
   return { topicsOf, readersOf, publications, untilMs };
 }
 
+/** The name of a topic of a plan. */
+export function topicNameOf(topic: number): string {
+  return `topic-${topic}`;
+}
+
 /** A message's bytes: its number, then filling. */
 export function payloadOf(number: number, payloadBytes: number): Uint8Array {
   const bytes = new Uint8Array(payloadBytes).fill(0x5a);
