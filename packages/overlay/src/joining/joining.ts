@@ -1,0 +1,329 @@
+import type { Random } from '@pulsemesh/base';
+import { createX25519Key, equalSecrets, generateX25519, type X25519Key } from '@pulsemesh/crypto';
+import type { PeerId } from '@pulsemesh/wire';
+import { type Descriptor, decodeDescriptor } from '../descriptor.ts';
+import { positionsOf } from '../interest/exact-interest.ts';
+import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } from '../interest/interest-filter.ts';
+import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
+import { messageLimits } from '../message.ts';
+import { epochAt, epochMs, type Topic } from '../topic.ts';
+import { joinAnswerLimits, openJoinAnswer, sealJoinAnswer } from './join-answer.ts';
+import { hintOf, type JoinMode } from './join-hint.ts';
+import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
+import { ReturnPaths } from './return-paths.ts';
+import { TokenBuckets } from './token-buckets.ts';
+
+/** A topic this node reads, as far as answering queries for it goes. */
+export interface JoinSubscription {
+  readonly topic: Topic;
+  /** Queries for a sensitive topic without a secret are not answered: anybody can ask who knows its name. */
+  readonly isSensitive: boolean;
+}
+
+/** What joining sees of the node around it. */
+export interface JoiningSurroundings {
+  self(): Descriptor;
+  /** Near, far, sampled and ring neighbours, each once; `Clustering.neighbours()` gives them. */
+  neighbours(): readonly { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[];
+  subscriptions(): Iterable<JoinSubscription>;
+  /** Other members of a topic we read, best first. */
+  members(topic: Topic): readonly Descriptor[];
+  /** Peers whom the user or the authority trusts: asked first for what is sensitive. */
+  friends(): readonly PeerId[];
+}
+
+/** What joining asks of its driver, in order. */
+export type JoinOutput =
+  | ({ readonly kind: 'send' } & Outgoing)
+  /** Somebody who knows the topic named these as members; whoever needs certainty lets them prove it. */
+  | { readonly kind: 'found'; readonly topic: Topic; readonly descriptors: readonly Descriptor[] }
+  /** All tries went by without an answer. */
+  | { readonly kind: 'not-found'; readonly topic: Topic };
+
+/** Why input was not taken; each is counted. */
+export type JoinRefusal =
+  | 'too-often'
+  | 'repeated'
+  | 'malformed'
+  | 'no-way'
+  | 'not-asked'
+  | 'wrong-peer'
+  | 'answer-broken';
+
+interface Seek {
+  readonly topic: Topic;
+  readonly mode: JoinMode;
+  readonly nonce: Uint8Array;
+  readonly replyKey: X25519Key;
+  /** Queries sent so far, and to whom: an answer to an earlier try is welcome while a later one is under way. */
+  readonly ids: string[];
+  readonly asked: PeerId[];
+  tries: number;
+  isFound: boolean;
+  untilMs: number;
+}
+
+/**
+ * Looks for subscribers of a topic without naming it, and helps others look (spec overlay §5). A query carries a tag that
+ * only who knows the topic recognises, and positions in interest filters (some false) towards which it is handed from
+ * peer to peer. Who recognises it seals members' descriptors to the asker; the answer goes back the same way, so
+ * that nobody on it learns more than two neighbours.
+ */
+export class Joining {
+  readonly #options: JoiningOptions;
+  readonly #shape: FilterShape;
+  readonly #around: JoiningSurroundings;
+  readonly #random: Random;
+  readonly #decode: (bytes: Uint8Array) => Descriptor;
+  readonly #seeks = new Map<string, Seek>();
+  readonly #seekOfId = new Map<string, Seek>();
+  readonly #paths: ReturnPaths;
+  readonly #received: TokenBuckets;
+  readonly #forwarded: TokenBuckets;
+  readonly #own: TokenBuckets;
+  readonly #refusals = new Map<JoinRefusal, number>();
+
+  /** `decode` (default: {@link decodeDescriptor}) may remember descriptors that were checked before. */
+  constructor(
+    around: JoiningSurroundings,
+    dependencies: { readonly random: Random; readonly decode?: (bytes: Uint8Array) => Descriptor },
+    options: Partial<JoiningOptions> & { readonly shape?: FilterShape } = {},
+  ) {
+    const { shape = defaultFilterShape, ...rest } = options;
+    this.#options = { ...joiningDefaults, ...rest };
+    this.#shape = shape;
+    this.#around = around;
+    this.#random = dependencies.random;
+    this.#decode = dependencies.decode ?? decodeDescriptor;
+    const { pathsMax, queriesPerMinute, peersMax } = this.#options;
+    this.#paths = new ReturnPaths(pathsMax);
+    this.#received = new TokenBuckets(2 * queriesPerMinute, peersMax);
+    this.#forwarded = new TokenBuckets(queriesPerMinute, peersMax);
+    this.#own = new TokenBuckets(queriesPerMinute, peersMax);
+  }
+
+  /** How often input was refused, by reason. */
+  get refusals(): ReadonlyMap<JoinRefusal, number> {
+    return this.#refusals;
+  }
+
+  /** When {@link wake} wants to be called, unix milliseconds. */
+  get dueAtMs(): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const { untilMs } of this.#seeks.values()) due = Math.min(due, untilMs);
+    return due;
+  }
+
+  /** Starts to look for members of a topic; nothing where that is under way, or too many are sought. */
+  seek(topic: Topic, mode: JoinMode, nowMs: number): JoinOutput[] {
+    if (this.#seeks.has(topic.name)) return [];
+    if (this.#seeks.size >= this.#options.seeksMax) return [{ kind: 'not-found', topic }];
+    const replyKey = createX25519Key(generateX25519(this.#random).privateKey);
+    const nonce = this.#random.bytes(16);
+    const seek: Seek = {
+      ...{ topic, mode, nonce, replyKey },
+      ...{ ids: [], asked: [], tries: 0, isFound: false, untilMs: nowMs },
+    };
+    this.#seeks.set(topic.name, seek);
+    return this.#try(seek, nowMs);
+  }
+
+  /** Stops looking for members of a topic. */
+  stop(topic: Topic): void {
+    const seek = this.#seeks.get(topic.name);
+    if (seek !== undefined) this.#end(seek);
+  }
+
+  /** Does what is due: further tries, and the end of seeks that had theirs. */
+  wake(nowMs: number): JoinOutput[] {
+    const outputs: JoinOutput[] = [];
+    for (const seek of [...this.#seeks.values()]) {
+      if (seek.untilMs > nowMs) continue;
+      if (!seek.isFound && seek.tries < this.#options.triesMax) {
+        outputs.push(...this.#try(seek, nowMs));
+      } else {
+        this.#end(seek);
+        if (!seek.isFound) outputs.push({ kind: 'not-found', topic: seek.topic });
+      }
+    }
+    return outputs;
+  }
+
+  /** A query handed to us by `from`: answered where we read its topic, else handed on. */
+  onJoin(from: PeerId, query: JoinQuery, nowMs: number): JoinOutput[] {
+    if (!isWellFormed(query, this.#shape)) return this.#refuse('malformed');
+    const id = idText(query.id);
+    if (this.#paths.get(id, nowMs) !== undefined || this.#seekOfId.has(id)) return this.#refuse('repeated');
+    if (!this.#received.take(from, nowMs)) return this.#refuse('too-often');
+    const topic = this.#recognised(query, nowMs);
+    const box = topic && this.#answerTo(query, topic);
+    if (box !== undefined) {
+      this.#remember(id, from, undefined, nowMs);
+      return [{ kind: 'send', to: from, message: { kind: 'joined', id: query.id, box } }];
+    }
+    const to = query.ttl > 1 ? this.#next(query.hint, from, this.#forwarded, nowMs) : undefined;
+    this.#remember(id, from, to, nowMs);
+    if (to === undefined) return query.ttl > 1 ? this.#refuse('no-way') : [];
+    return [{ kind: 'send', to, message: { kind: 'join', query: { ...query, ttl: query.ttl - 1 } } }];
+  }
+
+  /** An answer on its way back, or to us. */
+  onJoined(from: PeerId, message: JoinedMessage, nowMs: number): JoinOutput[] {
+    if (message.box.length > messageLimits.joinBoxBytesMax) return this.#refuse('malformed');
+    const id = idText(message.id);
+    const seek = this.#seekOfId.get(id);
+    const path = this.#paths.get(id, nowMs);
+    // An answer to a seek of ours that ended finds the path, but nobody who waits.
+    const isLate = path?.from === this.#around.self().peer && seek === undefined;
+    if (path === undefined || isLate) return this.#refuse('not-asked');
+    if (path.to !== from) return this.#refuse('wrong-peer');
+    if (path.answersLeft === 0) return this.#refuse('too-often');
+    path.answersLeft -= 1;
+    if (seek === undefined) return [{ kind: 'send', to: path.from, message }];
+    return this.#found(seek, message.box, nowMs);
+  }
+
+  #found(seek: Seek, box: Uint8Array, nowMs: number): JoinOutput[] {
+    const members = openJoinAnswer(box, seek, this.#decode, nowMs);
+    if (members === undefined) return this.#refuse('answer-broken');
+    const self = this.#around.self().peer;
+    const descriptors = members.filter(({ peer }) => peer !== self);
+    if (descriptors.length === 0) return [];
+    seek.isFound = true;
+    return [{ kind: 'found', topic: seek.topic, descriptors }];
+  }
+
+  /** Sends the copies of one try, each with an id and a way of its own. */
+  #try(seek: Seek, nowMs: number): JoinOutput[] {
+    seek.tries += 1;
+    seek.untilMs = nowMs + this.#options.tryMs;
+    const self = this.#around.self().peer;
+    const hint = hintOf(seek.topic, seek.mode, epochAt(nowMs, epochMs.filter), this.#shape);
+    const shared = { nonce: seek.nonce, tag: seek.topic.joinTag(seek.nonce), replyKey: seek.replyKey.publicKey, hint };
+    const outputs: JoinOutput[] = [];
+    for (const to of this.#firstHops(seek, hint, nowMs)) {
+      const query = { ...shared, id: this.#random.bytes(16), ttl: this.#startHops() };
+      const id = idText(query.id);
+      seek.ids.push(id);
+      seek.asked.push(to);
+      this.#seekOfId.set(id, seek);
+      this.#remember(id, self, to, nowMs);
+      outputs.push({ kind: 'send', to, message: { kind: 'join', query } });
+    }
+    return outputs;
+  }
+
+  #startHops(): number {
+    return this.#options.hopsMax - this.#random.integer(this.#options.hopsSpread + 1);
+  }
+
+  /** As many different neighbours as there are copies; those of an earlier try only where there are no others. */
+  #firstHops(seek: Seek, hint: readonly number[], nowMs: number): PeerId[] {
+    const { copies } = this.#options;
+    const chosen: PeerId[] = [];
+    if (seek.mode === 'sensitive') {
+      // One place stays for a stranger: friends alone may all be friends of each other.
+      const friends = this.#random.shuffle(this.#around.friends().slice(0, friendsMax));
+      for (const friend of friends) {
+        if (chosen.length < copies - 1 && this.#own.take(friend, nowMs)) chosen.push(friend);
+      }
+    }
+    while (chosen.length < copies) {
+      const next =
+        this.#next(hint, undefined, this.#own, nowMs, [...chosen, ...seek.asked]) ??
+        this.#next(hint, undefined, this.#own, nowMs, chosen);
+      if (next === undefined) break;
+      chosen.push(next);
+    }
+    return chosen;
+  }
+
+  /** The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. */
+  #next(
+    hint: readonly number[],
+    from: PeerId | undefined,
+    budget: TokenBuckets,
+    nowMs: number,
+    without: readonly PeerId[] = [],
+  ): PeerId | undefined {
+    const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
+    let best: PeerId[] = [];
+    let most = -1;
+    for (const { peer, filter } of this.#around.neighbours()) {
+      if (peer === from || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
+      const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
+      if (score > most) {
+        most = score;
+        best = [];
+      }
+      if (score === most) best.push(peer);
+    }
+    if (best.length === 0) return undefined;
+    const chosen = best[this.#random.integer(best.length)] as PeerId; // not empty
+    budget.take(chosen, nowMs);
+    return chosen;
+  }
+
+  /** The topic of ours that a query is for. The hint saves trying the tag of each. */
+  #recognised(query: JoinQuery, nowMs: number): Topic | undefined {
+    const epoch = epochAt(nowMs, epochMs.filter);
+    const isHinted = (topic: Topic) =>
+      query.hint.length === 0 ||
+      // The asker's clock may be on the other side of the epoch's end.
+      [epoch, epoch - 1, epoch + 1].some(
+        (one) => one >= 0 && query.hint.includes(positionsOf(topic, one, this.#shape)[0] ?? -1),
+      );
+    for (const { topic, isSensitive } of this.#around.subscriptions()) {
+      if (isSensitive && !topic.isPrivate) continue;
+      if (isHinted(topic) && equalSecrets(topic.joinTag(query.nonce), query.tag)) return topic;
+    }
+    return undefined;
+  }
+
+  #answerTo(query: JoinQuery, topic: Topic): Uint8Array | undefined {
+    const others = this.#around.members(topic).slice(0, joinAnswerLimits.descriptorsMax - 1);
+    return sealJoinAnswer(query, topic, [this.#around.self(), ...others], { random: this.#random });
+  }
+
+  #remember(id: string, from: PeerId, to: PeerId | undefined, nowMs: number): void {
+    const { pathMs, answersPerPathMax } = this.#options;
+    this.#paths.set(id, { from, to, untilMs: nowMs + pathMs, answersLeft: answersPerPathMax }, nowMs);
+  }
+
+  #end(seek: Seek): void {
+    for (const id of seek.ids) this.#seekOfId.delete(id);
+    this.#seeks.delete(seek.topic.name);
+  }
+
+  #refuse(reason: JoinRefusal): never[] {
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    return [];
+  }
+}
+
+/** Friends among whom a sensitive query chooses its first hops. */
+const friendsMax = 16;
+
+function countBits(filter: InterestFilter, positions: readonly number[]): number {
+  let count = 0;
+  for (const position of positions) if (hasBit(filter, position)) count += 1;
+  return count;
+}
+
+function isWellFormed({ id, nonce, tag, replyKey, hint, ttl }: JoinQuery, shape: FilterShape): boolean {
+  return (
+    id.length === 16 &&
+    nonce.length === 16 &&
+    tag.length === 16 &&
+    replyKey.length === 32 &&
+    hint.length <= messageLimits.hintPositionsMax &&
+    hint.every((position) => Number.isInteger(position) && position >= 0 && position < shape.bits) &&
+    Number.isInteger(ttl) &&
+    ttl >= 1 &&
+    ttl <= messageLimits.joinHopsMax
+  );
+}
+
+function idText(id: Uint8Array): string {
+  return String.fromCharCode(...id);
+}
