@@ -27,7 +27,7 @@ export {
   roleNames,
   type SubjectId,
 } from './port.ts';
-export type { PubSub } from './pubsub.ts';
+export type { PubSub, PubSubFactory } from './pubsub.ts';
 export {
   type ByteStream,
   type ByteStreamHandler,

@@ -2,7 +2,7 @@ import type { Clock, Logger, Meter, Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import type { ElectionOptions } from './bootstrap-election.ts';
 import type { NetworkPort, RoleName } from './port.ts';
-import type { PubSub } from './pubsub.ts';
+import type { PubSub, PubSubFactory } from './pubsub.ts';
 import type { RelayedStreams } from './relayed-streams.ts';
 import type { RosterOptions } from './roster.ts';
 
@@ -50,6 +50,8 @@ export interface Libp2pNetworkDependencies {
   readonly random: Random;
   readonly logger?: Logger;
   readonly meter?: Meter;
+  /** Publish/subscribe, handed in because what makes it may be a neighbour of this package. Default: gossipsub. */
+  readonly pubSub?: PubSubFactory;
   /**
    * Starts a bootstrap when this node is elected. Default: one more libp2p host in this process, with a fresh
    * identity, on the same interfaces and free ports. Its peers must be told by `isSuccessor` that it is one.

@@ -2,10 +2,7 @@ import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gos
 import { sha256 } from '@pulsemesh/crypto';
 import { concatBytes, toHex } from '@pulsemesh/wire';
 
-/**
- * Publish/subscribe with the shape of gossipsub's service (`@libp2p/gossipsub` 17: members, events, options),
- * so that an overlay of our own with that shape can take its place by replacing {@link createPubSub} alone.
- */
+/** Publish/subscribe with the shape of gossipsub's service (`@libp2p/gossipsub` 17: members, events). */
 export type PubSub = Pick<
   GossipSub,
   | 'globalSignaturePolicy'
@@ -21,6 +18,12 @@ export type PubSub = Pick<
   | 'removeEventListener'
 >;
 
+/**
+ * Makes the publish/subscribe service of a libp2p host. It signs by publisher and gives back nothing of its own; publishing
+ * where nobody reads does not throw.
+ */
+export type PubSubFactory = (components: GossipSubComponents) => PubSub;
+
 export const pubSubLimits = {
   /** One published message. */
   messageBytesMax: 64 * 1024,
@@ -32,8 +35,8 @@ export const pubSubLimits = {
   topicBytesMax: 1024 * 1024,
 } as const;
 
-/** A libp2p service. Messages are signed by their publisher and verified by everybody (StrictSign). */
-export function createPubSub(): (components: GossipSubComponents) => PubSub {
+/** Gossipsub. Messages are signed by their publisher and verified by everybody (StrictSign). */
+export function createGossipSub(): PubSubFactory {
   return gossipsub({
     globalSignaturePolicy: 'StrictSign',
     emitSelf: false,

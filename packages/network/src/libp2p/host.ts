@@ -4,15 +4,14 @@ import type { Address, ConnectionGater, Libp2p, PeerId as Libp2pPeerId } from '@
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
 import { yamux } from '@libp2p/yamux';
 import type { Clock, Logger } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
-import { createPubSub, type PubSub } from '../pubsub.ts';
+import { createGossipSub, type PubSub, type PubSubFactory } from '../pubsub.ts';
 import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';
+import { nativeTcp, nativeTls } from '../tls/index.ts';
 import { openPeerBook } from './peer-book.ts';
 import { relayedTransport } from './relayed-transport.ts';
 
@@ -52,6 +51,8 @@ export interface HostOptions {
   readonly isAllowed: (peer: PeerId) => boolean;
   /** Bootstraps do without. */
   readonly hasPubSub: boolean;
+  /** Default: gossipsub. */
+  readonly pubSub?: PubSubFactory;
   readonly dataDirectory: string | undefined;
 }
 
@@ -79,10 +80,10 @@ export async function createHost(
       announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
     },
     transports: [
-      ...(isDirect ? [tcp()] : []),
+      ...(isDirect ? [nativeTcp()] : []),
       ...(relayed === undefined ? [] : [relayedTransport(relayed, dependencies)]),
     ],
-    connectionEncrypters: [tls(), noise()],
+    connectionEncrypters: [nativeTls({}, dependencies), noise()],
     streamMuxers: [
       yamux({
         streamOptions: {
@@ -124,7 +125,10 @@ export async function createHost(
     const libp2p = await createLibp2p({ ...config, services });
     return { libp2p, pubsub: undefined, close: async () => book?.close() };
   }
-  const libp2p = await createLibp2p({ ...config, services: { ...services, pubsub: createPubSub() } });
+  const libp2p = await createLibp2p({
+    ...config,
+    services: { ...services, pubsub: options.pubSub ?? createGossipSub() },
+  });
   return { libp2p, pubsub: libp2p.services.pubsub, close: async () => book?.close() };
 }
 

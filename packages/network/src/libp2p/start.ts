@@ -31,6 +31,7 @@ export async function startDriver(
       isAnnounced: (address) => options.announceLoopback !== false || !isLoopback(address),
       isAllowed: (peer) => allowed === undefined || allowed.has(peer) || driver?.isVouchedFor(peer) === true,
       hasPubSub: !isBootstrapOnly,
+      ...(dependencies.pubSub === undefined ? {} : { pubSub: dependencies.pubSub }),
       dataDirectory: options.dataDirectory,
     },
     { clock: dependencies.clock, logger },
