@@ -43,6 +43,7 @@ const samples: readonly Message[] = [
   { kind: 'event', bytes: random.bytes(500), hops: 3 },
   { kind: 'have', route, ids: [random.bytes(32), random.bytes(32)] },
   { kind: 'want', route, ids: [] },
+  { kind: 'carry', route, seconds: 600 },
 ];
 
 const memory = () => new DescriptorMemory();
@@ -72,9 +73,13 @@ describe('the codec', () => {
     );
   });
 
-  it('encodes an object once', () => {
-    const event: Message = { kind: 'event', bytes: random.bytes(100), hops: 1 };
-    expect(encodeMessage(event)).toBe(encodeMessage(event));
+  it('encodes an object once, and puts events of any length together as the encoder would', () => {
+    const probe: Message = { kind: 'probe', nonce: 1, isReply: false };
+    expect(encodeMessage(probe)).toBe(encodeMessage(probe));
+    for (const length of [0, 23, 24, 255, 256, 65_535, 65_536, messageLimits.eventBytesMax]) {
+      const bytes = new Uint8Array(length).fill(1);
+      expect(encodeMessage({ kind: 'event', bytes, hops: 24 })).toEqual(encodeCbor([11, bytes, 24]));
+    }
   });
 
   it('gives the same object for a descriptor that it has seen, and forgets the one asked for longest ago', () => {
@@ -128,6 +133,7 @@ describe('the codec', () => {
       [12, route, digests(messageLimits.idsMax + 1, 32)],
       [13, route, digests(1, 31)],
       [13, route, [[]]],
+      [14, route, messageLimits.carrySecondsMax + 1],
     ];
     for (const fields of refused) expect(of(fields), JSON.stringify(fields).slice(0, 80)).toBeDefined();
     expect(of(...Array.from({ length: codecLimits.messagesPerFrameMax + 1 }, () => [3, 0, false]))).toBeDefined();

@@ -1,17 +1,14 @@
-/** The machines and their words, without libp2p: for drivers of another kind, and for the simulator. */
-export {
-  capability,
-  createDescriptor,
-  type Descriptor,
-  type DescriptorContent,
-  DescriptorRefusedError,
-  decodeDescriptor,
-  descriptorLimits,
-  interestDigestOf,
-  isCurrent,
-  isGenuine,
-} from './descriptor.ts';
-export { type Message, messageLimits, type Outgoing } from './message.ts';
-export type { DeliveredEvent, EventClass, NodeOutput } from './overlay-node-types.ts';
-export { createTopic, epochAt, epochMs, type Topic, topicNameLengthMax } from './topic.ts';
-export type { Trust } from './trust.ts';
+/** Publish/subscribe over UPSYCLE's overlay, as a libp2p service with gossipsub's shape. */
+export type { EventClass, Trust } from './protocol.ts';
+export { KeyTypeError, NoSubscribersError, NotStartedError, TopicRefusedError } from './service/errors.ts';
+export type { TopicSettings, UpsycleInit } from './service/init.ts';
+export type {
+  Message,
+  PublishOptions,
+  PubSub,
+  PubSubEvents,
+  SignedMessage,
+  TopicValidator,
+  UnsignedMessage,
+} from './service/pub-sub.ts';
+export { type UpsycleComponents, upsycle, upsycleProtocol } from './service/upsycle.ts';

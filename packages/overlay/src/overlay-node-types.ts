@@ -1,6 +1,9 @@
+import type { Random } from '@pulsemesh/base';
+import type { Signer } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Outgoing } from './message.ts';
 import type { Topic } from './topic.ts';
+import type { Trust } from './trust.ts';
 
 /** How wide an event spreads: an alert travels wider than a window. */
 export type EventClass = 'normal' | 'urgent';
@@ -27,3 +30,49 @@ export type NodeOutput =
   | { readonly kind: 'deliver'; readonly event: DeliveredEvent }
   /** A peer proved itself (private topic) or showed itself (open topic) as subscriber, or left. */
   | { readonly kind: 'subscription'; readonly peer: PeerId; readonly topic: Topic; readonly isSubscribed: boolean };
+
+/** How one node behaves; what is optional has its default in `node/overlay-node.ts`. */
+export interface OverlayNodeOptions {
+  /** The node's identity: signs descriptors and events. */
+  readonly signer: Signer;
+  /** Multiaddrs to be dialled at, without a peer id; none for a client. */
+  readonly addresses: readonly string[];
+  /** Sum of `capability` bits. */
+  readonly capabilities?: number;
+  /** 32 bytes that outlive restarts: the noise of the interest filter comes from them. */
+  readonly deviceSecret: Uint8Array;
+  /** ε of one interest filter. */
+  readonly epsilon?: number;
+  /** What `interestState()` gave before the restart. */
+  readonly interestState?: Uint8Array;
+  /** Connections that the node wants to keep at most. */
+  readonly linksMax?: number;
+  readonly signaturePolicy?: 'StrictSign' | 'StrictNoSign';
+  /** Carry sealed events of others' topics where asked to. */
+  readonly carry?: boolean;
+  /** Whether an event waits for `validated` before it is forwarded. Default: none does. */
+  readonly mustValidate?: (topic: Topic) => boolean;
+}
+
+export interface OverlayNodeDependencies {
+  readonly random: Random;
+  /** Default: nobody is trusted in particular. */
+  readonly trust?: Trust;
+}
+
+/** How a topic is subscribed to. */
+export interface SubscribeOptions {
+  /** Kept out of the interest filter, and looked for without a hint. */
+  readonly sensitive?: boolean;
+}
+
+/** What became of a publication at once. */
+export interface Published {
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+  /** The event as it travels. */
+  readonly bytes: Uint8Array;
+  /** Whom it was sent to; empty when nobody is known: then it is kept for the first that shows up within some seconds. */
+  readonly recipients: readonly PeerId[];
+  readonly outputs: readonly NodeOutput[];
+}

@@ -1,4 +1,5 @@
 /** The machines and their words, without libp2p: for drivers of another kind, and for the simulator. */
+export { codecLimits, DescriptorMemory, decodeMessages, encodeMessage, encodeMessages } from './codec.ts';
 export {
   capability,
   createDescriptor,
@@ -12,6 +13,15 @@ export {
   isGenuine,
 } from './descriptor.ts';
 export { type Message, messageLimits, type Outgoing } from './message.ts';
-export type { DeliveredEvent, EventClass, NodeOutput } from './overlay-node-types.ts';
+export { OverlayNode, overlayNodeDefaults, overlayNodeLimits } from './node/overlay-node.ts';
+export type {
+  DeliveredEvent,
+  EventClass,
+  NodeOutput,
+  OverlayNodeDependencies,
+  OverlayNodeOptions,
+  Published,
+  SubscribeOptions,
+} from './overlay-node-types.ts';
 export { createTopic, epochAt, epochMs, type Topic, topicNameLengthMax } from './topic.ts';
 export type { Trust } from './trust.ts';

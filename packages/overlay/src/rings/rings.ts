@@ -139,6 +139,29 @@ export class Rings {
     return this.#dependencies.random.shuffle(proven).slice(0, count);
   }
 
+  /** Neighbours of ours in any ring, each once, as they described themselves. */
+  neighbours(): Descriptor[] {
+    const found = new Map<PeerId, Descriptor>();
+    for (const { ring } of this.#topics.values()) {
+      for (const { successors, predecessors } of ring.shapes) {
+        for (const peer of [...successors, ...predecessors]) {
+          const member = ring.members.get(peer);
+          if (member !== undefined) found.set(peer, member.descriptor);
+        }
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** The descriptor of a peer that is, or is said to be, a member of a topic of ours. */
+  descriptorOf(peer: PeerId): Descriptor | undefined {
+    for (const { ring } of this.#topics.values()) {
+      const member = ring.members.get(peer);
+      if (member !== undefined) return member.descriptor;
+    }
+    return undefined;
+  }
+
   view(topic: Topic): RingView {
     const ring = this.#topics.get(topic.name)?.ring;
     const { neighboursPerSide } = this.#parameters;

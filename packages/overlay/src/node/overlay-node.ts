@@ -1,0 +1,443 @@
+import { type Random, unreachable } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import { Clustering } from '../clustering/clustering.ts';
+import type { Descriptor } from '../descriptor.ts';
+import { createEvent, type EventContent, readEventHead } from '../events/event.ts';
+import type { InterestFilter } from '../interest/interest-filter.ts';
+import { InterestKeeper } from '../interest/interest-keeper.ts';
+import type { JoinMode } from '../joining/join-hint.ts';
+import { Joining, type JoinOutput } from '../joining/joining.ts';
+import { TokenBuckets } from '../joining/token-buckets.ts';
+import type { Message, Outgoing } from '../message.ts';
+import type {
+  DeliveredEvent,
+  EventClass,
+  NodeOutput,
+  OverlayNodeDependencies,
+  OverlayNodeOptions,
+  Published,
+  SubscribeOptions,
+} from '../overlay-node-types.ts';
+import { Rings, type RingView } from '../rings/rings.ts';
+import { PeerSampling } from '../sampling/peer-sampling.ts';
+import type { Topic } from '../topic.ts';
+import { TrustBook } from '../trust/trust-book.ts';
+import type { Trust } from '../trust.ts';
+import { Outlets } from './outlets.ts';
+import { OwnDescriptor } from './own-descriptor.ts';
+import { Seeking } from './seeking.ts';
+
+/** What holds where {@link OverlayNodeOptions} says nothing. */
+export const overlayNodeDefaults = { epsilon: 3, linksMax: 48, signaturePolicy: 'StrictSign' } as const;
+
+/** Limits of one node; those of its parts stand with them. */
+export const overlayNodeLimits = {
+  /** Messages that are no events, from one peer, in a minute and at once. Events are paced by the driver's reading. */
+  messagesPerMinute: 6_000,
+  peersCountedMax: 512,
+  /** Connected peers of unknown interest that a join query may go to. */
+  connectedAskedMax: 64,
+  /** Links that are left to gossip, so that the rings of many topics do not cut a node off from the rest. */
+  gossipLinks: 4,
+} as const;
+
+interface Subscription {
+  readonly topic: Topic;
+  readonly isSensitive: boolean;
+  readonly seeking: Seeking;
+}
+
+/**
+ * One peer of the overlay: sampling, clustering, joining and the rings as one machine. No input and output, no clock:
+ * methods take what came in and `nowMs` (unix milliseconds) and return what to do, in order; {@link dueAtMs} says when
+ * {@link wake} is wanted. Input is hostile: what is not in order is counted in {@link refusals} and otherwise ignored.
+ */
+export class OverlayNode {
+  readonly self: PeerId;
+  readonly #options: OverlayNodeOptions;
+  readonly #random: Random;
+  readonly #own: OwnDescriptor;
+  readonly #interest: InterestKeeper;
+  readonly #sampling: PeerSampling;
+  readonly #clustering: Clustering;
+  readonly #joining: Joining;
+  readonly #rings: Rings;
+  readonly #outlets: Outlets;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #connections = new Set<PeerId>();
+  readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
+  readonly #refusals = new Map<string, number>();
+  #sequenceNumber = 0n;
+
+  constructor(options: OverlayNodeOptions, dependencies: OverlayNodeDependencies) {
+    const { signaturePolicy = overlayNodeDefaults.signaturePolicy, epsilon = overlayNodeDefaults.epsilon } = options;
+    const { random, trust = new TrustBook() } = dependencies;
+    this.#options = { ...options, signaturePolicy };
+    this.#random = random;
+    const { deviceSecret, interestState, mustValidate } = options;
+    this.#interest = new InterestKeeper({
+      secret: deviceSecret,
+      epsilon,
+      ...(interestState === undefined ? {} : { state: interestState }),
+    });
+    this.#own = new OwnDescriptor(options, random);
+    this.self = this.#own.descriptor.peer;
+    this.#sampling = new PeerSampling({ self: this.#own.descriptor }, { random, trust });
+    this.#clustering = this.#createClustering(random, trust);
+    this.#joining = this.#createJoining(random, trust);
+    this.#outlets = new Outlets(random);
+    const carry = { offers: options.carry === true, asks: options.carry === true };
+    this.#rings = new Rings(
+      { signaturePolicy, carry },
+      {
+        random,
+        self: () => this.#own.descriptor,
+        connections: this.#connections,
+        ...(mustValidate === undefined ? {} : { mustValidate }),
+      },
+    );
+  }
+
+  /** What this node says of itself at present. */
+  get descriptor(): Descriptor {
+    return this.#own.descriptor;
+  }
+
+  /** The random view. */
+  get view(): readonly Descriptor[] {
+    return this.#sampling.view;
+  }
+
+  /** The peers of like interests, the most alike first. */
+  get near(): readonly Descriptor[] {
+    return this.#clustering.near;
+  }
+
+  get topics(): readonly Topic[] {
+    return [...this.#subscriptions.values()].map(({ topic }) => topic);
+  }
+
+  /** What passed along the rings, since the start. */
+  get counts(): Rings['counts'] {
+    return this.#rings.counts;
+  }
+
+  /** How often input was left alone, by part and reason, since the start. */
+  get refusals(): ReadonlyMap<string, number> {
+    const all = new Map(this.#refusals);
+    const add = (part: string, counts: Iterable<readonly [string, number | undefined]>) => {
+      for (const [reason, count = 0] of counts) all.set(`${part}-${reason}`, count);
+    };
+    add('sampling', Object.entries(this.#sampling.refusals));
+    add('clustering', this.#clustering.refusals);
+    add('joining', this.#joining.refusals);
+    add('rings', this.#rings.refusals);
+    return all;
+  }
+
+  /** When {@link wake} wants to be called, unix milliseconds; calling it earlier does no harm. */
+  get dueAtMs(): number {
+    let due = Math.min(
+      this.#own.dueAtMs,
+      this.#interest.dueAtMs,
+      this.#sampling.dueAtMs,
+      this.#clustering.dueAtMs,
+      this.#joining.dueAtMs,
+    );
+    due = Math.min(due, this.#rings.dueAtMs, this.#outlets.dueAtMs);
+    for (const { seeking } of this.#subscriptions.values()) due = Math.min(due, seeking.dueAtMs);
+    return due;
+  }
+
+  /** The ring of a topic as it stands. */
+  ring(topic: Topic): RingView {
+    return this.#rings.view(topic);
+  }
+
+  /** What must outlive a restart, see {@link OverlayNodeOptions}.interestState. */
+  interestState(): Uint8Array {
+    return this.#interest.state();
+  }
+
+  /** Begins, with `seeds` or with whoever connects. */
+  start(seeds: readonly Descriptor[], nowMs: number): NodeOutput[] {
+    this.#own.renew({}, nowMs);
+    this.#sampling.renew(this.#own.descriptor);
+    this.#sequenceNumber = BigInt(Math.floor(nowMs)) << 20n; // later starts count on from higher numbers
+    return sends(this.#sampling.start(seeds, nowMs));
+  }
+
+  /** A message that `from`, whose identity the connection proved, sent. */
+  receive(from: PeerId, message: Message, nowMs: number): NodeOutput[] {
+    if (from === this.self) return this.#refuse('own');
+    if (message.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
+    switch (message.kind) {
+      case 'pull':
+        return sends(this.#sampling.onPull(from, message, nowMs));
+      case 'view':
+        return this.#after(sends(this.#sampling.onView(from, message, nowMs)), nowMs);
+      case 'probe':
+        return sends(this.#sampling.onProbe(from, message));
+      case 'near':
+        return sends(this.#clustering.onNear(from, message, nowMs));
+      case 'nearby':
+        return sends(this.#clustering.onNearby(from, message, nowMs));
+      case 'ask-filters':
+        return sends(this.#clustering.onAskFilters(from, message, nowMs));
+      case 'filters':
+        return sends(this.#clustering.onFilters(from, message, nowMs));
+      case 'join':
+        return this.#joined(this.#joining.onJoin(from, message.query, nowMs), nowMs);
+      case 'joined':
+        return this.#joined(this.#joining.onJoined(from, message, nowMs), nowMs);
+      case 'ring':
+        return this.#rings.onRing(from, message, nowMs);
+      case 'event':
+        return this.#rings.onEvent(from, message, nowMs);
+      case 'have':
+        return this.#rings.onHave(from, message, nowMs);
+      case 'want':
+        return this.#rings.onWant(from, message, nowMs);
+      case 'carry':
+        return this.#rings.onCarry(from, message, nowMs);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Does what is due. */
+  wake(nowMs: number): NodeOutput[] {
+    const outputs: NodeOutput[] = [];
+    this.#renewDescriptor(nowMs);
+    if (this.#sampling.dueAtMs <= nowMs) outputs.push(...sends(this.#sampling.wake(nowMs)));
+    if (this.#clustering.dueAtMs <= nowMs) outputs.push(...sends(this.#clustering.wake(nowMs)));
+    if (this.#joining.dueAtMs <= nowMs) outputs.push(...this.#joined(this.#joining.wake(nowMs), nowMs));
+    if (this.#rings.dueAtMs <= nowMs) outputs.push(...this.#rings.wake(nowMs));
+    if (this.#outlets.dueAtMs <= nowMs) this.#outlets.wake(nowMs);
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(subscription, nowMs));
+    }
+    return outputs;
+  }
+
+  /** There is a connection to `peer`, which speaks the protocol. */
+  connected(peer: PeerId, nowMs: number): NodeOutput[] {
+    this.#connections.add(peer);
+    this.#rings.connected(peer, nowMs);
+    const outputs = sends(this.#sampling.connected(peer, nowMs));
+    return this.#after(outputs, nowMs);
+  }
+
+  /** The last connection to `peer` is gone. */
+  disconnected(peer: PeerId, nowMs: number): NodeOutput[] {
+    this.#connections.delete(peer);
+    this.#sampling.disconnected(peer);
+    this.#rings.disconnected(peer, nowMs);
+    return [];
+  }
+
+  /** `peer` cannot be connected to. */
+  unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
+    this.#sampling.unreachable(peer, nowMs);
+    this.#clustering.unreachable(peer, nowMs);
+    this.#outlets.unreachable(peer);
+    return this.#rings.unreachable(peer, nowMs);
+  }
+
+  /** Takes part in a topic, and looks for its other members. Nothing where that is so already, or for too many topics. */
+  subscribe(topic: Topic, options: SubscribeOptions, nowMs: number): NodeOutput[] {
+    const { sensitive: isSensitive = false } = options;
+    if (!this.#rings.join(topic, nowMs)) return [];
+    const subscription = { topic, isSensitive, seeking: new Seeking(nowMs, this.#random) };
+    this.#subscriptions.set(topic.name, subscription);
+    if (!isSensitive) this.#interest.add(topic, nowMs);
+    // What was found for publishing serves reading, too; its search goes on under the same name.
+    this.#outlets.close(topic.name);
+    this.#joining.stop(topic);
+    return this.#seek(subscription, nowMs);
+  }
+
+  /** Leaves a topic, and says so to its members. */
+  unsubscribe(topic: Topic, nowMs: number): NodeOutput[] {
+    if (!this.#subscriptions.delete(topic.name)) return [];
+    this.#interest.remove(topic, nowMs);
+    this.#joining.stop(topic);
+    return this.#rings.leave(topic, nowMs);
+  }
+
+  /**
+   * Publishes to a topic, be it one of ours or not. Who is not known yet gets it when found within some seconds.
+   * @throws {EventTooLargeError}
+   */
+  publish(topic: Topic, data: Uint8Array, options: { readonly class: EventClass }, nowMs: number): Published {
+    const content = this.#content(data, options.class);
+    if (this.#subscriptions.has(topic.name)) {
+      const published = this.#rings.publish(topic, content, nowMs);
+      if (published !== null) return { ...published, recipients: recipientsOf(published.outputs) };
+    }
+    const bytes = createEvent(topic, content, nowMs, this.#random);
+    const isNew = !this.#outlets.hasMembers(topic);
+    const outputs = this.#outlets.publish(topic, bytes, nowMs);
+    const recipients = recipientsOf(outputs);
+    if (isNew) outputs.push(...this.lookFor(topic, nowMs));
+    return { id: readEventHead(bytes)?.id ?? bytes.subarray(0, 0), bytes, recipients, outputs };
+  }
+
+  /** Looks for members of a topic that is about to be published to. */
+  lookFor(topic: Topic, nowMs: number): NodeOutput[] {
+    if (this.#subscriptions.has(topic.name)) return [];
+    this.#outlets.open(topic, nowMs);
+    return this.#outlets.hasMembers(topic) ? [] : this.#ask(topic, modeOf(topic, false), nowMs);
+  }
+
+  /** An event that `mustValidate` made wait has been looked at: accepted, it goes on. */
+  validated(event: DeliveredEvent, isAccepted: boolean, nowMs: number): NodeOutput[] {
+    return this.#rings.validated(event.topic, event.id, isAccepted, nowMs);
+  }
+
+  /** Peers that proved to read a topic of ours. */
+  subscribersOf(topic: Topic): PeerId[] {
+    return this.#rings.members(topic);
+  }
+
+  /** Whether an event for the topic would go to anybody now. */
+  knowsSubscribers(topic: Topic): boolean {
+    if (this.#subscriptions.has(topic.name)) return this.#rings.view(topic).memberCount > 0;
+    return this.#outlets.hasMembers(topic);
+  }
+
+  /** Whom to stay connected to, the most wanted first; some links are left for gossip. */
+  wantedLinks(): PeerId[] {
+    const { linksMax = overlayNodeDefaults.linksMax } = this.#options;
+    return this.#rings.wantedPeers().slice(0, Math.max(1, linksMax - overlayNodeLimits.gossipLinks));
+  }
+
+  /** Multiaddrs under which `peer` can be dialled, as far as its descriptor is known here. */
+  addressesOf(peer: PeerId): readonly string[] {
+    return this.#descriptorOf(peer)?.addresses ?? [];
+  }
+
+  /** The node can be dialled elsewhere from now on. */
+  setAddresses(addresses: readonly string[], nowMs: number): NodeOutput[] {
+    this.#own.renew({ addresses }, nowMs);
+    this.#sampling.renew(this.#own.descriptor);
+    return [];
+  }
+
+  #descriptorOf(peer: PeerId): Descriptor | undefined {
+    const known =
+      this.#sampling.descriptorOf(peer) ?? this.#rings.descriptorOf(peer) ?? this.#outlets.descriptorOf(peer);
+    return known ?? this.#clustering.neighbours().find((neighbour) => neighbour.peer === peer)?.descriptor;
+  }
+
+  #content(data: Uint8Array, eventClass: EventClass): EventContent {
+    if (this.#options.signaturePolicy === 'StrictNoSign') return { data, class: eventClass };
+    this.#sequenceNumber += 1n;
+    const author = { signer: this.#options.signer, sequenceNumber: this.#sequenceNumber };
+    return { data, class: eventClass, author };
+  }
+
+  #renewDescriptor(nowMs: number): void {
+    const isFilterDue = this.#interest.dueAtMs <= nowMs;
+    if (!isFilterDue && this.#own.dueAtMs > nowMs) return;
+    const filter = this.#interest.shown(nowMs);
+    if (this.#own.dueAtMs > nowMs && filter === this.#own.filter) return;
+    this.#own.renew(filter === undefined ? {} : { filter }, nowMs);
+    this.#sampling.renew(this.#own.descriptor);
+  }
+
+  /** Something came that may make it worth looking again for members of rings that are short of them. */
+  #after(outputs: NodeOutput[], nowMs: number): NodeOutput[] {
+    for (const subscription of this.#subscriptions.values()) {
+      const { topic, seeking } = subscription;
+      if (this.#rings.view(topic).memberCount > 0) continue;
+      seeking.hurry(nowMs);
+      if (seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(subscription, nowMs));
+    }
+    return outputs;
+  }
+
+  #seek({ topic, isSensitive, seeking }: Subscription, nowMs: number): NodeOutput[] {
+    seeking.began(this.#rings.view(topic).isComplete, nowMs);
+    this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
+    return this.#ask(topic, modeOf(topic, isSensitive), nowMs);
+  }
+
+  #ask(topic: Topic, mode: JoinMode, nowMs: number): NodeOutput[] {
+    const outputs = this.#joining.seek(topic, mode, nowMs);
+    if (!outputs.some(({ kind }) => kind === 'send')) this.#joining.stop(topic);
+    return this.#joined(outputs, nowMs);
+  }
+
+  #joined(outputs: readonly JoinOutput[], nowMs: number): NodeOutput[] {
+    const result: NodeOutput[] = [];
+    for (const output of outputs) {
+      if (output.kind === 'send') result.push(output);
+      if (output.kind !== 'found') continue;
+      const { topic, descriptors } = output;
+      if (this.#subscriptions.has(topic.name)) this.#rings.addCandidates(topic, descriptors, nowMs);
+      else result.push(...this.#outlets.found(topic, descriptors));
+    }
+    return result;
+  }
+
+  #createClustering(random: Random, trust: Trust): Clustering {
+    return new Clustering(
+      {
+        self: () => this.#own.descriptor,
+        shownFilter: () => this.#own.filter,
+        exactInterest: (epoch) => this.#interest.exact(epoch, (topic) => !this.#rings.view(topic).isComplete),
+        sampled: () => this.#sampling.view,
+        ringNeighbours: () => this.#rings.neighbours(),
+      },
+      { random, trust },
+    );
+  }
+
+  #createJoining(random: Random, trust: Trust): Joining {
+    return new Joining(
+      {
+        self: () => this.#own.descriptor,
+        neighbours: () => this.#askable(),
+        subscriptions: () => this.#subscriptions.values(),
+        members: (topic) => this.#rings.membersToTell(topic, 5),
+        friends: () => trust.friends(),
+      },
+      { random },
+    );
+  }
+
+  /** Whom a join query may go to: neighbours of any kind, and who is just connected. */
+  #askable(): { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[] {
+    const known: { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[] =
+      this.#clustering.neighbours();
+    const peers = new Set(known.map(({ peer }) => peer));
+    let left: number = overlayNodeLimits.connectedAskedMax;
+    for (const peer of this.#connections) {
+      if (left === 0) break;
+      if (peers.has(peer)) continue;
+      known.push({ peer, filter: undefined });
+      left -= 1;
+    }
+    return known;
+  }
+
+  #refuse(kind: string): NodeOutput[] {
+    this.#refusals.set(kind, (this.#refusals.get(kind) ?? 0) + 1);
+    return [];
+  }
+}
+
+function sends(outgoing: readonly Outgoing[]): NodeOutput[] {
+  return outgoing.map(({ to, message }) => ({ kind: 'send', to, message }));
+}
+
+function recipientsOf(outputs: readonly NodeOutput[]): PeerId[] {
+  return [...new Set(outputs.flatMap((output) => (output.kind === 'send' ? [output.to] : [])))];
+}
+
+/** A topic without a secret is public: its searchers need not hide among decoys, and are found at once. */
+function modeOf(topic: Topic, isSensitive: boolean): JoinMode {
+  if (isSensitive) return 'sensitive';
+  return topic.isPrivate ? 'decoys' : 'open';
+}

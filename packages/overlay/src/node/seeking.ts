@@ -1,0 +1,50 @@
+import type { Random } from '@pulsemesh/base';
+
+/** When members of a topic are looked for, milliseconds. */
+export const seekPeriods = {
+  /** Between two searches of one topic, at least. */
+  spacingMs: 1_000,
+  /** After a search, while the ring is not complete; doubles with each. */
+  firstMs: 2_000,
+  /** Likewise once it is: rings that came about apart find each other. */
+  settledFirstMs: 15_000,
+  maxMs: 600_000,
+} as const;
+
+/**
+ * When to look again for members of one topic: soon while few are known, ever more seldom where nobody else reads it, and
+ * now and then when all is well.
+ */
+export class Seeking {
+  readonly #random: Random;
+  #atMs: number;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  #count = 0;
+  #wasComplete = false;
+
+  constructor(nowMs: number, random: Random) {
+    this.#random = random;
+    this.#atMs = nowMs;
+  }
+
+  get dueAtMs(): number {
+    return this.#atMs;
+  }
+
+  /** A search begins now; `isComplete` says whether the ring is. */
+  began(isComplete: boolean, nowMs: number): void {
+    if (isComplete !== this.#wasComplete) this.#count = 0;
+    this.#wasComplete = isComplete;
+    const { firstMs, settledFirstMs, maxMs } = seekPeriods;
+    const waitMs = Math.min(maxMs, (isComplete ? settledFirstMs : firstMs) * 2 ** this.#count);
+    this.#count = Math.min(this.#count + 1, 20);
+    this.#lastMs = nowMs;
+    this.#atMs = nowMs + waitMs * (0.75 + this.#random.float() / 2);
+  }
+
+  /** Something speaks for looking again at once: somebody new is there to be asked, or members were lost. */
+  hurry(nowMs: number): void {
+    this.#count = 0;
+    this.#atMs = Math.min(this.#atMs, Math.max(nowMs, this.#lastMs + seekPeriods.spacingMs));
+  }
+}

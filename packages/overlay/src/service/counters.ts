@@ -1,0 +1,26 @@
+import type { Counter, Meter } from '@pulsemesh/base';
+
+/** What the service counts, beside what the node itself does. */
+export interface ServiceCounters {
+  readonly published: Counter;
+  readonly delivered: Counter;
+  /** Events of ours that were neither delivered nor forwarded, by `reason`. */
+  readonly refused: Counter;
+  /** Messages that did not fit a peer's queue, by `kind`. */
+  readonly dropped: Counter;
+  readonly dials: Counter;
+  readonly malformed: Counter;
+  readonly pauses: Counter;
+}
+
+export function createServiceCounters(meter: Meter): ServiceCounters {
+  return {
+    published: meter.counter('upsycle_events_published_total', 'Events this node published.'),
+    delivered: meter.counter('upsycle_events_delivered_total', 'Events of others handed to the application.'),
+    refused: meter.counter('upsycle_events_refused_total', 'Events neither delivered nor forwarded.', ['reason']),
+    dropped: meter.counter('upsycle_messages_dropped_total', 'Messages past what waits for a peer.', ['kind']),
+    dials: meter.counter('upsycle_dials_total', 'Dials for the overlay.', ['result']),
+    malformed: meter.counter('upsycle_streams_malformed_total', 'Streams ended for what came over them.'),
+    pauses: meter.counter('upsycle_reader_pauses_total', 'Times a peer was held back for sending too fast.'),
+  };
+}

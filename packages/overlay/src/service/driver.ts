@@ -1,0 +1,215 @@
+import type { Connection, PeerStore, Stream } from '@libp2p/interface';
+import type { ConnectionManager, Registrar } from '@libp2p/interface-internal';
+import { type Clock, errorForLog, type Logger, type Random, type Timer } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import { DescriptorMemory } from '../codec.ts';
+import type { Message } from '../message.ts';
+import type { OverlayNode } from '../node/overlay-node.ts';
+import type { DeliveredEvent, NodeOutput } from '../overlay-node-types.ts';
+import type { Topic } from '../topic.ts';
+import type { ServiceCounters } from './counters.ts';
+import { InboundStream } from './inbound-stream.ts';
+import { Links } from './links.ts';
+import { Pace } from './pace.ts';
+
+export interface DriverOptions {
+  readonly protocol: string;
+  readonly linksMax: number;
+  readonly outboundBytesMax: number;
+  readonly maxInboundStreams: number;
+  readonly maxOutboundStreams: number;
+  readonly runOnLimitedConnection: boolean;
+}
+
+export interface DriverDependencies {
+  readonly registrar: Registrar;
+  readonly connectionManager: ConnectionManager;
+  readonly peerStore: PeerStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly count: ServiceCounters;
+  /** The node's own addresses now. */
+  readonly addresses: () => readonly string[];
+  readonly onEvent: (event: DeliveredEvent) => void;
+  readonly onSubscription: (peer: PeerId, topic: Topic, isSubscribed: boolean) => void;
+  readonly onWake: () => void;
+}
+
+/** Runs one {@link OverlayNode} on libp2p: its sockets, its timer, its clock. Started once, stopped once. */
+export class Driver {
+  readonly #options: DriverOptions;
+  readonly #deps: DriverDependencies;
+  readonly #node: OverlayNode;
+  readonly #links: Links;
+  readonly #memory = new DescriptorMemory();
+  readonly #inbound = new Set<InboundStream>();
+  readonly #paces = new Map<PeerId, Pace>();
+  #outputs: NodeOutput[] = [];
+  #isPerforming = false;
+  #isStopped = false;
+  #topologyId: string | undefined;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #addresses = '';
+
+  constructor(node: OverlayNode, options: DriverOptions, dependencies: DriverDependencies) {
+    this.#node = node;
+    this.#options = options;
+    this.#deps = dependencies;
+    const { count } = dependencies;
+    this.#links = new Links(options, {
+      ...dependencies,
+      onConnected: (peer) => this.run((nowMs) => node.connected(peer, nowMs)),
+      onDisconnected: (peer) => this.#gone(peer),
+      onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),
+      onDropped: (messages) => {
+        for (const { kind } of messages) count.dropped.add(1, { kind: kind === 'event' ? 'event' : 'gossip' });
+      },
+      onDialled: (isConnected) => count.dials.add(1, { result: isConnected ? 'connected' : 'failed' }),
+      addressesOf: (peer) => node.addressesOf(peer),
+      wanted: () => this.#wanted(),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { registrar } = this.#deps;
+    const { protocol, maxInboundStreams, maxOutboundStreams, runOnLimitedConnection } = this.#options;
+    this.run((nowMs) => this.#node.start([], nowMs));
+    const onStream = (stream: Stream, connection: Connection) => this.#accept(stream, connection);
+    await registrar.handle(protocol, onStream, { maxInboundStreams, maxOutboundStreams, runOnLimitedConnection });
+    this.#topologyId = await registrar.register(protocol, {
+      notifyOnLimitedConnection: runOnLimitedConnection,
+      onConnect: (_peer, connection) => this.#take(connection),
+    });
+    this.#links.start();
+  }
+
+  /** What is queued in this turn is still sent; then every stream ends. */
+  async stop(): Promise<void> {
+    const { registrar } = this.#deps;
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    if (this.#topologyId !== undefined) registrar.unregister(this.#topologyId);
+    await registrar.unhandle(this.#options.protocol).catch(() => {});
+    await this.#links.stop();
+    for (const stream of this.#inbound) stream.abort(new Error('the service stops'));
+    this.#inbound.clear();
+  }
+
+  connected(): PeerId[] {
+    return this.#links.connected();
+  }
+
+  /** Lets the node do something, and does what it asks for. */
+  run(action: (nowMs: number) => readonly NodeOutput[]): void {
+    if (this.#isStopped) return;
+    this.#perform(action(this.#deps.clock.now()));
+  }
+
+  /** In order, also where doing one thing makes the node ask for more. */
+  #perform(outputs: readonly NodeOutput[]): void {
+    this.#outputs.push(...outputs);
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    try {
+      for (let at = 0; at < this.#outputs.length; at += 1) this.#do(this.#outputs[at] as NodeOutput);
+    } finally {
+      this.#outputs = [];
+      this.#isPerforming = false;
+    }
+    this.#wakeInTime();
+  }
+
+  #do(output: NodeOutput): void {
+    if (this.#isStopped) return;
+    switch (output.kind) {
+      case 'send':
+        this.#links.send(output.to, output.message);
+        break;
+      case 'deliver':
+        this.#deps.onEvent(output.event);
+        break;
+      case 'subscription':
+        this.#deps.onSubscription(output.peer, output.topic, output.isSubscribed);
+        break;
+    }
+  }
+
+  /** One timer, for when the node next wants to be woken. Waking early does no harm, so that it is seldom set anew. */
+  #wakeInTime(): void {
+    const { dueAtMs } = this.#node;
+    if (this.#isStopped || dueAtMs >= this.#timerAtMs || dueAtMs === Number.POSITIVE_INFINITY) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = dueAtMs;
+    const delayMs = Math.max(0, dueAtMs - this.#deps.clock.now());
+    this.#timer = this.#deps.clock.setTimer(() => this.#wake(), Math.min(delayMs, timerMsMax));
+  }
+
+  #wake(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.run((nowMs) => this.#node.wake(nowMs));
+    this.#wakeInTime();
+    this.#deps.onWake();
+  }
+
+  #wanted(): readonly PeerId[] {
+    // Looked at here because it is asked for regularly: addresses come and go while libp2p runs.
+    const addresses = this.#deps.addresses();
+    if (addresses.join() !== this.#addresses) {
+      this.#addresses = addresses.join();
+      this.run((nowMs) => this.#node.setAddresses(addresses, nowMs));
+    }
+    return this.#node.wantedLinks();
+  }
+
+  #take(connection: Connection): void {
+    if (this.#isStopped || connection.remotePeer.type !== 'Ed25519') return;
+    this.#links.take(connection);
+  }
+
+  #accept(stream: Stream, connection: Connection): void {
+    if (this.#isStopped || connection.remotePeer.type !== 'Ed25519') {
+      stream.abort(new Error('not spoken to'));
+      return;
+    }
+    const from = connection.remotePeer.toString() as PeerId; // libp2p's text form is ours
+    const inbound = new InboundStream(stream, this.#memory, {
+      onMessages: (messages) => this.#takeMessages(from, messages, inbound),
+      onMalformed: (error) => {
+        this.#deps.count.malformed.add();
+        this.#deps.logger.debug('a peer sent what is no message', { peer: from, ...errorForLog(error) });
+      },
+    });
+    this.#inbound.add(inbound);
+    stream.addEventListener('close', () => this.#inbound.delete(inbound));
+    this.#links.take(connection);
+  }
+
+  #takeMessages(from: PeerId, messages: readonly Message[], stream: InboundStream): void {
+    if (this.#isStopped) return;
+    this.#links.heard(from);
+    for (const message of messages) this.run((nowMs) => this.#node.receive(from, message, nowMs));
+    const events = messages.filter(({ kind }) => kind === 'event').length;
+    if (events > 0) this.#hold(from, events, stream);
+  }
+
+  #hold(from: PeerId, events: number, stream: InboundStream): void {
+    const { clock, count } = this.#deps;
+    const pace = this.#paces.get(from) ?? new Pace(clock.monotonicMs());
+    this.#paces.set(from, pace);
+    const waitMs = pace.take(events, clock.monotonicMs());
+    if (waitMs === 0) return;
+    count.pauses.add();
+    stream.pause();
+    clock.setTimer(() => stream.resume(), waitMs);
+  }
+
+  #gone(peer: PeerId): void {
+    this.#paces.delete(peer);
+    this.run((nowMs) => this.#node.disconnected(peer, nowMs));
+  }
+}
+
+/** What timers take at most. */
+const timerMsMax = 60_000;

@@ -1,0 +1,88 @@
+import type { Stream, StreamMessageEvent } from '@libp2p/interface';
+import { FrameDecoder } from '@pulsemesh/wire';
+import { codecLimits, type DescriptorMemory, decodeMessages } from '../codec.ts';
+import type { Message } from '../message.ts';
+
+export interface InboundHandlers {
+  /** The messages of one frame, in order. */
+  readonly onMessages: (messages: readonly Message[]) => void;
+  /** The remote sent what is no frame, or a frame past a limit; the stream has been aborted. */
+  readonly onMalformed: (error: unknown) => void;
+}
+
+/**
+ * Reads the messages of one inbound stream. To be made in the very turn in which the stream was got, so that no chunk is
+ * missed. While paused the remote is held back by the stream's window, and what has been read waits here.
+ */
+export class InboundStream {
+  readonly #stream: Stream;
+  readonly #memory: DescriptorMemory;
+  readonly #handlers: InboundHandlers;
+  readonly #decoder = new FrameDecoder({ bytesMax: codecLimits.frameBytesMax });
+  #frames: Uint8Array[] = [];
+  #isPaused = false;
+
+  constructor(stream: Stream, memory: DescriptorMemory, handlers: InboundHandlers) {
+    this.#stream = stream;
+    this.#memory = memory;
+    this.#handlers = handlers;
+    stream.addEventListener('message', (event: StreamMessageEvent) => this.#take(event.data.subarray()));
+    // Unidirectional: ours to close when the remote has said everything.
+    stream.addEventListener('remoteCloseWrite', () => void stream.close().catch(() => {}));
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#tell('pause');
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#drain();
+    if (!this.#isPaused) this.#tell('resume');
+  }
+
+  abort(error: Error): void {
+    this.#frames = [];
+    this.#stream.abort(error);
+  }
+
+  #take(chunk: Uint8Array): void {
+    try {
+      // Plain arrays only: the transport's are Buffers, which copy and print differently.
+      const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      this.#frames.push(...this.#decoder.push(bytes));
+    } catch (error) {
+      this.#broken(error);
+      return;
+    }
+    this.#drain();
+  }
+
+  /** One frame after the other, until a handler pauses. */
+  #drain(): void {
+    while (!this.#isPaused) {
+      const frame = this.#frames.shift();
+      if (frame === undefined) return;
+      let messages: readonly Message[];
+      try {
+        messages = decodeMessages(frame, this.#memory);
+      } catch (error) {
+        this.#broken(error);
+        return;
+      }
+      this.#handlers.onMessages(messages);
+    }
+  }
+
+  #broken(error: unknown): void {
+    this.abort(error instanceof Error ? error : new Error('malformed'));
+    this.#handlers.onMalformed(error);
+  }
+
+  #tell(what: 'pause' | 'resume'): void {
+    if (this.#stream.readStatus === 'closed' || this.#stream.readStatus === 'closing') return;
+    this.#stream[what]();
+  }
+}

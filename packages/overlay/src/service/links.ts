@@ -1,0 +1,294 @@
+import type { Connection, PeerId as Libp2pPeerId, PeerStore, Stream } from '@libp2p/interface';
+import type { ConnectionManager } from '@libp2p/interface-internal';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import {
+  type Clock,
+  errorForLog,
+  type Logger,
+  type Random,
+  startTicker,
+  type Ticker,
+  withTimeout,
+} from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Message } from '../message.ts';
+import { DialMemory } from './dial-memory.ts';
+import { PeerLink } from './peer-link.ts';
+
+/** Limits of all links together. */
+export const linksLimits = {
+  dialsAtOnceMax: 8,
+  /** Peers waiting to be dialled; more are told unreachable at once. */
+  dialsWaitingMax: 256,
+  dialMs: 10_000,
+  /** How often wanted links are looked after. */
+  tendMs: 1_000,
+  /** A link used more recently is not closed, whatever the budget. */
+  idleMsMin: 5_000,
+} as const;
+
+/** What the connection manager weighs a ring neighbour's connection with (gossipsub gives its mesh the same). */
+const wantedTag = 'upsycle';
+const wantedTagValue = 100;
+
+export interface LinksOptions {
+  readonly protocol: string;
+  /** Links above this are closed, of those that this service opened and nobody else uses. */
+  readonly linksMax: number;
+  readonly outboundBytesMax: number;
+  readonly maxOutboundStreams: number;
+  readonly runOnLimitedConnection: boolean;
+}
+
+export interface LinksDependencies {
+  readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection'>;
+  readonly peerStore: Pick<PeerStore, 'get' | 'merge'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onConnected: (peer: PeerId) => void;
+  readonly onDisconnected: (peer: PeerId) => void;
+  /** A peer that something was to be sent to cannot be had. */
+  readonly onUnreachable: (peer: PeerId) => void;
+  readonly onDropped: (messages: readonly Message[]) => void;
+  readonly onDialled: (isConnected: boolean) => void;
+  readonly addressesOf: (peer: PeerId) => readonly string[];
+  /** Peers to stay connected to, most wanted first. */
+  readonly wanted: () => readonly PeerId[];
+}
+
+/**
+ * Connections as the overlay needs them: opens one for whom there is something to send, keeps those that are wanted, and
+ * closes what it opened itself and nobody uses, least recently used first.
+ */
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #deps: LinksDependencies;
+  readonly #links = new Map<PeerId, PeerLink>();
+  readonly #memory: DialMemory;
+  readonly #waiting = new Set<PeerId>();
+  readonly #dialling = new Set<PeerId>();
+  readonly #stopped = new AbortController();
+  #tagged = new Set<PeerId>();
+  #ticker: Ticker | undefined;
+
+  constructor(options: LinksOptions, dependencies: LinksDependencies) {
+    this.#options = options;
+    this.#deps = dependencies;
+    this.#memory = new DialMemory(dependencies.random);
+  }
+
+  start(): void {
+    const { clock, logger } = this.#deps;
+    const onError = (error: unknown) => logger.error('links could not be looked after', errorForLog(error));
+    this.#ticker = startTicker(clock, linksLimits.tendMs, () => this.tend(), onError);
+  }
+
+  /** Ends every stream; connections this service opened are left to the connection manager. */
+  async stop(): Promise<void> {
+    this.#ticker?.stop();
+    this.#stopped.abort();
+    this.#waiting.clear();
+    const links = [...this.#links.values()];
+    this.#links.clear();
+    await Promise.all(links.map((link) => link.close()));
+  }
+
+  connected(): PeerId[] {
+    return [...this.#links.values()].flatMap((link) => (link.connection === undefined ? [] : [link.peer]));
+  }
+
+  isConnected(peer: PeerId): boolean {
+    return this.#links.get(peer)?.connection !== undefined;
+  }
+
+  /** Sends, connecting first where need be. */
+  send(peer: PeerId, message: Message): void {
+    if (this.#stopped.signal.aborted) return;
+    const link = this.#linkTo(peer);
+    link.send(message);
+    if (link.connection === undefined && !this.#wait(peer)) this.#unreachable(peer);
+  }
+
+  /** The peer was heard from: its link counts as used. */
+  heard(peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined) link.lastUsedMs = this.#deps.clock.monotonicMs();
+  }
+
+  /** A connection to a peer that speaks the protocol. */
+  take(connection: Connection): void {
+    if (this.#stopped.signal.aborted || connection.status !== 'open') return;
+    if (connection.limits !== undefined && !this.#options.runOnLimitedConnection) return;
+    const link = this.#linkTo(textOf(connection.remotePeer));
+    if (link.connection === connection) return;
+    connection.addEventListener('close', () => this.#closed(link, connection), { once: true });
+    if (link.connection !== undefined) return;
+    link.connection = connection;
+    this.#memory.succeeded(link.peer);
+    this.#waiting.delete(link.peer);
+    this.#deps.onConnected(link.peer);
+    link.flushSoon();
+  }
+
+  /** Dials what is wanted, tags it, and closes what is too much. */
+  tend(): void {
+    if (this.#stopped.signal.aborted) return;
+    const wanted = this.#deps.wanted();
+    for (const peer of wanted) if (!this.isConnected(peer)) this.#wait(peer);
+    this.#tag(new Set(wanted));
+    this.#closeSurplus(new Set(wanted));
+  }
+
+  #linkTo(peer: PeerId): PeerLink {
+    let link = this.#links.get(peer);
+    if (link === undefined) {
+      const { protocol, outboundBytesMax, maxOutboundStreams, runOnLimitedConnection } = this.#options;
+      const { clock, logger, onDropped } = this.#deps;
+      link = new PeerLink(peer, {
+        outboundBytesMax,
+        onDropped,
+        monotonicMs: () => clock.monotonicMs(),
+        openStream: (connection): Promise<Stream> =>
+          this.#inTime('opening a stream', (signal) =>
+            connection.newStream(protocol, { maxOutboundStreams, runOnLimitedConnection, signal }),
+          ),
+        onOpenFailed: (error) => logger.debug('no stream could be opened', { peer, ...errorForLog(error) }),
+      });
+      this.#links.set(peer, link);
+    }
+    return link;
+  }
+
+  /** Puts a peer in line to be dialled; false when it may not be. */
+  #wait(peer: PeerId): boolean {
+    if (this.#dialling.has(peer) || this.#waiting.has(peer)) return true;
+    const isFull = this.#waiting.size >= linksLimits.dialsWaitingMax;
+    if (isFull || !this.#memory.mayDial(peer, this.#deps.clock.monotonicMs())) return false;
+    this.#waiting.add(peer);
+    queueMicrotask(() => this.#dialNext());
+    return true;
+  }
+
+  #dialNext(): void {
+    for (const peer of this.#waiting) {
+      if (this.#dialling.size >= linksLimits.dialsAtOnceMax || this.#stopped.signal.aborted) return;
+      this.#waiting.delete(peer);
+      if (!this.isConnected(peer)) void this.#dial(peer);
+    }
+  }
+
+  async #dial(peer: PeerId): Promise<void> {
+    const { connectionManager, clock, logger, onDialled } = this.#deps;
+    this.#dialling.add(peer);
+    try {
+      const id = peerIdFromString(peer);
+      const hadConnection = connectionManager.getConnections(id).length > 0;
+      const addresses = targetsOf(peer, this.#deps.addressesOf(peer));
+      // Without an address of our own knowledge libp2p looks into its peer store.
+      const target = addresses.length > 0 ? addresses : id;
+      const connection = await this.#inTime('dialling a peer', (signal) =>
+        connectionManager.openConnection(target, { signal }),
+      );
+      if (!hadConnection) this.#linkTo(peer).isOurs = true;
+      onDialled(true);
+      this.take(connection);
+      if (!this.isConnected(peer)) this.#unreachable(peer); // a limited connection, or one that closed at once
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return;
+      this.#memory.failed(peer, clock.monotonicMs());
+      logger.debug('a peer could not be dialled', { peer, ...errorForLog(error) });
+      onDialled(false);
+      this.#unreachable(peer);
+    } finally {
+      this.#dialling.delete(peer);
+      this.#dialNext();
+    }
+  }
+
+  #inTime<T>(what: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return withTimeout(this.#deps.clock, what, linksLimits.dialMs, action, { signal: this.#stopped.signal });
+  }
+
+  #unreachable(peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link?.connection !== undefined) return;
+    this.#links.delete(peer);
+    // Not within a call of the node's, which gave what is sent here.
+    queueMicrotask(() => {
+      if (!this.isConnected(peer)) this.#deps.onUnreachable(peer);
+    });
+  }
+
+  #closed(link: PeerLink, connection: Connection): void {
+    if (link.connection !== connection || this.#links.get(link.peer) !== link) return;
+    link.connection = undefined;
+    link.isOurs = false;
+    const others = this.#deps.connectionManager.getConnections(peerIdFromString(link.peer));
+    for (const other of others) if (other !== connection && link.connection === undefined) this.#use(link, other);
+    if (link.connection !== undefined) return;
+    this.#links.delete(link.peer);
+    void link.close();
+    this.#deps.onDisconnected(link.peer);
+  }
+
+  /** Goes on over another connection that was there all along. */
+  #use(link: PeerLink, connection: Connection): void {
+    if (connection.status !== 'open') return;
+    if (connection.limits !== undefined && !this.#options.runOnLimitedConnection) return;
+    connection.addEventListener('close', () => this.#closed(link, connection), { once: true });
+    link.connection = connection;
+    link.flushSoon();
+  }
+
+  #closeSurplus(wanted: ReadonlySet<PeerId>): void {
+    const connected = [...this.#links.values()].filter((link) => link.connection !== undefined);
+    const surplus = connected.length - this.#options.linksMax;
+    if (surplus <= 0) return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const mayClose = connected.filter(
+      (link) =>
+        link.isOurs &&
+        link.isIdle &&
+        !wanted.has(link.peer) &&
+        nowMs - link.lastUsedMs >= linksLimits.idleMsMin &&
+        !this.#isUsedByOthers(link),
+    );
+    mayClose.sort((one, other) => one.lastUsedMs - other.lastUsedMs);
+    for (const link of mayClose.slice(0, surplus)) {
+      link.connection?.close().catch(() => link.connection?.abort(new Error('did not close')));
+    }
+  }
+
+  /** libp2p's own protocols come and go on every connection; a stream of another one is somebody's. */
+  #isUsedByOthers(link: PeerLink): boolean {
+    const own = [this.#options.protocol, '/ipfs/id/', '/ipfs/ping/'];
+    const streams = link.connection?.streams ?? [];
+    return streams.some(({ protocol }) => !own.some((prefix) => protocol?.startsWith(prefix) ?? true));
+  }
+
+  #tag(wanted: ReadonlySet<PeerId>): void {
+    const put = (peer: PeerId, tag: { value: number } | undefined) => {
+      const writing = this.#deps.peerStore.merge(peerIdFromString(peer), { tags: { [wantedTag]: tag } });
+      writing.catch((error: unknown) => this.#deps.logger.debug('a peer could not be tagged', errorForLog(error)));
+    };
+    for (const peer of wanted) if (!this.#tagged.has(peer)) put(peer, { value: wantedTagValue });
+    for (const peer of this.#tagged) if (!wanted.has(peer)) put(peer, undefined);
+    this.#tagged = new Set(wanted);
+  }
+}
+
+function textOf(peer: Libp2pPeerId): PeerId {
+  return peer.toString() as PeerId; // libp2p's text form is ours
+}
+
+function targetsOf(peer: PeerId, addresses: readonly string[]): Multiaddr[] {
+  return addresses.flatMap((address) => {
+    try {
+      return [multiaddr(`${address}/p2p/${peer}`)];
+    } catch {
+      return []; // another peer's word: an address that is none is passed over
+    }
+  });
+}
