@@ -1,5 +1,6 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
 import { benchBoxes } from './boxes/bench-boxes.ts';
+import { benchDial } from './dial/bench-dial.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchMailbox } from './mailbox/bench-mailbox.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
@@ -23,6 +24,10 @@ const benches: Readonly<Record<string, Bench>> = {
   },
   pipeline: { about: 'MQTT to stored, predicted and alerted, beside a bare Mosquitto', run: benchPipeline },
   mailbox: { about: 'durable mailboxes, beside Redis Streams and PostgreSQL used directly', run: benchMailbox },
+  dial: {
+    about: 'opening and using a secure connection, beside node:tls and libp2p with @libp2p/tls',
+    run: benchDial,
+  },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
 
