@@ -26,7 +26,7 @@ export class EventStore {
   readonly #byTopic = new Map<string, StoredEvent[]>();
   #bytes = 0;
 
-  constructor(limits: Partial<typeof eventStoreLimits> = {}) {
+  constructor(limits: { readonly bytesMax?: number; readonly eventsMax?: number; readonly keptMs?: number } = {}) {
     this.#limits = { ...eventStoreLimits, ...limits };
   }
 

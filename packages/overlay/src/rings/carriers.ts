@@ -90,21 +90,27 @@ export class Carriers {
   /** Somebody asks us to carry, or no longer. */
   onCarry(from: PeerId, message: CarryMessage, nowMs: number): void {
     const route = keyOfBytes(message.route);
-    if (message.seconds === 0) return this.#release(route, from);
-    if (this.#mode.offers !== true) return this.#dependencies.refusals.count('unasked');
-    const askers = this.#carried.get(route);
-    const count = this.#routesOfPeer.get(from) ?? 0;
-    if (askers?.has(from) !== true) {
-      const isFull =
-        count >= carryLimits.routesPerPeerMax ||
-        (askers === undefined && this.#carried.size >= carryLimits.routesMax) ||
-        (askers !== undefined && askers.size >= carryLimits.askersPerRouteMax);
-      if (isFull) return this.#dependencies.refusals.count('too-many');
-      this.#routesOfPeer.set(from, count + 1);
+    if (message.seconds === 0) {
+      this.#release(route, from);
+      return;
     }
-    const untilMs = nowMs + Math.min(message.seconds, carryLimits.seconds) * 1_000;
-    if (askers === undefined) this.#carried.set(route, new Map([[from, untilMs]]));
-    else askers.set(from, untilMs);
+    const isKnown = this.#carried.get(route)?.has(from) === true;
+    const refusal = this.#mode.offers !== true ? 'unasked' : !isKnown && this.#isFull(route, from) ? 'too-many' : null;
+    if (refusal !== null) {
+      this.#dependencies.refusals.count(refusal);
+      return;
+    }
+    if (!isKnown) this.#routesOfPeer.set(from, (this.#routesOfPeer.get(from) ?? 0) + 1);
+    const askers = this.#carried.get(route) ?? new Map<PeerId, number>();
+    askers.set(from, nowMs + Math.min(message.seconds, carryLimits.seconds) * 1_000);
+    this.#carried.set(route, askers);
+  }
+
+  #isFull(route: string, from: PeerId): boolean {
+    const { routesPerPeerMax, routesMax, askersPerRouteMax } = carryLimits;
+    if ((this.#routesOfPeer.get(from) ?? 0) >= routesPerPeerMax) return true;
+    const askers = this.#carried.get(route);
+    return askers === undefined ? this.#carried.size >= routesMax : askers.size >= askersPerRouteMax;
   }
 
   /** Hands an event of a route that is not ours to the others who asked for it. */

@@ -197,7 +197,6 @@ export class RingGossip {
   }
 
   #round(nowMs: number): NodeOutput[] {
-    const { periodMs, fastPeriodMs } = this.#parameters;
     this.#roundCount += 1;
     this.#lastRoundAtMs = nowMs;
     const outputs: NodeOutput[] = [];
@@ -205,47 +204,55 @@ export class RingGossip {
       if (!isCurrent(member.descriptor, nowMs)) outputs.push(...this.drop(member.peer, nowMs, 'doubted'));
     }
     for (const [descriptor, epoch] of this.#choose(nowMs)) outputs.push(this.#ask(descriptor, epoch, nowMs));
-    const isStill = this.ring.unprovenNeighbours().length === 0;
-    this.#periodMs = isStill ? Math.min(periodMs, this.#periodMs * 2) : fastPeriodMs;
+    this.#periodMs = Math.min(this.#longestPeriodMs(), this.#periodMs * 2);
     const jitter = 0.8 + 0.4 * this.#dependencies.random.float();
     this.#roundAtMs = nowMs + this.#periodMs * jitter;
     return outputs;
   }
 
-  /** Whom this round asks: would-be neighbours, the neighbour heard of longest ago, now and then a shortcut or a lost one. */
+  /** A ring with a gap is looked after often; one with members that are yet to be asked, more often than a still one. */
+  #longestPeriodMs(): number {
+    const { periodMs, fastPeriodMs } = this.#parameters;
+    if (this.ring.unprovenNeighbours().length > 0) return fastPeriodMs;
+    return this.#others().some((member) => !member.isProven) ? 2 * fastPeriodMs : periodMs;
+  }
+
+  /** Whom this round asks: would-be neighbours, the neighbour heard of longest ago, others yet unproven, a lost one. */
   #choose(nowMs: number): Map<Descriptor, number> {
-    const { candidatesPerRoundMax, shortcutEveryRounds, fastPeriodMs } = this.#parameters;
+    const { candidatesPerRoundMax, othersPerRoundMax, otherEveryRounds } = this.#parameters;
     const newest = this.ring.epochs.at(-1);
     const chosen = new Map<Descriptor, number>();
     if (newest === undefined) return chosen;
-    const candidates = this.ring.unprovenNeighbours().filter((member) => this.#mayAsk(member));
-    for (const member of candidates.slice(0, candidatesPerRoundMax)) chosen.set(member.descriptor, newest);
+    const ask = (members: readonly Member[], epoch: number) => {
+      for (const member of members) chosen.set(member.descriptor, epoch);
+    };
+    ask(this.#oldest(this.ring.unprovenNeighbours(), candidatesPerRoundMax), newest);
     for (const shape of this.ring.shapes) {
-      const oldest = this.#oldest([...shape.successors, ...shape.predecessors]);
-      if (oldest !== undefined) chosen.set(oldest.descriptor, shape.epoch);
+      ask(this.#oldest(this.#membersOf([...shape.successors, ...shape.predecessors]), 1), shape.epoch);
     }
-    const isFast = this.#periodMs <= fastPeriodMs;
-    if (isFast || this.#roundCount % shortcutEveryRounds === 0) {
-      const shortcut = this.#oldest(this.ring.shortcuts.map((member) => member.peer));
-      if (shortcut !== undefined) chosen.set(shortcut.descriptor, newest);
-    }
+    const others = this.#others();
+    const unproven = others.filter((member) => !member.isProven);
+    ask(this.#oldest(unproven, othersPerRoundMax), newest);
+    if (unproven.length === 0 && this.#roundCount % otherEveryRounds === 0) ask(this.#oldest(others, 1), newest);
     const lost = this.ring.takeLost(nowMs);
     if (lost !== undefined) chosen.set(lost, newest);
     return chosen;
   }
 
-  #mayAsk(member: Member): boolean {
-    return !this.#questions.has(member.peer);
+  /** Members that are no neighbours: who steps in for one, and shortcuts. */
+  #others(): Member[] {
+    const neighbours = new Set(this.ring.shapes.flatMap((shape) => [...shape.successors, ...shape.predecessors]));
+    return [...this.ring.members.values()].filter((member) => !neighbours.has(member.peer));
   }
 
-  #oldest(peers: readonly PeerId[]): Member | undefined {
-    let oldest: Member | undefined;
-    for (const peer of peers) {
-      const member = this.ring.members.get(peer);
-      if (member === undefined || !this.#mayAsk(member)) continue;
-      if (oldest === undefined || spokenAtMs(member) < spokenAtMs(oldest)) oldest = member;
-    }
-    return oldest;
+  #membersOf(peers: readonly PeerId[]): Member[] {
+    return peers.flatMap((peer) => this.ring.members.get(peer) ?? []);
+  }
+
+  /** The `count` that were spoken with longest ago, who left a question unanswered first; none that is being asked. */
+  #oldest(members: readonly Member[], count: number): Member[] {
+    const askable = members.filter((member) => !this.#questions.has(member.peer));
+    return askable.sort((one, other) => spokenAtMs(one) - spokenAtMs(other)).slice(0, count);
   }
 
   #ask(descriptor: Descriptor, epoch: number, nowMs: number): NodeOutput {
@@ -315,7 +322,7 @@ export class RingGossip {
   }
 }
 
-const spokenAtMs = (member: Member) => Math.max(member.heardAtMs, member.askedAtMs);
+const spokenAtMs = (member: Member) => (member.missCount > 0 ? 0 : Math.max(member.heardAtMs, member.askedAtMs));
 
 function toldOf(member: Member, tellAnewEvery: number): Set<Descriptor> {
   if (member.told === null || member.exchangeCount % tellAnewEvery === 0) member.told = new Set();

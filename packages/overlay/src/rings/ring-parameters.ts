@@ -12,10 +12,11 @@ export const ringParameters = {
   fastPeriodMs: 1_000,
   /** A candidate that may be a neighbour is asked so soon, milliseconds; rounds are never closer. */
   urgentPeriodMs: 200,
-  /** Every so many rounds a shortcut is asked as well. */
-  shortcutEveryRounds: 3,
-  /** Unproven candidates asked in one round. */
+  /** Candidates for a neighbour's place, and for others, asked in one round. */
   candidatesPerRoundMax: 4,
+  othersPerRoundMax: 2,
+  /** Once all are proven, one that is no neighbour is asked every so many rounds. */
+  otherEveryRounds: 3,
   /** Random shortcuts told in one message, beside the nearest. */
   randomsToldMax: 2,
   /** An answer is waited for so long, milliseconds; twice in vain, and the peer is lost. */

@@ -236,15 +236,26 @@ export class TopicRing {
   }
 
   #farMembers(): Member[] {
-    const { nearPerSide } = this.#parameters;
     const near = new Set<Member>();
+    const count = this.#members.size;
     for (const order of this.#orders) {
-      for (const accepts of [isProven, isUnproven]) {
-        for (const member of order.successors(nearPerSide, accepts)) near.add(member);
-        for (const member of order.predecessors(nearPerSide, accepts)) near.add(member);
-      }
+      this.#addNear(near, order.successors(count, all));
+      this.#addNear(near, order.predecessors(count, all));
     }
     return [...this.#members.values()].filter((member) => !near.has(member));
+  }
+
+  /** Adds the nearest proven members, and some unproven ones that are as near: those further away would be of no use. */
+  #addNear(near: Set<Member>, side: readonly Member[]): void {
+    const { nearPerSide } = this.#parameters;
+    let provenLeft = nearPerSide;
+    let unprovenLeft = nearPerSide;
+    for (const member of side) {
+      if (member.isProven) provenLeft -= 1;
+      else unprovenLeft -= 1;
+      if (member.isProven || unprovenLeft >= 0) near.add(member);
+      if (provenLeft === 0) return;
+    }
   }
 
   /** Notes the time where `peer` is a neighbour now. */
@@ -263,7 +274,6 @@ export class TopicRing {
 }
 
 const isProven = (member: Member) => member.isProven;
-const isUnproven = (member: Member) => !member.isProven;
 const all = () => true;
 const peerOf = (member: Member) => member.peer;
 

@@ -17,12 +17,14 @@ export function wantedPeersOf(
   carriers: readonly PeerId[],
 ): PeerId[] {
   const wanted = new Map<PeerId, number>();
-  const want = (peer: PeerId, level: number) => wanted.set(peer, Math.min(wanted.get(peer) ?? level, level));
+  const want = (peer: PeerId, level: number) => {
+    wanted.set(peer, Math.min(wanted.get(peer) ?? level, level));
+  };
   for (const carrier of carriers) want(carrier, levels.carrier);
   for (const ring of rings) {
     for (const { successors, predecessors } of ring.shapes) {
       for (const side of [successors, predecessors]) {
-        side.forEach((peer, index) => want(peer, index === 0 ? levels.next : levels.afterNext));
+        for (const [index, peer] of side.entries()) want(peer, index === 0 ? levels.next : levels.afterNext);
       }
     }
   }
@@ -31,7 +33,7 @@ export function wantedPeersOf(
   for (const ring of rings) {
     const shortcuts = ring.shortcuts.filter((member) => member.isProven).map((member) => member.peer);
     shortcuts.sort((one, other) => rank(other) - rank(one));
-    shortcuts.forEach((peer, index) => want(peer, index < shortcutsFirst ? levels.shortcut : levels.more));
+    for (const [index, peer] of shortcuts.entries()) want(peer, index < shortcutsFirst ? levels.shortcut : levels.more);
   }
   return [...wanted]
     .sort(([one, oneLevel], [other, otherLevel]) => oneLevel - otherLevel || rank(other) - rank(one))
