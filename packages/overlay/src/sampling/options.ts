@@ -71,6 +71,8 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
 /** Limits that nobody has a reason to change. */
 export const peerSamplingLimits = {
   seedsMax: 64,
+  /** Every so many rounds one of the seeds is asked. */
+  seedEveryRounds: 8,
   /** Descriptors of friends that are kept although no view holds them. */
   friendsMax: 64,
   deadMax: 1_024,
@@ -83,7 +85,9 @@ export const peerSamplingLimits = {
   triesMax: 2,
   /** Ids after which counts are halved: so many times the view, and so many times the known ids. */
   halveAfterViews: 64,
-  halveAfterPerId: 8,
+  halveAfterPerId: 16,
+  /** A peer named twice as often is taken 2^1.5 times as seldom. */
+  frequencyExponent: 1.5,
 } as const;
 
 /** The options in full. Throws where they make no sense. */

@@ -47,7 +47,7 @@ export class PeerSampling {
   #answerCount = 0;
   /** Whom to ask when nobody is left: the seeds, and the last view that was not empty. */
   #lastResort: readonly Descriptor[] = [];
-  #seeds: readonly Descriptor[] = [];
+  readonly #seeds = new Map<PeerId, Descriptor>();
   #self: Descriptor;
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
@@ -102,11 +102,16 @@ export class PeerSampling {
     return Math.min(this.#roundAtMs, this.#pulls.dueAtMs, this.#probes.dueAtMs);
   }
 
-  /** Begins with `seeds` (from the configuration, a relay or the local network; three or more are wise). */
+  /**
+   * Begins with `seeds` (from the configuration, a relay or the local network; three or more are wise). Called again it
+   * adds further ones.
+   */
   start(seeds: readonly Descriptor[], nowMs: number): Outgoing[] {
-    this.#seeds = seeds.slice(0, limits.seedsMax);
-    for (const seed of this.#seeds) this.#addToView(seed, nowMs);
-    return this.#beginRound(nowMs);
+    for (const seed of seeds) {
+      if (this.#seeds.size < limits.seedsMax) this.#seeds.set(seed.peer, seed);
+      this.#addToView(seed, nowMs);
+    }
+    return this.#round === 0 ? this.#beginRound(nowMs) : [];
   }
 
   /** Our own descriptor is another one from now on. */
@@ -218,7 +223,7 @@ export class PeerSampling {
     return out;
   }
 
-  /** Whom to ask: a friend, one of the history, the rest of the view that was asked longest ago. */
+  /** Whom to ask: a friend, now and then a seed, one of the history, the rest of the view that was asked longest ago. */
   #targets(nowMs: number): Iterable<PeerId> {
     if (this.#view.size === 0) this.#startAgain(nowMs);
     const { pullsPerRound } = this.#options;
@@ -227,6 +232,11 @@ export class PeerSampling {
     const friends = this.#trust.friends().slice(0, limits.friendsMax).filter(isFree);
     const friend = friends[this.#random.integer(Math.max(1, friends.length))];
     if (friend !== undefined) targets.add(friend);
+    // Who was lied to by all from the beginning finds back to the others only through whom it did not get from them.
+    if (this.#round % limits.seedEveryRounds === 0) {
+      const seed = this.#random.shuffle([...this.#seeds.keys()]).find(isFree);
+      if (seed !== undefined) targets.add(seed);
+    }
     const old = this.#history.pick();
     if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
     const oldest = this.#random.shuffle([...this.#view]).sort(([, one], [, other]) => one - other);
@@ -253,7 +263,7 @@ export class PeerSampling {
 
   /** Nobody is left, perhaps because our own network was gone: the seeds and the last view may live after all. */
   #startAgain(nowMs: number): void {
-    const again = this.#random.shuffle([...this.#seeds, ...this.#lastResort]);
+    const again = this.#random.shuffle([...this.#seeds.values(), ...this.#lastResort]);
     for (const descriptor of again.slice(0, this.#options.viewSize)) {
       this.#known.revive(descriptor.peer);
       this.#addToView(descriptor, nowMs);
@@ -306,14 +316,18 @@ export class PeerSampling {
     this.#viewCache = undefined;
   }
 
-  /** How gladly a peer is taken: the less the more often it was named, the more the more it is trusted (spec §3). */
+  /**
+   * How gladly a peer is taken: the less the more often it was named, the more the more it is trusted (spec §3). The
+   * specification divides by the count itself; as a good part of what was heard in a round is taken, without repetition,
+   * that leaves who is named often an advantage of some points, which the exponent takes back.
+   */
   #weight(peer: PeerId): number {
     const { strangerWeight } = this.#options;
-    return (strangerWeight + (1 - strangerWeight) * this.#trust.of(peer)) / this.#counts.estimate(peer);
+    return (strangerWeight + (1 - strangerWeight) * this.#trust.of(peer)) / this.#counts.estimate(peer) ** limits.frequencyExponent;
   }
 
   #prune(nowMs: number): void {
-    const held = new Set([...this.#view.keys(), ...this.#history.peers()]);
+    const held = new Set([...this.#view.keys(), ...this.#history.peers(), ...this.#seeds.keys()]);
     for (const friend of this.#trust.friends().slice(0, limits.friendsMax)) held.add(friend);
     for (const peer of this.#known.prune((known) => held.has(known), nowMs)) {
       this.#trust.forget(peer);
@@ -396,6 +410,7 @@ export class PeerSampling {
     if (descriptor.peer === this.#self.peer || this.#view.size >= this.#options.viewSize) return;
     if (this.#known.learn(descriptor, nowMs) !== null) return;
     this.#view.set(descriptor.peer, 0);
+    this.#history.feed(descriptor.peer);
     this.#viewCache = undefined;
   }
 
