@@ -6,7 +6,21 @@ import type { Arrival } from './receiver.ts';
 import { Retry } from './retry.ts';
 import type { ClientDependencies, InboxState, RawMessage } from './types.ts';
 
+/** What a handler may say besides: `marked`, or anything else once the effect is there. */
+export interface DoneLater {
+  /** It has no effect and gets no mark. Acknowledged when this resolves; if it rejects, it comes again on the next session. */
+  readonly doneWhen: Promise<void>;
+}
+
 export type RawHandler<Mark> = (message: RawMessage, mark: Mark) => Promise<unknown>;
+
+/** What is done with receipts. */
+export interface ReceiptUse {
+  /** At once. */
+  onReceipt(relay: string, receipt: ReceiptContent): void;
+  /** After all messages that came before it, and before it is acknowledged; null: not wanted now. */
+  readonly settle: ((relay: string, receipt: ReceiptContent) => void) | null;
+}
 
 /**
  * Gives each message to the handler once, one after the other, whichever relays deliver it and however often, and lets the relays
@@ -17,7 +31,7 @@ export class Deliveries<Mark> {
   readonly #limits: RelayClientLimits;
   readonly #events: RelayClientEvents;
   readonly #dependencies: ClientDependencies;
-  readonly #onReceipt: (relay: string, receipt: ReceiptContent) => void;
+  readonly #receipts: ReceiptUse;
   /** Bounded by what the relays may have under way. */
   #arrived: Arrival[] = [];
   #handler: RawHandler<Mark> | null = null;
@@ -28,13 +42,13 @@ export class Deliveries<Mark> {
     state: InboxState<Mark>,
     limits: RelayClientLimits,
     events: RelayClientEvents,
-    onReceipt: (relay: string, receipt: ReceiptContent) => void,
+    receipts: ReceiptUse,
     dependencies: ClientDependencies,
   ) {
     this.#state = state;
     this.#limits = limits;
     this.#events = events;
-    this.#onReceipt = onReceipt;
+    this.#receipts = receipts;
     this.#dependencies = dependencies;
   }
 
@@ -61,14 +75,17 @@ export class Deliveries<Mark> {
     this.#arrived = [];
   }
 
-  #takeReceipt({ relay, delivery, done }: Arrival): void {
+  #takeReceipt(arrival: Arrival): void {
+    const { relay, delivery, done } = arrival;
     this.#events.received(relay, 'receipt');
-    try {
-      this.#onReceipt(relay, decodeReceipt(delivery.envelope));
-    } catch {
-      // Not a receipt as this client knows it: of no use here.
+    const receipt = receiptOf(delivery.envelope);
+    if (receipt !== null) this.#receipts.onReceipt(relay, receipt);
+    if (receipt === null || this.#receipts.settle === null || this.#handler === null) {
+      done();
+      return;
     }
-    done();
+    this.#arrived.push(arrival);
+    this.#run();
   }
 
   #run(): void {
@@ -83,6 +100,10 @@ export class Deliveries<Mark> {
   async #work(handler: RawHandler<Mark>): Promise<void> {
     for (let arrival = this.#arrived.shift(); arrival !== undefined; arrival = this.#arrived.shift()) {
       if (this.#isStopped) return;
+      if (arrival.delivery.kind === 'receipt') {
+        this.#settle(arrival);
+        continue;
+      }
       try {
         await this.#handleOne(handler, arrival);
       } catch (error) {
@@ -91,6 +112,12 @@ export class Deliveries<Mark> {
         this.#events.handlerFailed(errorCode(error));
       }
     }
+  }
+
+  #settle({ relay, delivery, done }: Arrival): void {
+    const receipt = receiptOf(delivery.envelope);
+    if (receipt !== null) this.#receipts.settle?.(relay, receipt);
+    done();
   }
 
   async #handleOne(handler: RawHandler<Mark>, arrival: Arrival): Promise<void> {
@@ -108,6 +135,11 @@ export class Deliveries<Mark> {
       try {
         const mark = this.#state.markOf(messageId);
         const outcome = await handler(message, mark);
+        if (isLater(outcome)) {
+          this.#events.received(relay, 'unopened');
+          outcome.doneWhen.then(arrival.done, () => {});
+          return;
+        }
         // What did not open leaves no mark: else one relay could hide the true message by giving something else under its id.
         if (outcome !== 'marked' && outcome !== 'unopened') await this.#state.write(mark);
         this.#events.received(relay, outcome === 'unopened' ? 'unopened' : 'done');
@@ -119,6 +151,19 @@ export class Deliveries<Mark> {
         await new Promise<void>((resolve) => retry.later(resolve));
       }
     }
+  }
+}
+
+function isLater(outcome: unknown): outcome is DoneLater {
+  return typeof outcome === 'object' && outcome !== null && 'doneWhen' in outcome;
+}
+
+/** Null where it is not a receipt as this client knows it: of no use here. */
+function receiptOf(envelope: Uint8Array): ReceiptContent | null {
+  try {
+    return decodeReceipt(envelope);
+  } catch {
+    return null;
   }
 }
 

@@ -1,16 +1,22 @@
 import type { Clock, Random } from '@pulsemesh/base';
 import { Condition } from '@pulsemesh/base/errors';
 import {
+  acceptPairSession,
   type EnvelopeOpener,
   type EnvelopeRecipient,
   type EnvelopeSender,
   type OpenEnvelopeInput,
   openEnvelope,
+  openPairHint,
+  restorePairSession,
   sealEnvelope,
+  sealPairHint,
+  startPairSession,
 } from '@pulsemesh/identity/envelope';
 import { concatBytes } from '@pulsemesh/wire';
 import { addressOfKey, type InboxId, idBytes } from '../inbox-id.ts';
-import type { Sealer } from './types.ts';
+import { envelopeIdOf, kindOfEnvelope } from './pairs/envelope-kind.ts';
+import type { PairKeys, Sealer } from './types.ts';
 
 /** What a client knows of another agent, from its contact card. */
 export interface AgentContact extends EnvelopeRecipient {
@@ -39,23 +45,53 @@ export class UnknownSenderError extends Condition {
 
 const context = 'pulsemesh/relay/1';
 
-/** Seals with the envelopes of @pulsemesh/identity: sender-authenticated, padded, for one recipient. */
+/** Seals with the envelopes and pair sessions of @pulsemesh/identity: sender-authenticated, padded, for one recipient. */
 export function createEnvelopeSealer<Contact extends AgentContact>(
-  { identity, contactOf, isSenderKeyAccepted }: EnvelopeSealerOptions<Contact>,
+  options: EnvelopeSealerOptions<Contact>,
   dependencies: { readonly random: Random; readonly clock: Clock },
-): Sealer<Contact> {
-  const asks = isSenderKeyAccepted === undefined ? {} : { isSenderKeyAccepted };
+): Sealer<Contact> & { readonly pairs: PairKeys<Contact> } {
+  const { identity, contactOf } = options;
   const addressOf = ({ publicKey }: Contact) => addressOfKey(publicKey);
   return {
     addressOf,
     inboxOf: (contact) => contact.inbox ?? addressOf(contact),
-    seal: (to, bytes, messageId) =>
-      sealEnvelope({ from: identity, to, content: concatBytes(messageId, bytes), context }, dependencies),
+    seal(to, bytes, messageId, kind = 'plain') {
+      const id = envelopeIdOf(kind, dependencies.random);
+      const content = concatBytes(messageId, bytes);
+      return sealEnvelope({ from: identity, to, content, context, ...(id && { messageId: id }) }, dependencies);
+    },
     open(envelope) {
-      const { senderKey, content } = openEnvelope(envelope, { to: identity, context, ...asks });
+      const { senderKey, content, messageId } = openEnvelope(envelope, { to: identity, context, ...asksOf(options) });
       const from = contactOf(senderKey);
       if (from === null) throw new UnknownSenderError();
-      return { from, messageId: content.subarray(0, idBytes), bytes: content.subarray(idBytes) };
+      const kind = kindOfEnvelope(messageId);
+      return { from, kind, messageId: content.subarray(0, idBytes), bytes: content.subarray(idBytes) };
     },
+    pairs: pairKeysOf(options, dependencies),
+  };
+}
+
+function asksOf({ isSenderKeyAccepted }: Pick<EnvelopeSealerOptions<AgentContact>, 'isSenderKeyAccepted'>) {
+  return isSenderKeyAccepted === undefined ? {} : { isSenderKeyAccepted };
+}
+
+function pairKeysOf<Contact extends AgentContact>(
+  options: EnvelopeSealerOptions<Contact>,
+  dependencies: { readonly random: Random; readonly clock: Clock },
+): PairKeys<Contact> {
+  const { identity, contactOf } = options;
+  return {
+    keyOf: ({ publicKey }) => publicKey,
+    contactOf,
+    sealingKeysOf: ({ sealingKey }) => ({ own: identity.sealing.publicKey, theirs: sealingKey }),
+    begin: (to) => startPairSession({ from: identity, to }, dependencies),
+    accept(handshake) {
+      const accepted = acceptPairSession(handshake, { to: identity, ...asksOf(options) }, dependencies);
+      const { senderKey, createdMs } = accepted.handshake;
+      return { session: accepted.session, senderKey, createdMs };
+    },
+    restore: (state) => restorePairSession(state, dependencies),
+    sealHint: (to, session) => sealPairHint({ senderKey: identity.publicKey, session }, to, dependencies),
+    openHint: (hint) => openPairHint(hint, identity),
   };
 }

@@ -17,6 +17,7 @@ export function createRelayClientEvents(logger: Logger, meter: Meter) {
   const lost = meter.counter('pulsemesh_relay_client_continuity_lost_total', 'Mailboxes whose store was lost', [
     'relay',
   ]);
+  const pairs = meter.counter('pulsemesh_relay_client_pairs_total', 'What happened with pair sessions', ['event']);
   const waiting = meter.gauge('pulsemesh_relay_client_outbox_count', 'Messages that no relay answered yet');
   return {
     sent: (relay: string, outcome: string) => sent.add(1, { relay, outcome }),
@@ -30,6 +31,8 @@ export function createRelayClientEvents(logger: Logger, meter: Meter) {
       lost.add(1, { relay });
       logger.warn('a relay lost a mailbox: what it held and had not delivered is gone', { relay });
     },
+    pair: (event: 'offered' | 'accepted' | 'lost' | 'told-lost' | 'again' | 'refused') => pairs.add(1, { event }),
+    pairFailed: (code: string) => logger.warn('something about a pair session failed; it is tried again', { code }),
     outbox: (count: number) => waiting.set(count),
     streamBroke: (relay: string, method: string, code: string) =>
       logger.debug('a stream to a relay broke', { relay, method, code }),

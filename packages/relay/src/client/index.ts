@@ -26,6 +26,16 @@ export {
 export { inboxTokensAhead, type WeeklyInbox } from './inbox-tokens.ts';
 export { type RelayClientLimits, relayClientLimits } from './limits.ts';
 export { createMemoryInboxState, createMemoryOutbox } from './memory-state.ts';
+export type { EnvelopeKind } from './pairs/envelope-kind.ts';
+export { type PairUseLimits, pairUseLimits } from './pairs/pair-limits.ts';
+export {
+  createMemoryPairs,
+  createTablePairs,
+  type PairChange,
+  type PairRow,
+  type PairRowKind,
+  type PairStore,
+} from './pairs/pair-store.ts';
 export type { PresenceHandler, PresenceState } from './presence.ts';
 export {
   connectRelay,
@@ -46,6 +56,7 @@ export type {
   Opened,
   Outbox,
   OutboxEntry,
+  PairKeys,
   RawMessage,
   RawStreamHandler,
   ReceivedMessage,

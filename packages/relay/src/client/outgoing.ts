@@ -75,9 +75,11 @@ export class Outgoing {
     return this.#tracked.size;
   }
 
-  /** Resolves once the outbox has it, with the promise of its being stored. @throws {OutboxFullError}; what the outbox throws. */
+  /** Resolves once the outbox has it, with the promise of its being stored; one whose id it has already is not added. @throws {OutboxFullError}; what the outbox throws. */
   async send(entry: OutboxEntry): Promise<{ readonly stored: Promise<void> }> {
     if (this.#isStopped) throw new RelayClientClosedError();
+    const known = this.#tracked.get(entry.messageId);
+    if (known !== undefined) return { stored: known.stored.promise };
     const { outboxCountMax, outboxBytesMax } = this.#limits;
     if (this.#tracked.size >= outboxCountMax) throw new OutboxFullError('outboxCountMax');
     if (this.#bytes + entry.envelope.length > outboxBytesMax) throw new OutboxFullError('outboxBytesMax');

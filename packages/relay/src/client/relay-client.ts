@@ -6,12 +6,15 @@ import { addressOfKey, type InboxId, idBytes, inboxIdOfToken } from '../inbox-id
 import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 import { relayWireLimits } from '../wire/limits.ts';
 import { idInCall, newCallId } from './call-ids.ts';
-import { Deliveries } from './deliveries.ts';
+import { Deliveries, type ReceiptUse } from './deliveries.ts';
 import { NoSealerError, NotOfThisCallError, UnsendableError } from './errors.ts';
 import { createRelayClientEvents, type RelayClientEvents } from './events.ts';
 import { type RelayClientLimits, relayClientLimits } from './limits.ts';
 import { createMemoryOutbox } from './memory-state.ts';
 import { Outgoing } from './outgoing.ts';
+import { type PairUseLimits, pairUseLimits } from './pairs/pair-limits.ts';
+import type { PairStore } from './pairs/pair-store.ts';
+import { SealedMail, type SendEnvelope } from './pairs/sealed-mail.ts';
 import { PeerCalls } from './peer-calls.ts';
 import { type PresenceHandler, PresenceWatch } from './presence.ts';
 import { RelayReceiver } from './receiver.ts';
@@ -46,6 +49,12 @@ export interface RelayClientOptions<Contact, Mark> {
   readonly inboxState: InboxState<Mark>;
   /** Default: in memory. */
   readonly outbox?: Outbox;
+  /**
+   * Where pair sessions are kept: with them, agents who write often seal in a session instead of one envelope for each message, as far
+   * as the other side does so too. `createTablePairs`, in the store of the inbox state; default: envelopes only.
+   */
+  readonly pairs?: PairStore;
+  readonly pairLimits?: Partial<PairUseLimits>;
   /** Inboxes to claim and read besides the agent's address. */
   readonly inboxes?: readonly InboxToken[];
   readonly limits?: Partial<RelayClientLimits>;
@@ -130,6 +139,8 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly #receiptHandlers = new Set<(receipt: SendReceipt) => void>();
   readonly #lostHandlers = new Set<(lost: ContinuityLost) => void>();
   readonly #stack = new DisposableStack();
+  /** Null: no sealer, or not started. */
+  #mail: SealedMail<Contact, Mark> | null = null;
   readonly #callsSeen = createCallsSeen();
   #tokens: readonly InboxToken[];
 
@@ -143,17 +154,12 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     const limits = { ...relayClientLimits, ...options.limits };
     const names = options.relays.map(({ name }) => name);
     const tell = (receipt: SendReceipt) => {
-      for (const handler of this.#receiptHandlers) handler(receipt);
+      const told = this.#mail?.told(receipt) ?? receipt;
+      for (const handler of this.#receiptHandlers) handler(told);
     };
     const outbox = options.outbox ?? createMemoryOutbox();
     this.#outgoing = new Outgoing(names, outbox, limits, this.#events, tell, dependencies);
-    this.#deliveries = new Deliveries(
-      options.inboxState,
-      limits,
-      this.#events,
-      (relay, receipt) => this.#outgoing.receipt(relay, receipt),
-      dependencies,
-    );
+    this.#deliveries = new Deliveries(options.inboxState, limits, this.#events, this.#receiptUse(), dependencies);
     for (const name of names) {
       this.#receivers.set(name, this.#newReceiver(name, limits));
       this.#claimRetries.set(name, new Retry(limits.retryMsMin, limits.retryMsMax, dependencies));
@@ -169,6 +175,17 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
       serve: (name, handler) => this.#calls.serve(name, handler),
       publish: (topic, payload) => this.#topics.publish(topic, payload),
       subscribe: (topic, handler) => this.#topics.subscribe(topic, handler),
+    };
+  }
+
+  #receiptUse(): ReceiptUse {
+    const mail = () => this.#mail;
+    return {
+      onReceipt: (relay, receipt) => this.#outgoing.receipt(relay, receipt),
+      get settle(): ReceiptUse['settle'] {
+        const settling = mail();
+        return settling?.settles ? (relay, receipt) => settling.settle(relay, receipt) : null;
+      },
     };
   }
 
@@ -189,6 +206,13 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   }
 
   async start(): Promise<void> {
+    const { sealer, pairs = null, pairLimits, inboxState } = this.#options;
+    if (sealer !== null) {
+      const limits = { ...pairUseLimits, ...pairLimits };
+      const send: SendEnvelope = (to, envelope, options) => this.#send(to, envelope, options);
+      const options = { sealer, inboxState, pairs, limits, send, events: this.#events };
+      this.#mail = await SealedMail.open(options, this.#dependencies);
+    }
     for (const position of await this.#options.inboxState.positions()) {
       this.#receivers.get(position.relay)?.remember(position);
     }
@@ -279,30 +303,24 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     return { messageId, stored };
   }
 
+  get #sealedMail(): SealedMail<Contact, Mark> {
+    if (this.#mail === null) throw new NoSealerError();
+    return this.#mail;
+  }
+
   get #sealer(): Sealer<Contact> {
     if (this.#options.sealer === null) throw new NoSealerError();
     return this.#options.sealer;
   }
 
   async send(to: Contact, bytes: Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
-    const messageId = this.#dependencies.random.bytes(idBytes);
-    const envelope = await this.#sealer.seal(to, bytes, messageId);
-    return this.#send([this.#sealer.inboxOf(to)], envelope, { ...options, messageId });
+    return this.#sealedMail.send(to, bytes, options);
   }
 
   receive(handler: MessageHandler<ReceivedMessage<Contact>, Mark>): void {
-    const sealer = this.#sealer;
-    this.#deliveries.handle(async (message, mark) => {
-      let opened: Awaited<ReturnType<typeof sealer.open>>;
-      try {
-        opened = await sealer.open(message.envelope);
-      } catch {
-        return 'unopened'; // forged, damaged, or for somebody else: it will not get better
-      }
-      // The same envelope under another id would be the same message again.
-      if (!equalBytes(opened.messageId, message.messageId)) return 'unopened';
-      return handler({ ...message, ...opened }, mark);
-    });
+    const mail = this.#sealedMail;
+    mail.read();
+    this.#deliveries.handle((message, mark) => mail.take(message, mark, handler));
   }
 
   async request(to: Contact, name: string, bytes: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
@@ -360,5 +378,6 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     this.#calls.stop();
     this.#topics.stop();
     this.#presence.stop();
+    await this.#mail?.[Symbol.asyncDispose]();
   }
 }

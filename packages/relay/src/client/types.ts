@@ -1,7 +1,9 @@
 import type { Clock, Logger, Meter, Random, WaitOptions } from '@pulsemesh/base';
+import type { PairHint, PairSession } from '@pulsemesh/identity/envelope';
 import type { LinkSession, LinkStream } from '@pulsemesh/link';
 import type { Priority } from '../engine.ts';
 import type { InboxId } from '../inbox-id.ts';
+import type { EnvelopeKind } from './pairs/envelope-kind.ts';
 
 export interface ClientDependencies {
   readonly clock: Clock;
@@ -24,16 +26,39 @@ export interface RelayUse {
   readonly link: RelayLink;
 }
 
-/** Seals to, and opens from, whoever `Contact` describes; `createEnvelopes` of @pulsemesh/identity is made for it. */
+/** Seals to, and opens from, whoever `Contact` describes; `createEnvelopeSealer` makes one. */
 export interface Sealer<Contact> {
   /** The inbox that a message to this contact goes to now. */
   inboxOf(contact: Contact): InboxId;
   /** Where streams and requests to the contact go. */
   addressOf(contact: Contact): InboxId;
   /** With the message's id (16 bytes) inside, so that a relay cannot give the same envelope out as another message. */
-  seal(to: Contact, bytes: Uint8Array, messageId: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  seal(to: Contact, bytes: Uint8Array, messageId: Uint8Array, kind?: EnvelopeKind): Uint8Array | Promise<Uint8Array>;
   /** Throws where it is not for us, or not by whom it says. */
   open(envelope: Uint8Array): Opened<Contact> | Promise<Opened<Contact>>;
+  /** Absent: no pair sessions. */
+  readonly pairs?: PairKeys<Contact>;
+}
+
+/** What pair sessions need to know of contacts and keys; `createEnvelopeSealer` gives it. */
+export interface PairKeys<Contact> {
+  /** Ed25519, 32 bytes. */
+  keyOf(contact: Contact): Uint8Array;
+  contactOf(publicKey: Uint8Array): Contact | null;
+  /** The X25519 keys that our card and theirs show now. */
+  sealingKeysOf(contact: Contact): { readonly own: Uint8Array; readonly theirs: Uint8Array };
+  begin(to: Contact): { readonly session: PairSession; readonly handshake: Uint8Array };
+  /** @throws {SealRefusedError} */
+  accept(handshake: Uint8Array): {
+    readonly session: PairSession;
+    readonly senderKey: Uint8Array;
+    /** The sender's clock, milliseconds since 1970. */
+    readonly createdMs: number;
+  };
+  /** @throws {PairStateError} */
+  restore(state: Uint8Array): PairSession;
+  sealHint(to: Contact, session: string): Uint8Array;
+  openHint(hint: Uint8Array): PairHint | null;
 }
 
 export interface Opened<Contact> {
@@ -41,6 +66,8 @@ export interface Opened<Contact> {
   readonly bytes: Uint8Array;
   /** As sealed inside. A message that comes under another one is dropped. */
   readonly messageId: Uint8Array;
+  /** Default `plain`. */
+  readonly kind?: EnvelopeKind;
 }
 
 /** A message on its way to the relays, sealed. */
@@ -103,7 +130,7 @@ export interface RawMessage {
 }
 
 /** A message opened. */
-export interface ReceivedMessage<Contact> extends RawMessage, Opened<Contact> {}
+export interface ReceivedMessage<Contact> extends RawMessage, Omit<Opened<Contact>, 'kind'> {}
 
 /**
  * Acts on one message. Resolves with `marked` when it made `mark` durable itself, in one transaction with the effect: then

@@ -95,6 +95,11 @@ export class TestWorld implements AsyncDisposable {
     return identity;
   }
 
+  /** This agent has this key from now on. */
+  adopt(name: string, identity: LinkIdentity): void {
+    this.#identities.set(name, identity);
+  }
+
   link(agent: string, relay: string): TestLink {
     const link = new TestLink(this, this.identity(agent), relay);
     this.links.add(link);

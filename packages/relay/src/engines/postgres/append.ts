@@ -1,7 +1,9 @@
 import { fromHex, toHex } from '@pulsemesh/wire';
 import type { EngineLimits, MessageToStore, StoreOutcome, StoreRefusal } from '../../engine.ts';
-import { type InboxId, inboxBytes } from '../../inbox-id.ts';
+import { type InboxId, inboxBytes, inboxIdOf } from '../../inbox-id.ts';
+import type { SendLast } from './connections.ts';
 import {
+  addSenders,
   type Budget,
   byEpoch,
   hexBuffer,
@@ -28,12 +30,13 @@ const expireEveryMs = 1000;
 
 // "Offset 0" keeps the look-ups apart: joined, a server may read the whole table for them.
 const knownIdsSql = statement(
-  'known_ids',
-  `select given.epoch, given.id as message_id, found.message_offset as offset
-   from unnest($1::bytea[], $2::integer[], $3::bytea[]) as given (epoch, generation, id)
+  'known_ids_of_inboxes',
+  `select given.number, found.message_offset as offset
+   from unnest($1::bytea[], $2::bytea[]) with ordinality as given (inbox, id, number)
+   join mailbox on mailbox.inbox = given.inbox
    cross join lateral (
-     select message_offset from message_id where message_id.epoch = given.epoch
-       and message_id.generation in (given.generation, given.generation - 1) and message_id.message_id = given.id offset 0
+     select message_offset from message_id where message_id.epoch = mailbox.epoch
+       and message_id.generation in (mailbox.generation, mailbox.generation - 1) and message_id.message_id = given.id offset 0
    ) as found`,
 );
 const expireSql = statement(
@@ -67,44 +70,57 @@ const writeSql = statement(
    from unnest($22::bytea[], $23::bigint[], $24::bigint[]) as each (sender, count, bytes) where sender.sender = each.sender`,
 );
 
-/** Stores a batch in the transaction that is open on `session`. */
+/**
+ * Stores a batch in the transaction that is open on `session`, in two round trips where all is well: all that has to be known is asked for at
+ * once, and what is written goes with the commit.
+ */
 export async function appendBatch(
   session: Session,
   batch: readonly MessageToStore[],
-  { limits, nowMs }: { readonly limits: EngineLimits; readonly nowMs: number },
+  { limits, nowMs, sendLast }: { readonly limits: EngineLimits; readonly nowMs: number; readonly sendLast: SendLast },
 ): Promise<StoreOutcome[]> {
-  const mailboxes = await lockMailboxes(
-    session,
-    batch.map(({ inbox }) => inbox),
-  );
+  // In this order: each statement sees what was committed before the locks of the one before it were given.
+  const [mailboxes, known, budgets] = await Promise.all([
+    lockMailboxes(
+      session,
+      batch.map(({ inbox }) => inbox),
+    ),
+    knownIds(session, batch),
+    lockSenders(
+      session,
+      batch.map(({ sender }) => sender),
+    ),
+  ]);
   const ledger = new Ledger(mailboxes, limits, nowMs);
   const candidates = batch.filter((message) => ledger.refusalBefore(message) === null);
   if (candidates.length === 0) return batch.map((message) => ledger.place(message));
-  const full = ledger.lookThrough(candidates);
-  const [known, removed] = await Promise.all([
-    knownIds(session, mailboxes, candidates),
-    full.length === 0 ? [] : session.query<Removed>(expireSql, [full.map(({ epoch }) => hexBuffer(epoch)), nowMs]),
-  ]);
+  const removed = await expireIn(session, ledger.lookThrough(candidates), nowMs);
   const senders = new Set(candidates.map(({ sender }) => sender));
-  for (const { sender } of removed) senders.add(toHex(sender) as InboxId); // 16 bytes: an inbox id was stored
-  ledger.open(known, await lockSenders(session, senders), removed);
+  for (const { sender } of removed) senders.add(inboxIdOf(sender));
+  const missing = [...senders].filter((sender) => !budgets.has(sender));
+  for (const [sender, budget] of await addSenders(session, missing)) budgets.set(sender, budget);
+  ledger.open(known, budgets, removed);
   const outcomes = batch.map((message) => ledger.place(message));
-  if (ledger.hasChanges) await session.query(writeSql, ledger.parameters());
+  if (ledger.hasChanges) sendLast(session.query(writeSql, ledger.parameters()));
   return outcomes;
 }
 
-async function knownIds(
-  session: Session,
-  mailboxes: ReadonlyMap<InboxId, Mailbox>,
-  candidates: readonly MessageToStore[],
-): Promise<Map<string, number>> {
-  const places = candidates.map(({ inbox }) => mailboxes.get(inbox) as Mailbox); // candidates have one
-  const rows = await session.query<{ epoch: Buffer; message_id: Buffer; offset: number }>(knownIdsSql, [
-    places.map(({ epoch }) => hexBuffer(epoch)),
-    places.map(({ generation }) => generation),
-    candidates.map(({ messageId }) => Buffer.from(messageId)),
+async function expireIn(session: Session, full: readonly Mailbox[], nowMs: number): Promise<readonly Removed[]> {
+  if (full.length === 0) return [];
+  return session.query<Removed>(expireSql, [full.map(({ epoch }) => hexBuffer(epoch)), nowMs]);
+}
+
+/** Offsets of what is stored already, by inbox and id. */
+async function knownIds(session: Session, batch: readonly MessageToStore[]): Promise<Map<string, number>> {
+  const rows = await session.query<{ number: number; offset: number }>(knownIdsSql, [
+    batch.map(({ inbox }) => inboxBytes(inbox)),
+    batch.map(({ messageId }) => messageId),
   ]);
-  return new Map(rows.map(({ epoch, message_id, offset }) => [`${toHex(epoch)}${toHex(message_id)}`, offset]));
+  return new Map(rows.map(({ number, offset }) => [keyOf(batch[number - 1] as MessageToStore), offset]));
+}
+
+function keyOf({ inbox, messageId }: MessageToStore): string {
+  return `${inbox}${toHex(messageId)}`;
 }
 
 /** Decides on each message of a batch in turn, on rows that are locked, and collects what is to be written. */
@@ -165,7 +181,7 @@ class Ledger {
     const early = this.refusalBefore(message);
     if (early !== null) return { kind: 'refused', code: early };
     const mailbox = this.#mailboxes.get(message.inbox) as Mailbox; // else refused
-    const id = `${mailbox.epoch}${toHex(message.messageId)}`;
+    const id = keyOf(message);
     const known = this.#known.get(id);
     if (known !== undefined) return { kind: 'stored', offset: known, isNew: false };
     const budget = this.#budgets.get(message.sender) as Budget; // locked with the others

@@ -56,8 +56,11 @@ export class Connections implements AsyncDisposable {
     }
   }
 
-  /** Runs `action` in a transaction and commits; what it resolves with is durable. Runs it again where others stood in the way. */
-  async transaction<T>(action: (session: Session) => Promise<T>): Promise<T> {
+  /**
+   * Runs `action` in a transaction and commits; what it resolves with is durable. Runs it again where others stood in the way. A statement given to
+   * `sendLast` is not waited for: the commit is sent behind it, and both must succeed.
+   */
+  async transaction<T>(action: (session: Session, sendLast: SendLast) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await this.run((session) => inTransaction(session, action));
@@ -150,11 +153,25 @@ export class Connections implements AsyncDisposable {
   }
 }
 
-async function inTransaction<T>(session: Session, action: (session: Session) => Promise<T>): Promise<T> {
+/** Takes a statement whose answer is wanted with the commit's. */
+export type SendLast = (answer: Promise<unknown>) => void;
+
+async function inTransaction<T>(
+  session: Session,
+  action: (session: Session, sendLast: SendLast) => Promise<T>,
+): Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  const sendLast = (answer: Promise<unknown>) => {
+    last = answer;
+    last.catch(() => {}); // heard below; here only until then
+  };
   // Sent together with the first statement of the action. Both have ended before the connection goes on.
-  const [begun, done] = await Promise.allSettled([session.begin(), action(session)]);
+  const [begun, done] = await Promise.allSettled([session.begin(), action(session, sendLast)]);
   if (begun.status === 'fulfilled' && done.status === 'fulfilled') {
-    await session.commit();
+    // After a statement that failed the server undoes the transaction, and the commit says so: the reason is the statement's.
+    const committed = session.commit();
+    const ended = await Promise.allSettled([last, committed]);
+    for (const each of ended) if (each.status === 'rejected') throw each.reason;
     return done.value;
   }
   // A connection whose transaction cannot be ended is not used again.

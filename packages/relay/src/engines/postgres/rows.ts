@@ -105,18 +105,19 @@ const addSendersSql = statement(
    on conflict (sender) do update set count = sender.count returning *`,
 );
 
-/** After the mailboxes, never before: see {@link sortedIds}. Senders that nobody knows are added. */
+/** After the mailboxes, never before: see {@link sortedIds}. Those that nobody knows are not there. */
 export async function lockSenders(session: Session, senders: Iterable<InboxId>): Promise<Map<InboxId, Budget>> {
-  const wanted = [...new Set(senders)];
-  const budgets = new Map<InboxId, Budget>();
-  if (wanted.length === 0) return budgets;
-  const take = (rows: readonly SenderColumns[]) => {
-    for (const { sender, count, bytes } of rows) budgets.set(inboxIdOf(sender), { count, bytes });
-  };
-  take(await session.query<SenderColumns>(lockSendersSql, [sortedIds(wanted)]));
-  const missing = wanted.filter((sender) => !budgets.has(sender));
-  if (missing.length > 0) take(await session.query<SenderColumns>(addSendersSql, [sortedIds(missing)]));
-  return budgets;
+  return budgetsOf(await session.query<SenderColumns>(lockSendersSql, [sortedIds(senders)]));
+}
+
+/** Adds senders that nobody knows, and locks them. */
+export async function addSenders(session: Session, senders: readonly InboxId[]): Promise<Map<InboxId, Budget>> {
+  if (senders.length === 0) return new Map();
+  return budgetsOf(await session.query<SenderColumns>(addSendersSql, [sortedIds(senders)]));
+}
+
+function budgetsOf(rows: readonly SenderColumns[]): Map<InboxId, Budget> {
+  return new Map(rows.map(({ sender, count, bytes }) => [inboxIdOf(sender), { count, bytes }]));
 }
 
 const writeBudgetsSql = statement(
