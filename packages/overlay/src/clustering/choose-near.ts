@@ -18,7 +18,7 @@ export function chooseNear(candidates: readonly Scored[], count: number): Scored
   const chosen: Scored[] = [];
   for (const candidate of candidates.toSorted((one, other) => other.score - one.score)) {
     if (chosen.length >= count) break;
-    const subnets = subnetsOf(candidate.descriptor.addresses);
+    const subnets = rememberedSubnets(candidate.descriptor);
     if (subnets.some((subnet) => (taken.get(subnet) ?? 0) >= perSubnetMax)) continue;
     for (const subnet of subnets) taken.set(subnet, (taken.get(subnet) ?? 0) + 1);
     chosen.push(candidate);
@@ -31,3 +31,14 @@ export function chooseFar(candidates: readonly Scored[], share: number, least: n
   const count = Math.max(least, Math.ceil(candidates.length * share));
   return candidates.toSorted((one, other) => one.score - other.score).slice(0, count);
 }
+
+function rememberedSubnets(descriptor: Descriptor): readonly string[] {
+  let subnets = remembered.get(descriptor);
+  if (subnets === undefined) {
+    subnets = subnetsOf(descriptor.addresses);
+    remembered.set(descriptor, subnets);
+  }
+  return subnets;
+}
+
+const remembered = new WeakMap<Descriptor, readonly string[]>();

@@ -9,9 +9,9 @@ export interface ClusteringOptions {
   /** Time between rounds and how far it varies, 0 … 1. */
   readonly roundMs: number;
   readonly roundJitter: number;
-  /** Time between rounds while less than half of the places for similar peers are taken, for so many rounds. */
+  /** Time between the first so many rounds: from strangers to the most similar peers it takes about twenty. */
   readonly fastRoundMs: number;
-  readonly fastRoundsMax: number;
+  readonly fastRounds: number;
   /** Each so many rounds a random peer is asked instead of the one heard of longest ago. */
   readonly randomEvery: number;
   /** An answer is waited for so long; then the peer is left out for `silentMs` unless it is heard from. */
@@ -46,8 +46,8 @@ export const clusteringDefaults: ClusteringOptions = Object.freeze({
   answerMax: 10,
   roundMs: 15_000,
   roundJitter: 0.2,
-  fastRoundMs: 1_000,
-  fastRoundsMax: 20,
+  fastRoundMs: 2_000,
+  fastRounds: 20,
   randomEvery: 3,
   answerTimeoutMs: 5_000,
   silentMs: 120_000,

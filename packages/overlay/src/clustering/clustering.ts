@@ -67,6 +67,9 @@ export class Clustering {
   readonly #told: RecentMap<PeerId, string>;
   readonly #questionsOf: Readonly<Record<'near' | 'filters', TokenBuckets>>;
   readonly #refusals = new Map<ClusteringRefusal, number>();
+  /** What we read in this round, by filter epoch, and what was compared with it. */
+  readonly #exact = new Map<number, ExactInterest>();
+  readonly #similarities = new Map<InterestFilter, number>();
   #rounds = 0;
   #roundAtMs = 0;
 
@@ -159,7 +162,7 @@ export class Clustering {
       this.#waiting.set(from, asker);
       outgoing.push(...this.#askFilters(from, [digest], nowMs));
     } else {
-      this.#merge([asker], nowMs);
+      this.#offer([asker], nowMs);
     }
     return outgoing;
   }
@@ -176,7 +179,7 @@ export class Clustering {
     const candidates = answerer === undefined ? usable : [answerer, ...usable];
     const unknown = candidates.filter((one) => one.interestDigest && this.#filters.of(one) === undefined);
     for (const descriptor of unknown) this.#waiting.set(descriptor.peer, descriptor);
-    this.#merge(candidates, nowMs);
+    this.#offer(candidates, nowMs);
     return this.#askFilters(from, unknown.map(digestTextOfDescriptor), nowMs);
   }
 
@@ -205,16 +208,19 @@ export class Clustering {
     }
     const ready = [...this.#waiting.entries()].map(([, one]) => one).filter((one) => this.#filters.of(one));
     for (const descriptor of ready) this.#waiting.delete(descriptor.peer);
-    if (ready.length > 0) this.#merge(ready, nowMs);
+    if (ready.length > 0) this.#offer(ready, nowMs);
     return [];
   }
 
   #round(nowMs: number): Outgoing[] {
     this.#rounds += 1;
-    this.#merge([], nowMs);
+    this.#exact.clear();
+    this.#similarities.clear();
+    const known = this.#known();
+    this.#filters.keep(known.values());
+    this.#offer(known.values(), nowMs);
     this.#renewFar(nowMs);
-    const isFast = this.#near.length < this.#options.nearMax / 2 && this.#rounds <= this.#options.fastRoundsMax;
-    const pauseMs = isFast ? this.#options.fastRoundMs : this.#options.roundMs;
+    const pauseMs = this.#rounds <= this.#options.fastRounds ? this.#options.fastRoundMs : this.#options.roundMs;
     this.#roundAtMs = nowMs + pauseMs * (1 + this.#options.roundJitter * (2 * this.#random.float() - 1));
     return [...this.#askOne(nowMs), ...this.#askUnknownFilters(nowMs)];
   }
@@ -280,16 +286,15 @@ export class Clustering {
     if (refusal !== undefined) this.#refuse(refusal);
   }
 
-  /** Chooses `near` anew among what we have, what others offer and `received`. */
-  #merge(received: readonly Descriptor[], nowMs: number): void {
-    const candidates = this.#scoreToUs(this.#known(received).values(), nowMs).filter(
-      ({ descriptor }) => !this.#nearQuestions.isOpen(descriptor.peer),
+  /** Chooses `near` anew among itself and `others`. */
+  #offer(others: Iterable<Descriptor>, nowMs: number): void {
+    const newest = newestOf(this.#near, others);
+    const candidates = this.#scoreToUs(newest.values(), nowMs)
+      .filter(({ descriptor }) => !this.#nearQuestions.isOpen(descriptor.peer))
+      .map(({ descriptor, score }) => ({ descriptor, score: this.#withTrust(descriptor, score) }));
+    this.#near = chooseNear(this.#random.shuffle(candidates), this.#options.nearMax).map(
+      ({ descriptor }) => descriptor,
     );
-    const weighed = candidates.map(({ descriptor, score }) => ({
-      descriptor,
-      score: this.#withTrust(descriptor, score),
-    }));
-    this.#near = chooseNear(this.#random.shuffle(weighed), this.#options.nearMax).map(({ descriptor }) => descriptor);
   }
 
   /** Fills the places of fingers, and changes the oldest of them each round. */
@@ -313,30 +318,32 @@ export class Clustering {
   }
 
   /** Everybody known here, the newest descriptor of each. */
-  #known(received: readonly Descriptor[] = []): Map<PeerId, Descriptor> {
-    const newest = new Map<PeerId, Descriptor>();
-    for (const list of [this.#near, this.#far, this.#around.sampled(), this.#around.ringNeighbours(), received]) {
-      for (const descriptor of list) {
-        const other = newest.get(descriptor.peer);
-        if (other === undefined || other.version < descriptor.version) newest.set(descriptor.peer, descriptor);
-      }
-    }
-    newest.delete(this.#around.self().peer);
-    return newest;
+  #known(): Map<PeerId, Descriptor> {
+    const known = newestOf(this.#near, this.#far, this.#around.sampled(), this.#around.ringNeighbours());
+    known.delete(this.#around.self().peer);
+    return known;
   }
 
   /** Those of `descriptors` that hold and whose filters we know, with their similarity to us. */
   #scoreToUs(descriptors: Iterable<Descriptor>, nowMs: number): Scored[] {
-    const exact = new Map<number, ExactInterest>();
     const scored: Scored[] = [];
     for (const descriptor of descriptors) {
       const filter = this.#filters.of(descriptor);
       if (filter === undefined || !this.#isUsable(descriptor, nowMs)) continue;
-      const mine = exact.get(filter.epoch) ?? this.#around.exactInterest(filter.epoch);
-      exact.set(filter.epoch, mine);
-      scored.push({ descriptor, score: similarityToMine(mine, filter) });
+      scored.push({ descriptor, score: this.#similarityOf(filter) });
     }
     return scored;
+  }
+
+  /** How similar the owner of a filter is to us; worked out once a round, for what we read seldom changes. */
+  #similarityOf(filter: InterestFilter): number {
+    const known = this.#similarities.get(filter);
+    if (known !== undefined) return known;
+    const mine = this.#exact.get(filter.epoch) ?? this.#around.exactInterest(filter.epoch);
+    this.#exact.set(filter.epoch, mine);
+    const similarity = similarityToMine(mine, filter);
+    if (this.#similarities.size < this.#options.filtersMax) this.#similarities.set(filter, similarity);
+    return similarity;
   }
 
   /** sim^(1−ω) · trust^ω, where strangers have a little trust too: else nobody new is ever taken (spec overlay §3). */
@@ -371,6 +378,17 @@ export class Clustering {
     this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
     return [];
   }
+}
+
+function newestOf(...lists: readonly Iterable<Descriptor>[]): Map<PeerId, Descriptor> {
+  const newest = new Map<PeerId, Descriptor>();
+  for (const list of lists) {
+    for (const descriptor of list) {
+      const other = newest.get(descriptor.peer);
+      if (other === undefined || other.version < descriptor.version) newest.set(descriptor.peer, descriptor);
+    }
+  }
+  return newest;
 }
 
 function digestTextOfDescriptor({ interestDigest }: Descriptor): string {

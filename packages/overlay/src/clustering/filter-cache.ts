@@ -22,7 +22,7 @@ export interface FilterTerms {
 /** Why a filter is not kept. */
 export type FilterRefusal = 'filter-malformed' | 'filter-shape' | 'filter-epoch' | 'filter-copied';
 
-/** Others' filters by their digests, as many as are allowed, the one asked for longest ago forgotten first. */
+/** Others' filters by their digests, as many as are allowed, the one that was in use longest ago forgotten first. */
 export class FilterCache {
   readonly #filters: RecentMap<string, InterestFilter>;
 
@@ -32,12 +32,19 @@ export class FilterCache {
 
   /** The filter a descriptor names, where it is known. */
   of(descriptor: Descriptor): InterestFilter | undefined {
-    return descriptor.interestDigest && this.#filters.get(digestText(descriptor.interestDigest));
+    return descriptor.interestDigest && this.#filters.peek(digestText(descriptor.interestDigest));
   }
 
   /** The filter with this digest, see {@link digestText}. */
   get(digest: string): InterestFilter | undefined {
-    return this.#filters.get(digest);
+    return this.#filters.peek(digest);
+  }
+
+  /** Puts the filters of these among the last to be forgotten. Looking them up does not: that happens too often. */
+  keep(descriptors: Iterable<Descriptor>): void {
+    for (const { interestDigest } of descriptors) {
+      if (interestDigest !== undefined) this.#filters.get(digestText(interestDigest));
+    }
   }
 
   /** Reads and keeps a filter; gives the reason where it does not. The caller has checked that it was asked for. */

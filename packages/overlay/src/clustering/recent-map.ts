@@ -11,6 +11,11 @@ export class RecentMap<K, V> {
     return this.#entries.size;
   }
 
+  /** The value of `key`, without counting as asking for it. */
+  peek(key: K): V | undefined {
+    return this.#entries.get(key);
+  }
+
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
