@@ -5,4 +5,5 @@ export {
   type MemoryPeer,
   type MemoryPeerOptions,
 } from './memory-network.ts';
+export { libp2pContractNetworks, runNetworkPortContract } from './port-contract.ts';
 export { MemoryRelay, type MemoryRelayClient } from './relayed-memory.ts';

@@ -12,3 +12,4 @@ export type {
   UnsignedMessage,
 } from './service/pub-sub.ts';
 export { type UpsycleComponents, upsycle, upsycleProtocol } from './service/upsycle.ts';
+export { TrustBook } from './trust/trust-book.ts';

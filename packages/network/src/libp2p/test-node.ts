@@ -3,6 +3,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { createSeededRandom, createSystemClock } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { type Libp2pNetwork, type Libp2pNetworkOptions, startLibp2pNetwork } from '../libp2p-network.ts';
+import type { PubSubFactory } from '../pubsub.ts';
 import type { MemoryRelay } from '../relayed-memory.ts';
 
 const system = createSystemClock();
@@ -20,8 +21,14 @@ export function testPeerId(keyBytes: Uint8Array): PeerId {
 
 /** Nodes of a test, on loopback and free ports; disposed together. */
 export class TestNodes implements AsyncDisposable {
+  readonly #pubSub: PubSubFactory | undefined;
   #started: Libp2pNetwork[] = [];
   #aheadMs = 0;
+
+  /** `pubSub` takes the place of gossipsub. */
+  constructor(pubSub?: PubSubFactory) {
+    this.#pubSub = pubSub;
+  }
 
   /** All nodes' clocks go ahead by this much at once; timers stay as they were set. */
   advance(ms: number): void {
@@ -39,7 +46,11 @@ export class TestNodes implements AsyncDisposable {
         elects: false,
         ...options,
       },
-      { clock: { ...system, monotonicMs: () => system.monotonicMs() + this.#aheadMs }, random },
+      {
+        clock: { ...system, monotonicMs: () => system.monotonicMs() + this.#aheadMs },
+        random,
+        ...(this.#pubSub === undefined ? {} : { pubSub: this.#pubSub }),
+      },
     );
     this.#started.push(node);
     return node;

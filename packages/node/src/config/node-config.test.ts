@@ -16,6 +16,7 @@ describe('node configuration', () => {
     const config = parseNodeConfig(minimal);
     expect(config.trust).toEqual([]);
     expect(config.listen).toEqual(['/ip4/127.0.0.1/tcp/0']);
+    expect(config.pubsub).toBe('upsycle');
     expect(Object.isFrozen(config)).toBe(true);
     expect(Object.isFrozen(config.log)).toBe(true);
   });
@@ -23,6 +24,7 @@ describe('node configuration', () => {
   it.each([
     ['an unknown role', { ...minimal, roles: ['king'] }, /roles\.0/],
     ['an unknown setting, which may be a misspelt one', { ...minimal, bootstraps: [] }, /bootstraps/],
+    ['publish/subscribe that there is not', { ...minimal, pubsub: 'floodsub' }, /pubsub/],
     ['a relative data directory', { ...minimal, dataDirectory: 'data' }, /dataDirectory: must be an absolute path/],
     ['a trusted peer that is no peer id', { ...minimal, trust: ['somebody'] }, /trust\.0: must be a peer id/],
     ['ingest without a broker', { ...minimal, roles: ['ingest'] }, /mqtt: is needed by the role ingest/],

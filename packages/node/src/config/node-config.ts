@@ -45,6 +45,8 @@ const nodeConfigSchema = z.strictObject({
   relay: relayServiceSchema.optional(),
   /** Multiaddrs of peers to join through; ordinary peers are as good as bootstraps. */
   bootstrap: z.array(multiaddr).max(64).default([]),
+  /** What carries publish/subscribe; the same for all nodes of a network. */
+  pubsub: z.enum(['upsycle', 'gossipsub']).default('upsycle'),
   dataDirectory: absolutePath,
   /** The peers that get data and keys from this one. Default: none. */
   trust: z.array(peerId).max(peersMax).default([]),
