@@ -10,8 +10,6 @@ export interface Adversary {
   readonly honest: readonly PeerId[];
   /** Whom they are after, where it is somebody. */
   readonly victim?: PeerId;
-  /** World time since the start at which they show themselves, milliseconds of the attackers' clocks. */
-  readonly attacksFromMs: number;
 }
 
 /** An attacker that runs the honest code and changes what comes out of it, or what it is shown. */

@@ -5,7 +5,7 @@ import type { Dial, Place } from './place.ts';
 
 /** How connections are made and kept. */
 export interface LinkOptions {
-  /** Of a place's budget, so many connections are never held by those it wants kept: gossip always finds one. */
+  /** Of a place's budget, so many are not held by those it wants kept, whatever it says: a newcomer always finds one. */
   readonly reserve: number;
   /** A younger connection is not closed to make room for another. */
   readonly youngMs: number;
@@ -27,7 +27,7 @@ export interface LinkOptions {
 
 /** Defaults of {@link LinkOptions}; a dial costs what native TLS costs. */
 export const linkDefaults: LinkOptions = {
-  reserve: 4,
+  reserve: 1,
   youngMs: 500,
   idleMsMax: 60_000,
   dialQueueMax: 64,

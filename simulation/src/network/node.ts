@@ -21,8 +21,8 @@ export interface SimulatedNode {
 
 /** Hears what happens in a world; each hook may be left out. Nodes go by their numbers. */
 export interface Observer {
-  /** A message left for a connection, before anything happens to it on the way. */
-  sent?(from: number, to: number, message: Message, atMs: number): void;
+  /** A message arrived, and the node is about to be given it. */
+  received?(from: number, to: number, message: Message, atMs: number): void;
   delivered?(node: number, event: DeliveredEvent, atMs: number): void;
   /** The number of connections of a node changed. */
   linked?(node: number, links: number, atMs: number): void;

@@ -215,6 +215,7 @@ export class World {
     const from = this.places[link.otherEnd(to)] as Place; // the same
     this.counts.received += 1;
     this.#trace.add(this.#nowMs, from.index * 65_536 + to + message.kind.length);
+    for (const observer of this.#observers) observer.received?.(from.index, to, message, this.#nowMs);
     this.#settle(place, place.node.receive(from.peer, message, this.clockOf(place)));
   }
 
@@ -269,7 +270,6 @@ export class World {
 
   #transmit(link: Link, from: Place, to: Place, message: Message): void {
     this.counts.sent += 1;
-    for (const observer of this.#observers) observer.sent?.(from.index, to.index, message, this.#nowMs);
     const { lossRate, duplicationRate, reorderingRate, reorderingMsMax } = this.conditions;
     const isLost = lossRate > 0 && this.#random.float() < lossRate;
     if (isLost || this.partitions.isBlocked(from.group, to.group)) {

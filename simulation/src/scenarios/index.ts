@@ -1,5 +1,15 @@
+import { joinScenario } from './join.ts';
 import { pipelineScenario } from './pipeline.ts';
+import { pubsubScenario } from './pubsub.ts';
+import { ringsScenario } from './rings.ts';
+import { samplingScenario } from './sampling.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All that can be simulated, in the order in which help lists it. */
-export const scenarios: readonly Scenario[] = [pipelineScenario];
+export const scenarios: readonly Scenario[] = [
+  pipelineScenario,
+  samplingScenario,
+  joinScenario,
+  ringsScenario,
+  pubsubScenario,
+];
