@@ -1,7 +1,7 @@
 import type { Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
-import type { Descriptor } from '../descriptor.ts';
-import { messageLimits, type Outgoing, type ProbeMessage, type PullMessage, type ViewMessage } from '../message.ts';
+import { type Descriptor, isCurrent } from '../descriptor.ts';
+import type { Outgoing, ProbeMessage, PullMessage, ViewMessage } from '../message.ts';
 import type { Trust } from '../trust.ts';
 import { type IntroductionRefusal, Introductions } from './introductions.ts';
 import { type DescriptorRefusal, KnownPeers } from './known-peers.ts';
@@ -323,7 +323,10 @@ export class PeerSampling {
    */
   #weight(peer: PeerId): number {
     const { strangerWeight } = this.#options;
-    return (strangerWeight + (1 - strangerWeight) * this.#trust.of(peer)) / this.#counts.estimate(peer) ** limits.frequencyExponent;
+    return (
+      (strangerWeight + (1 - strangerWeight) * this.#trust.of(peer)) /
+      this.#counts.estimate(peer) ** limits.frequencyExponent
+    );
   }
 
   #prune(nowMs: number): void {
@@ -382,18 +385,26 @@ export class PeerSampling {
   }
 
   #takeIntroduction(descriptor: Descriptor, nowMs: number): void {
-    const refusal = this.#introductions.refusal(descriptor, nowMs) ?? this.#known.learn(descriptor, nowMs);
-    if (refusal !== null) this.#refuse(refusal);
+    const refusal = this.#introductions.refusal(descriptor, nowMs);
+    // What is known of a peer may always become newer: that gives it no place it does not have.
+    const isKnown = this.#known.descriptorOf(descriptor.peer) !== undefined;
+    const learned = refusal === null || isKnown ? this.#known.learn(descriptor, nowMs) : null;
+    const reason = learned ?? refusal;
+    if (reason !== null) this.#refuse(reason);
     else this.#introductions.add(descriptor, nowMs);
   }
 
   /** A uniform choice of the view and ourselves, without the asker, and without whom only we can reach. */
   #answerFor(asker: PeerId, count: number, nowMs: number): Descriptor[] {
     const given: Descriptor[] = [];
-    for (const descriptor of this.#random.shuffle([this.#self, ...this.view])) {
-      if (given.length >= Math.min(count, messageLimits.descriptorsMax)) break;
-      if (descriptor.peer === asker || descriptor.addresses.length === 0) continue;
-      if (descriptor === this.#self || this.#known.isUsable(descriptor.peer, nowMs)) given.push(descriptor);
+    const left = [this.#self, ...this.view];
+    while (left.length > 0 && given.length < count) {
+      const index = this.#random.integer(left.length);
+      const descriptor = left[index] as Descriptor;
+      left[index] = left.at(-1) as Descriptor;
+      left.pop();
+      const mayBeGiven = descriptor.peer !== asker && descriptor.addresses.length > 0;
+      if (mayBeGiven && isCurrent(descriptor, nowMs)) given.push(descriptor);
     }
     return given;
   }

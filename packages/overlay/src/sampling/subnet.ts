@@ -5,7 +5,19 @@ export const noSubnet = 'none';
  * The subnets of multiaddrs, each once: /24 of IPv4 (`4/203.0.113`), /48 of IPv6 (`6/2001:db8:7`). Who holds many peer
  * ids seldom holds many subnets. {@link noSubnet} where no address names an IP.
  */
-export function subnetsOf(addresses: readonly string[]): string[] {
+export function subnetsOf(addresses: readonly string[]): readonly string[] {
+  let subnets = known.get(addresses);
+  if (subnets === undefined) {
+    subnets = findSubnets(addresses);
+    known.set(addresses, subnets);
+  }
+  return subnets;
+}
+
+/** The lists of descriptors do not change, and are asked for again and again. */
+const known = new WeakMap<readonly string[], readonly string[]>();
+
+function findSubnets(addresses: readonly string[]): readonly string[] {
   const found = new Set<string>();
   for (const address of addresses) {
     const [, protocol, host] = address.split('/', 3);
