@@ -1,5 +1,5 @@
 /**
- * `npm run pack -- link|relay [--to FOLDER]`: a package that stands alone, as the file that `npm pack` makes: JavaScript and
+ * `npm run pack -- link|relay|overlay [--to FOLDER]`: a package that stands alone, as the file that `npm pack` makes: JavaScript and
  * declarations, with the workspace packages it needs inside. Prints the file's path. See docs/decisions/0006-standing-alone.md.
  */
 import { execFileSync } from 'node:child_process';
@@ -17,13 +17,14 @@ const scope = '@pulsemesh/';
 interface Pack {
   /** Names of the package's own `exports`. What needs an engine or a test runner stays here. */
   readonly entries: readonly string[];
-  /** What pages load as one file, by `<script type="module">`. */
-  readonly page: string;
+  /** What pages load as one file, by `<script type="module">`; null where pages have a bundler. */
+  readonly page: string | null;
 }
 
 const packs: Readonly<Record<string, Pack>> = {
   link: { entries: ['.', './server', './doctor', './link.proto'], page: 'src/browser.ts' },
   relay: { entries: ['./client', './agent', './relay.proto'], page: 'src/page.ts' },
+  overlay: { entries: ['.', './protocol'], page: null },
 };
 
 /** Of `exports` or `imports`: one file, or one for each condition. */
@@ -49,7 +50,7 @@ export async function packAlone(name: string, to: string): Promise<string> {
     const reached = reach(name, pack.entries, out);
     const stage = join(scratch, 'stage');
     writeStage(stage, name, pack.entries, reached, out);
-    writeFileSync(join(stage, 'dist', 'page.js'), await bundlePage(name));
+    if (pack.page !== null) writeFileSync(join(stage, 'dist', 'page.js'), await bundlePage(name));
     mkdirSync(to, { recursive: true });
     const npm = [npmCli(), 'pack', '--json', '--ignore-scripts', '--pack-destination', resolve(to)];
     const report = JSON.parse(execFileSync(process.execPath, npm, { cwd: stage, encoding: 'utf8', stdio: 'pipe' }));
@@ -65,9 +66,11 @@ function packOf(name: string): Pack {
   return pack;
 }
 
-/** The client as one ES module for pages: needs no bundler, imports nothing. */
+/** The client as one ES module for pages: needs no bundler, imports nothing. @throws where there is none. */
 export async function bundlePage(name: string): Promise<string> {
-  const input = join(root, 'packages', name, packOf(name).page);
+  const { page } = packOf(name);
+  if (page === null) throw new Error(`${name} has no page`);
+  const input = join(root, 'packages', name, page);
   await using bundle = await rolldown({ input, platform: 'browser', logLevel: 'silent' });
   const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false });
   const [chunk] = output;
@@ -186,7 +189,7 @@ function writeStage(stage: string, name: string, entries: readonly string[], rea
     description,
     license,
     engines: { node: '>=24' },
-    ...withPage(packedTargets(name, entries, reached.files)),
+    ...withPage(packedTargets(name, entries, reached.files), packOf(name)),
     dependencies: { ...versions, ...reached.dependencies },
     bundleDependencies: Object.keys(versions),
   });
@@ -232,7 +235,8 @@ function packedTargets(name: string, entries: readonly string[] | null, files: R
   };
 }
 
-function withPage(targets: ReturnType<typeof packedTargets>) {
+function withPage(targets: ReturnType<typeof packedTargets>, pack: Pack) {
+  if (pack.page === null) return targets;
   return { ...targets, exports: { ...targets.exports, './page.js': './dist/page.js' } };
 }
 

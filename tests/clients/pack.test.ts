@@ -12,14 +12,21 @@ const run = promisify(execFile);
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const installMs = 240_000;
 
-/** An empty project with one packed file installed, as a stranger has it. */
-async function installAlone(file: string, project: string): Promise<void> {
+/** An empty project with one packed file installed, and npm packages beside it, as a stranger has it. */
+async function installAlone(file: string, project: string, beside: readonly string[] = []): Promise<void> {
   await mkdir(project);
   await writeFile(join(project, 'package.json'), '{ "private": true, "type": "module" }');
   const npm = await realpath(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
   const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
   // What is needed was fetched once for the checkout, so that npm's cache has it.
-  await run(process.execPath, [npm, 'install', '--prefer-offline', ...options, file], { cwd: project });
+  await run(process.execPath, [npm, 'install', '--prefer-offline', ...options, file, ...beside], { cwd: project });
+}
+
+/** libp2p and gossipsub as this checkout has them, so that npm's cache does, too. */
+async function stockLibp2p(): Promise<string[]> {
+  const manifest = await readFile(join(root, 'packages', 'overlay', 'package.json'), 'utf8');
+  const { devDependencies } = JSON.parse(manifest) as { devDependencies: Record<string, string> }; // our own file
+  return Object.entries(devDependencies).map(([name, version]) => `${name}@${version}`);
 }
 
 async function exampleOf(name: string, language: string): Promise<string> {
@@ -93,7 +100,31 @@ describe('packages that stand alone', () => {
     installMs,
   );
 
+  it(
+    'the overlay, in an empty project beside stock libp2p, runs the example of its README and type-checks',
+    async () => {
+      const file = await packAlone('overlay', join(scratch, 'packs'));
+      const project = join(scratch, 'with-overlay');
+      await installAlone(file, project, await stockLibp2p());
+      expect(await readdir(join(project, 'node_modules', '@pulsemesh'))).toEqual(['overlay']);
+      const example = await exampleOf('overlay', 'ts');
+      expect(example).not.toBe('');
+      await writeFile(join(project, 'example.js'), example);
+      await runPlain(project, 'example.js');
+      await writeFile(
+        join(project, 'types.ts'),
+        `${example}
+        import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub';
+        export const inItsPlace: (components: GossipSubComponents) => GossipSub = upsycle();
+        // @ts-expect-error a service is not a string: the types are there
+        export const wrong: string = upsycle();`,
+      );
+      expect(await typeFaults(project, 'types.ts')).toBe('');
+    },
+    installMs,
+  );
+
   it('refuses a name that is no pack', async () => {
-    await expect(packAlone('vitals', scratch)).rejects.toThrow('There are: link, relay');
+    await expect(packAlone('vitals', scratch)).rejects.toThrow('There are: link, relay, overlay');
   });
 });
