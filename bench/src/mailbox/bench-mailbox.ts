@@ -13,17 +13,32 @@ const producerCounts = [64, 512];
 /** Durable mailboxes: 1 KiB, each producer waits until its message is on the disk before it sends the next. */
 export async function benchMailbox(say: (text: string) => void): Promise<readonly BenchLine[]> {
   await using stack = new AsyncDisposableStack();
-  const ours = [stack.use(await ourMailboxes('our mailboxes, LMDB', undefined))];
+  const ours: MailboxContender[] = [];
+  if (isAsked('lmdb')) ours.push(stack.use(await ourMailboxes('our mailboxes, LMDB', undefined)));
   const peers: MailboxContender[] = [];
   const redis = await redisStreams();
   if (redis === null) say('skipped: Redis is not installed (apt-get install redis-server)');
   else peers.push(stack.use(redis));
+  if (!isAsked('postgres')) return await compareAll(ours, peers, say);
   if (findPostgres() === null) say('skipped: PostgreSQL is not installed (apt-get install postgresql)');
   else {
     const server = stack.use(await startBenchPostgres());
     ours.push(stack.use(await ourMailboxes('our mailboxes, PostgreSQL', server.url)));
     peers.push(stack.use(await postgresDirect(server.url)));
   }
+  return await compareAll(ours, peers, say);
+}
+
+/** BENCH_ONLY=lmdb or postgres: that engine alone. */
+function isAsked(engine: string): boolean {
+  return process.env['BENCH_ONLY']?.split(',').includes(engine) ?? true;
+}
+
+async function compareAll(
+  ours: readonly MailboxContender[],
+  peers: readonly MailboxContender[],
+  say: (text: string) => void,
+): Promise<readonly BenchLine[]> {
   const lines: BenchLine[] = [];
   for (const producers of producerCounts) {
     const measured = await measureInTurn([...ours, ...peers], producers, say);

@@ -1,8 +1,8 @@
-import { toHex } from '@pulsemesh/wire';
 import type { MailboxAck } from '../../engine.ts';
 import { byEpoch, countOut, hexBuffer, lockMailboxes, priorityNumbers, type Removed } from './rows.ts';
 import type { Session } from './session.ts';
 import { statement } from './statements.ts';
+import { hexOf, numberArray } from './values.ts';
 
 // One for each mailbox, sent together: as a join, a server whose statistics say "empty" reads the whole table for it.
 const removeSql = statement(
@@ -42,13 +42,13 @@ export async function removeAcked(session: Session, acks: readonly MailboxAck[])
   if (wanted.size === 0) return counts;
   const found = await Promise.all(
     [...wanted.values()].map(({ epoch, priority, offsets }) =>
-      session.query<RemovedMessage>(removeSql, [hexBuffer(epoch), priority, offsets]),
+      session.query<RemovedMessage>(removeSql, [hexBuffer(epoch), priority, numberArray(offsets)]),
     ),
   );
   const removed = found.flat();
   await countOut(session, byEpoch(mailboxes.values()), removed);
   for (const { epoch, priority, offset } of removed) {
-    const asker = askers.get(keyOf(toHex(epoch), priority, offset)) as number; // each row was asked for
+    const asker = askers.get(keyOf(hexOf(epoch), priority, offset)) as number; // each row was asked for
     counts[asker] = (counts[asker] as number) + 1;
   }
   return counts;

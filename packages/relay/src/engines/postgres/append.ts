@@ -1,12 +1,11 @@
-import { fromHex, toHex } from '@pulsemesh/wire';
 import type { EngineLimits, MessageToStore, StoreOutcome, StoreRefusal } from '../../engine.ts';
-import { type InboxId, inboxBytes, inboxIdOf } from '../../inbox-id.ts';
+import type { InboxId } from '../../inbox-id.ts';
 import type { SendLast } from './connections.ts';
 import {
   addSenders,
   type Budget,
   byEpoch,
-  hexBuffer,
+  inboxOf,
   lockMailboxes,
   lockSenders,
   type Mailbox,
@@ -16,6 +15,7 @@ import {
 } from './rows.ts';
 import type { Session } from './session.ts';
 import { statement } from './statements.ts';
+import { byteaArray, hexOf, numberArray } from './values.ts';
 
 /** A message that is stored with this transaction. */
 interface Placed {
@@ -96,7 +96,7 @@ export async function appendBatch(
   if (candidates.length === 0) return batch.map((message) => ledger.place(message));
   const removed = await expireIn(session, ledger.lookThrough(candidates), nowMs);
   const senders = new Set(candidates.map(({ sender }) => sender));
-  for (const { sender } of removed) senders.add(inboxIdOf(sender));
+  for (const { sender } of removed) senders.add(inboxOf(sender));
   const missing = [...senders].filter((sender) => !budgets.has(sender));
   for (const [sender, budget] of await addSenders(session, missing)) budgets.set(sender, budget);
   ledger.open(known, budgets, removed);
@@ -107,20 +107,20 @@ export async function appendBatch(
 
 async function expireIn(session: Session, full: readonly Mailbox[], nowMs: number): Promise<readonly Removed[]> {
   if (full.length === 0) return [];
-  return session.query<Removed>(expireSql, [full.map(({ epoch }) => hexBuffer(epoch)), nowMs]);
+  return session.query<Removed>(expireSql, [byteaArray(full.map(({ epoch }) => epoch)), nowMs]);
 }
 
 /** Offsets of what is stored already, by inbox and id. */
 async function knownIds(session: Session, batch: readonly MessageToStore[]): Promise<Map<string, number>> {
   const rows = await session.query<{ number: number; offset: number }>(knownIdsSql, [
-    batch.map(({ inbox }) => inboxBytes(inbox)),
-    batch.map(({ messageId }) => messageId),
+    byteaArray(batch.map(({ inbox }) => inbox)),
+    byteaArray(batch.map(({ messageId }) => hexOf(messageId))),
   ]);
   return new Map(rows.map(({ number, offset }) => [keyOf(batch[number - 1] as MessageToStore), offset]));
 }
 
 function keyOf({ inbox, messageId }: MessageToStore): string {
-  return `${inbox}${toHex(messageId)}`;
+  return `${inbox}${hexOf(messageId)}`;
 }
 
 /** Decides on each message of a batch in turn, on rows that are locked, and collects what is to be written. */
@@ -229,41 +229,42 @@ class Ledger {
       return start - message.envelope.length;
     });
     return [
-      each(({ mailbox }) => fromHex(mailbox.epoch)),
-      each(({ generation }) => generation),
-      each(({ message }) => priorityNumbers[message.priority]),
-      each(({ offset }) => offset),
-      each(({ message }) => message.messageId),
-      each(({ message }) => inboxBytes(message.sender)),
-      each(({ message }) => (message.kind === 'receipt' ? 1 : 0)),
-      each(({ message }) => this.#nowMs + Math.min(message.ttlMs, this.#limits.ttlMsMax)),
-      each(({ message }) => (message.receiptTo === null ? null : inboxBytes(message.receiptTo))),
-      starts,
-      each(({ message }) => message.envelope.length),
+      byteaArray(each(({ mailbox }) => mailbox.epoch)),
+      numberArray(each(({ generation }) => generation)),
+      numberArray(each(({ message }) => priorityNumbers[message.priority])),
+      numberArray(each(({ offset }) => offset)),
+      byteaArray(each(({ message }) => hexOf(message.messageId))),
+      byteaArray(each(({ message }) => message.sender)),
+      numberArray(each(({ message }) => (message.kind === 'receipt' ? 1 : 0))),
+      numberArray(each(({ message }) => this.#nowMs + Math.min(message.ttlMs, this.#limits.ttlMsMax))),
+      byteaArray(each(({ message }) => message.receiptTo)),
+      numberArray(starts),
+      numberArray(each(({ message }) => message.envelope.length)),
       Buffer.concat(each(({ message }) => message.envelope)),
     ];
   }
 
   #mailboxParameters(): unknown[] {
     const touched = [...this.#touched];
+    const each = (pick: (mailbox: Mailbox) => number) => numberArray(touched.map(pick));
     return [
-      touched.map(({ inbox }) => inboxBytes(inbox)),
-      touched.map(({ lastOffset }) => lastOffset),
-      touched.map(({ count }) => count),
-      touched.map(({ bytes }) => bytes),
-      touched.map(({ expiredMs }) => expiredMs),
-      touched.map(({ generation }) => generation),
-      touched.map(({ generationCount }) => generationCount),
-      touched.map(({ generationSinceMs }) => generationSinceMs),
+      byteaArray(touched.map(({ inbox }) => inbox)),
+      each(({ lastOffset }) => lastOffset),
+      each(({ count }) => count),
+      each(({ bytes }) => bytes),
+      each(({ expiredMs }) => expiredMs),
+      each(({ generation }) => generation),
+      each(({ generationCount }) => generationCount),
+      each(({ generationSinceMs }) => generationSinceMs),
     ];
   }
 
   #budgetParameters(): unknown[] {
     const budgets = [...this.#budgets];
     return [
-      budgets.map(([sender]) => inboxBytes(sender)),
-      budgets.map(([, { count }]) => count),
-      budgets.map(([, { bytes }]) => bytes),
+      byteaArray(budgets.map(([sender]) => sender)),
+      numberArray(budgets.map(([, { count }]) => count)),
+      numberArray(budgets.map(([, { bytes }]) => bytes)),
     ];
   }
 }

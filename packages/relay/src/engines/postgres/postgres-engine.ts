@@ -49,11 +49,6 @@ const batchItemsMax = 2_000;
 const batchBytesMax = 8 * 1024 * 1024;
 /** What waits to be stored, besides that; then `busy`. */
 const waitingBytesMax = 64 * 1024 * 1024;
-/**
- * Transactions that store at one time, each into mailboxes of its own: they share the flushes, and the server works on one while another one's
- * commit is on its way to the disk.
- */
-const lanesMax = Number(process.env['LANES'] ?? 4);
 /** What a message costs besides its envelope while it waits. */
 const itemCostBytes = 256;
 
@@ -90,8 +85,7 @@ class PostgresEngine implements MailboxEngine {
   readonly #watchers = new Watchers();
   readonly #wakeups: Wakeups;
   readonly #sweeper: Sweeper;
-  /** A mailbox is always stored into by the same one. */
-  readonly #appends: readonly CallBatcher<MessageToStore, StoreOutcome>[];
+  readonly #appends: CallBatcher<MessageToStore, StoreOutcome>;
   readonly #acks: CallBatcher<MailboxAck, number>;
   #isClosed = false;
 
@@ -109,16 +103,11 @@ class PostgresEngine implements MailboxEngine {
     const names = { channel: `${schema}_stored`, tag: toHex(random.bytes(8)) };
     this.#wakeups = new Wakeups(names, { connections, watchers: this.#watchers, clock, logger });
     const batches = { itemsMax: batchItemsMax, bytesMax: batchBytesMax };
-    const lanes = Math.max(1, Math.min(lanesMax, (options.connectionsMax ?? defaultConnectionsMax) >> 1));
-    this.#appends = Array.from(
-      { length: lanes },
-      () =>
-        new CallBatcher({
-          ...batches,
-          run: (batch) => this.#append(batch),
-          sizeOf: ({ envelope }) => envelope.length + itemCostBytes,
-        }),
-    );
+    this.#appends = new CallBatcher({
+      ...batches,
+      run: (batch) => this.#append(batch),
+      sizeOf: ({ envelope }) => envelope.length + itemCostBytes,
+    });
     this.#acks = new CallBatcher({
       ...batches,
       run: (acks) => this.#connections.transaction((session) => removeAcked(session, acks)),
@@ -132,9 +121,8 @@ class PostgresEngine implements MailboxEngine {
 
   async append(batch: readonly MessageToStore[]): Promise<readonly StoreOutcome[]> {
     this.#assertOpen();
-    const waitingBytes = this.#appends.reduce((sum, lane) => sum + lane.waitingBytes, 0);
-    if (waitingBytes > waitingBytesMax) return batch.map(() => ({ kind: 'refused', code: 'busy' }));
-    return callInLanes(this.#appends, batch);
+    if (this.#appends.waitingBytes > waitingBytesMax) return batch.map(() => ({ kind: 'refused', code: 'busy' }));
+    return this.#appends.call(batch);
   }
 
   async #append(batch: readonly MessageToStore[]): Promise<readonly StoreOutcome[]> {
@@ -216,37 +204,9 @@ class PostgresEngine implements MailboxEngine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    for (const lane of this.#appends) lane.close();
+    this.#appends.close();
     this.#acks.close();
     await this.#wakeups[Symbol.asyncDispose]();
     await this.#connections[Symbol.asyncDispose]();
   }
-}
-
-/** Hands each message to the lane of its mailbox, so that a mailbox's order is one lane's. Rejects once all have ended, where one failed. */
-async function callInLanes(
-  lanes: readonly CallBatcher<MessageToStore, StoreOutcome>[],
-  batch: readonly MessageToStore[],
-): Promise<readonly StoreOutcome[]> {
-  const parts = new Map<CallBatcher<MessageToStore, StoreOutcome>, number[]>();
-  for (const [index, { inbox }] of batch.entries()) {
-    const lane = lanes[laneOf(inbox, lanes.length)] as CallBatcher<MessageToStore, StoreOutcome>; // below the length
-    const part = parts.get(lane);
-    if (part === undefined) parts.set(lane, [index]);
-    else part.push(index);
-  }
-  const outcomes: StoreOutcome[] = [];
-  const ended = await Promise.allSettled(
-    [...parts].map(async ([lane, indexes]) => {
-      const own = await lane.call(indexes.map((index) => batch[index] as MessageToStore)); // an index of the batch
-      for (const [at, index] of indexes.entries()) outcomes[index] = own[at] as StoreOutcome; // one each
-    }),
-  );
-  for (const each of ended) if (each.status === 'rejected') throw each.reason;
-  return outcomes;
-}
-
-/** Inbox ids are drawn or hashed: any of their digits will do. */
-function laneOf(inbox: InboxId, lanes: number): number {
-  return Number.parseInt(inbox.slice(-4), 16) % lanes;
 }

@@ -1,8 +1,9 @@
-import { fromHex, toHex } from '@pulsemesh/wire';
+import { fromHex } from '@pulsemesh/wire';
 import type { InboxClaim, Priority } from '../../engine.ts';
-import { type InboxId, inboxBytes, inboxIdOf } from '../../inbox-id.ts';
+import type { InboxId } from '../../inbox-id.ts';
 import type { Session } from './session.ts';
 import { statement } from './statements.ts';
+import { byteaArray, hexOf, numberArray } from './values.ts';
 
 /** A mailbox as it is in the table; held by the transaction that locked it. */
 export interface Mailbox {
@@ -52,11 +53,11 @@ export interface Removed {
 export const priorityNumbers: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1 };
 
 export function mailboxOf(row: MailboxColumns): Mailbox {
-  const inbox = inboxIdOf(row.inbox);
+  const inbox = inboxOf(row.inbox);
   return {
     inbox,
-    epoch: toHex(row.epoch),
-    claim: { inbox, owner: inboxIdOf(row.owner), untilMs: row.until_ms, takesStreams: row.takes_streams },
+    epoch: hexOf(row.epoch),
+    claim: { inbox, owner: inboxOf(row.owner), untilMs: row.until_ms, takesStreams: row.takes_streams },
     lastOffset: row.last_offset,
     count: row.count,
     bytes: row.bytes,
@@ -68,9 +69,14 @@ export function mailboxOf(row: MailboxColumns): Mailbox {
   };
 }
 
+/** Of a column that holds nothing but inbox ids. */
+export function inboxOf(bytes: Uint8Array): InboxId {
+  return hexOf(bytes) as InboxId; // 16 bytes: an id was stored
+}
+
 /** Ids as parameters, each once and sorted: locks are taken in one order everywhere, so that nobody waits in a circle. */
-export function sortedIds(ids: Iterable<InboxId>): Buffer[] {
-  return [...new Set(ids)].sort().map((id) => Buffer.from(inboxBytes(id)));
+function sortedIds(ids: Iterable<InboxId>): string {
+  return byteaArray([...new Set(ids)].sort());
 }
 
 export function hexBuffer(hex: string): Buffer {
@@ -85,7 +91,7 @@ const lockMailboxesSql = statement(
 /** Every change of a mailbox and its messages happens under its row's lock: that is what makes offsets readable in order. */
 export async function lockMailboxes(session: Session, inboxes: Iterable<InboxId>): Promise<Map<InboxId, Mailbox>> {
   const rows = await session.query<MailboxColumns>(lockMailboxesSql, [sortedIds(inboxes)]);
-  return new Map(rows.map((row) => [inboxIdOf(row.inbox), mailboxOf(row)]));
+  return new Map(rows.map((row) => [inboxOf(row.inbox), mailboxOf(row)]));
 }
 
 interface SenderColumns {
@@ -117,7 +123,7 @@ export async function addSenders(session: Session, senders: readonly InboxId[]):
 }
 
 function budgetsOf(rows: readonly SenderColumns[]): Map<InboxId, Budget> {
-  return new Map(rows.map(({ sender, count, bytes }) => [inboxIdOf(sender), { count, bytes }]));
+  return new Map(rows.map(({ sender, count, bytes }) => [inboxOf(sender), { count, bytes }]));
 }
 
 const writeBudgetsSql = statement(
@@ -141,17 +147,17 @@ export async function countOut(
   if (removed.length === 0) return;
   const budgets = await lockSenders(
     session,
-    removed.map(({ sender }) => inboxIdOf(sender)),
+    removed.map(({ sender }) => inboxOf(sender)),
   );
   const touched = takeOut(mailboxes, budgets, removed);
   const senders = [...budgets];
   await session.query(writeBudgetsSql, [
-    touched.map(({ inbox }) => Buffer.from(inboxBytes(inbox))),
-    touched.map(({ count }) => count),
-    touched.map(({ bytes }) => bytes),
-    senders.map(([sender]) => Buffer.from(inboxBytes(sender))),
-    senders.map(([, { count }]) => count),
-    senders.map(([, { bytes }]) => bytes),
+    byteaArray(touched.map(({ inbox }) => inbox)),
+    numberArray(touched.map(({ count }) => count)),
+    numberArray(touched.map(({ bytes }) => bytes)),
+    byteaArray(senders.map(([sender]) => sender)),
+    numberArray(senders.map(([, { count }]) => count)),
+    numberArray(senders.map(([, { bytes }]) => bytes)),
   ]);
 }
 
@@ -163,8 +169,8 @@ export function takeOut(
 ): Mailbox[] {
   const touched = new Set<Mailbox>();
   for (const { epoch, sender, bytes } of removed) {
-    const mailbox = mailboxes.get(toHex(epoch));
-    const budget = budgets.get(inboxIdOf(sender));
+    const mailbox = mailboxes.get(hexOf(epoch));
+    const budget = budgets.get(inboxOf(sender));
     if (mailbox !== undefined) {
       mailbox.count -= 1;
       mailbox.bytes -= bytes;
