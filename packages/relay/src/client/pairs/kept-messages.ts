@@ -28,6 +28,10 @@ const rowVersion = 1;
 export class KeptMessages {
   readonly #limits: PairUseLimits;
   readonly #kept = new Map<string, { readonly message: KeptMessage; readonly owing: Set<string> }>();
+  /** How many of a session are kept. */
+  readonly #counts = new Map<string, number>();
+  /** The session sealed in last, by the peer's key in hex. */
+  readonly #latest = new Map<string, string>();
   #bytes = 0;
   #next = 0;
 
@@ -63,7 +67,14 @@ export class KeptMessages {
 
   #put(message: KeptMessage): void {
     this.#kept.set(message.messageId, { message, owing: new Set() });
+    this.#counts.set(message.session, (this.#counts.get(message.session) ?? 0) + 1);
+    this.#latest.set(toHex(message.publicKey), message.session);
     this.#bytes += message.bytesLength;
+  }
+
+  /** The session that messages to this peer were sealed in last, where some of it are not delivered yet. */
+  underWayTo(peer: string): string | undefined {
+    return this.#latest.get(peer);
   }
 
   /** The session it was sealed in, where it is kept. */
@@ -88,6 +99,13 @@ export class KeptMessages {
     if (kept === undefined) return [];
     const { message } = kept;
     this.#kept.delete(messageId);
+    const count = (this.#counts.get(message.session) ?? 1) - 1;
+    const peer = toHex(message.publicKey);
+    if (count > 0) this.#counts.set(message.session, count);
+    else {
+      this.#counts.delete(message.session);
+      if (this.#latest.get(peer) === message.session) this.#latest.delete(peer);
+    }
     this.#bytes -= message.bytesLength;
     return [{ kind: 'kept', key: message.key, value: null }];
   }

@@ -70,8 +70,11 @@ export class PairBook<Contact> {
     return this.#held.size;
   }
 
-  /** The session to write to a contact in: the newest that the other side is known to have, while the keys of both cards are what they were. */
-  sessionTo(contact: Contact): HeldSession | null {
+  /**
+   * The session to write to a contact in, that the other side is known to have, while the keys of both cards are what they were: the one
+   * named, for as long as it can be, else the newest.
+   */
+  sessionTo(contact: Contact, underWay?: string): HeldSession | null {
     const publicKey = this.#keys.keyOf(contact);
     const { own, theirs } = this.#keys.sealingKeysOf(contact);
     const { writeMsMax, writeCountMax } = this.#limits;
@@ -85,7 +88,7 @@ export class PairBook<Contact> {
         equalBytes(held.own, own) &&
         equalBytes(held.theirs, theirs),
     );
-    return newestOf(fits);
+    return fits.find(({ session }) => session.id === underWay) ?? newestOf(fits);
   }
 
   /** True where who writes to us (in `held`, or in envelopes) should be offered a new session. */

@@ -95,7 +95,8 @@ export class PairUse<Contact> implements AsyncDisposable {
     options: SendOptions & { readonly messageId: Uint8Array },
   ): Promise<Uint8Array> | null {
     const { limits, store, keys } = this.#options;
-    const held = this.#book.sessionTo(to);
+    // What is under way in one session goes first: were that one lost, what is sealed in another would overtake it.
+    const held = this.#book.sessionTo(to, this.#kept.underWayTo(this.peerOf(to)));
     // Without receipts it would never be known to be delivered.
     const fits = options.receipts !== false && bytes.length <= limits.messageBytesMax;
     if (held === null || !fits || !this.#kept.hasRoomFor(bytes.length)) return null;
