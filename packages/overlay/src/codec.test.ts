@@ -43,7 +43,7 @@ const samples: readonly Message[] = [
   { kind: 'event', bytes: random.bytes(500), hops: 3 },
   { kind: 'have', route, ids: [random.bytes(32), random.bytes(32)] },
   { kind: 'want', route, ids: [] },
-  { kind: 'carry', route, seconds: 600 },
+  { kind: 'carry', route, seconds: 600, isAnswer: false },
 ];
 
 const memory = () => new DescriptorMemory();
@@ -133,7 +133,7 @@ describe('the codec', () => {
       [12, route, digests(messageLimits.idsMax + 1, 32)],
       [13, route, digests(1, 31)],
       [13, route, [[]]],
-      [14, route, messageLimits.carrySecondsMax + 1],
+      [14, route, messageLimits.carrySecondsMax + 1, false],
     ];
     for (const fields of refused) expect(of(fields), JSON.stringify(fields).slice(0, 80)).toBeDefined();
     expect(of(...Array.from({ length: codecLimits.messagesPerFrameMax + 1 }, () => [3, 0, false]))).toBeDefined();

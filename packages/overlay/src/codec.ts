@@ -61,7 +61,8 @@ function decodeChecked(bytes: Uint8Array): Descriptor {
 /** The bytes of one message: deterministic CBOR of `[kind, …]`. Made once for each message object. */
 export function encodeMessage(message: Message): Uint8Array {
   // Most of all bytes are events: put together by hand, a large one is copied and not looked at.
-  if (message.kind === 'event') return concatBytes(eventHead(message.bytes.length), message.bytes, encodeCbor(message.hops));
+  if (message.kind === 'event')
+    return concatBytes(eventHead(message.bytes.length), message.bytes, encodeCbor(message.hops));
   let bytes = encoded.get(message);
   if (bytes === undefined) {
     bytes = encodeCbor(fieldsOf(message));
@@ -133,7 +134,7 @@ function fieldsOf(message: Message): unknown[] {
     case 'want':
       return [13, message.route, message.ids];
     case 'carry':
-      return [14, message.route, message.seconds];
+      return [14, message.route, message.seconds, message.isAnswer];
     default:
       return unreachable(message);
   }
@@ -160,8 +161,13 @@ const parsers: Readonly<Record<number, readonly [number, Parser]>> = {
   12: [2, (f) => ({ kind: 'have', route: f.exactly(codecLimits.routeBytes), ids: f.ids() })],
   13: [2, (f) => ({ kind: 'want', route: f.exactly(codecLimits.routeBytes), ids: f.ids() })],
   14: [
-    2,
-    (f) => ({ kind: 'carry', route: f.exactly(codecLimits.routeBytes), seconds: f.upTo(messageLimits.carrySecondsMax) }),
+    3,
+    (f) => ({
+      kind: 'carry',
+      route: f.exactly(codecLimits.routeBytes),
+      seconds: f.upTo(messageLimits.carrySecondsMax),
+      isAnswer: f.boolean(),
+    }),
   ],
 };
 

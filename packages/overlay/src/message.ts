@@ -142,12 +142,16 @@ export interface WantMessage {
   readonly ids: readonly Uint8Array[];
 }
 
-/** Asks a peer that is no member to hand a route's events, which it cannot read, to the others who asked it the same. */
+/**
+ * Asks a peer that is no member to hand a route's events, which it cannot read, to the others who asked it the same. It
+ * answers when there are such others.
+ */
 export interface CarryMessage {
   readonly kind: 'carry';
   readonly route: Uint8Array;
-  /** For how long, 0 … {@link messageLimits}.carrySecondsMax; 0: no longer. */
+  /** For how long, 0 … {@link messageLimits}.carrySecondsMax; 0: no longer. In an answer, 0: nobody else asks. */
   readonly seconds: number;
+  readonly isAnswer: boolean;
 }
 
 /** Limits of what one message holds; the codec refuses more. */

@@ -29,7 +29,7 @@ function createStaticRings(count: number, fanOut: number, random: Random): Map<P
     .map((peer) => ({ peer, place: placeOf(peer.descriptor.publicKey, epoch) }))
     .sort((one, other) => (one.place < other.place ? -1 : 1))
     .map(({ peer }) => peer);
-  const parameters = { ...ringParameters, fanOut: { small: fanOut, normal: fanOut, urgent: fanOut } as never };
+  const parameters = { ...ringParameters, fanOut: { small: fanOut, normal: fanOut, urgent: fanOut } };
   const dependencies = {
     random,
     refusals: new Refusals(),

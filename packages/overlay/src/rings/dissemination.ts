@@ -14,7 +14,8 @@ import { SeenEvents } from '../events/seen-events.ts';
 import { type EventMessage, type HaveMessage, messageLimits, type WantMessage } from '../message.ts';
 import type { NodeOutput } from '../overlay-node-types.ts';
 import type { Topic } from '../topic.ts';
-import { chooseTargets } from './forwarding.ts';
+import { carryLimits } from './carry-limits.ts';
+import { chooseTargets, type Targets } from './forwarding.ts';
 import type { Refusals } from './refusals.ts';
 import type { RingParameters } from './ring-parameters.ts';
 import type { TopicRing } from './topic-ring.ts';
@@ -70,7 +71,7 @@ export interface DisseminationDependencies {
   readonly isConnected: (peer: PeerId) => boolean;
   /** Whether the application has to accept an event before it goes on. */
   readonly mustValidate: (topic: Topic) => boolean;
-  /** Peers that carry a topic's events for us, beside its members. */
+  /** Peers that carry a topic's events to other members, used where a member is not connected. */
   readonly carriers: (topic: Topic) => readonly PeerId[];
 }
 
@@ -230,17 +231,25 @@ export class Dissemination {
       },
       this.#dependencies,
     );
-    const carriers = this.#dependencies.carriers(topic);
+    const { ring: whole, random: some } = this.#reachable(topic, targets, from);
     const isLarge = stored.bytes.length > this.#parameters.eagerBytesMax;
-    const outputs = targets.ring.map((peer) => this.#event(peer, stored));
-    for (const peer of carriers) {
-      if (peer !== from && !targets.ring.includes(peer)) outputs.push(this.#event(peer, stored));
-    }
-    for (const peer of targets.random) {
-      if (carriers.includes(peer)) continue;
+    const outputs = whole.map((peer) => this.#event(peer, stored));
+    for (const peer of some) {
       outputs.push(...(isLarge ? this.#announce(peer, [stored]) : [this.#event(peer, stored)]));
     }
     return outputs;
+  }
+
+  /** Where others carry for us, they get what is for members without a connection; else those get one. */
+  #reachable(topic: Topic, targets: Targets, from: PeerId | null): Targets {
+    const { random, isConnected } = this.#dependencies;
+    const carriers = this.#dependencies.carriers(topic).filter((peer) => peer !== from);
+    if (carriers.length === 0) return targets;
+    const ring = targets.ring.filter(isConnected);
+    if (ring.length < targets.ring.length) {
+      ring.push(...random.shuffle(carriers).slice(0, carryLimits.carriersPerEvent));
+    }
+    return { ring, random: targets.random.filter(isConnected) };
   }
 
   /** Random targets: members elsewhere on the ring; in small topics, where hardly any is elsewhere, all. */

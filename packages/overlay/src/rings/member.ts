@@ -16,6 +16,8 @@ export interface Member {
   exchangeCount: number;
   /** Descriptors it was told of, so that a still ring says nothing twice. */
   told: Set<Descriptor> | null;
+  /** Equals the ring's own mark where the member is near us. */
+  nearMark: number;
 }
 
 export function createMember(descriptor: Descriptor): Member {
@@ -29,5 +31,6 @@ export function createMember(descriptor: Descriptor): Member {
     missCount: 0,
     exchangeCount: 0,
     told: null,
+    nearMark: 0,
   };
 }

@@ -24,8 +24,13 @@ export interface RingGossipDependencies {
   readonly self: () => Descriptor;
 }
 
-/** Proofs remembered per topic: two for each member spoken with. */
-const proofsRememberedMax = 512;
+interface Proof {
+  readonly epoch: number;
+  readonly proof: Uint8Array;
+}
+
+/** Peers per topic whose proofs are remembered, so that each is computed once a day. */
+const proofsRememberedMax = 256;
 
 /**
  * How members of one topic find their places: each shows the other that it knows the topic's secret, and tells it who is
@@ -38,7 +43,7 @@ export class RingGossip {
   readonly #dependencies: RingGossipDependencies;
   readonly #questions = new Map<PeerId, Question>();
   readonly #routes = new Map<number, Uint8Array>();
-  readonly #proofs = new Map<string, Uint8Array>();
+  readonly #proofs = { to: new Map<PeerId, Proof>(), from: new Map<PeerId, Proof>() };
   #roundAtMs = Number.POSITIVE_INFINITY;
   #lastRoundAtMs = Number.NEGATIVE_INFINITY;
   #periodMs: number;
@@ -149,7 +154,6 @@ export class RingGossip {
     const epochs = isLastKept ? [last, current] : next === current ? [current] : [current, next];
     if (epochs.length === kept.length && epochs.every((epoch, index) => epoch === kept[index])) return;
     this.ring.setEpochs(epochs, nowMs);
-    this.#proofs.clear();
     this.#routes.clear();
     this.#periodMs = this.#parameters.fastPeriodMs;
     if (this.ring.members.size > 0) this.#hurry(nowMs);
@@ -300,15 +304,14 @@ export class RingGossip {
   }
 
   #proof(direction: 'to' | 'from', other: Descriptor, epoch: number): Uint8Array {
-    const key = `${direction} ${epoch} ${other.peer}`;
-    let proof = this.#proofs.get(key);
-    if (proof === undefined) {
-      const own = this.#dependencies.self().publicKey;
-      const [sender, receiver] = direction === 'to' ? [own, other.publicKey] : [other.publicKey, own];
-      proof = this.topic.proof(sender, receiver, epoch);
-      this.#proofs.set(key, proof);
-      if (this.#proofs.size > proofsRememberedMax) this.#proofs.delete(this.#proofs.keys().next().value as string);
-    }
+    const proofs = this.#proofs[direction];
+    const known = proofs.get(other.peer);
+    if (known?.epoch === epoch) return known.proof;
+    const own = this.#dependencies.self().publicKey;
+    const [sender, receiver] = direction === 'to' ? [own, other.publicKey] : [other.publicKey, own];
+    const proof = this.topic.proof(sender, receiver, epoch);
+    proofs.set(other.peer, { epoch, proof });
+    if (proofs.size > proofsRememberedMax) proofs.delete(proofs.keys().next().value as PeerId); // there is one
     return proof;
   }
 

@@ -19,8 +19,13 @@ export class RingOrder {
     this.#place = placeOf(publicKey, epoch);
   }
 
+  /** How far a key's place lies clockwise from ours. */
+  distanceOf(publicKey: Uint8Array): bigint {
+    return clockwise(this.#place, placeOf(publicKey, this.epoch));
+  }
+
   add(member: Member): void {
-    const distance = this.#distanceOf(member.descriptor.publicKey);
+    const distance = this.distanceOf(member.descriptor.publicKey);
     this.#entries.splice(this.#indexAfter(distance), 0, { member, distance });
   }
 
@@ -53,7 +58,7 @@ export class RingOrder {
   around(publicKey: Uint8Array, count: number, accepts: (member: Member) => boolean): Member[] {
     const { length } = this.#entries;
     const found: Member[] = [];
-    let after = this.#indexAfter(this.#distanceOf(publicKey));
+    let after = this.#indexAfter(this.distanceOf(publicKey));
     let before = after - 1;
     // Each step looks at one entry more, from either side in turn; together they meet on the far side of the ring.
     for (let step = 0; step < length && found.length < count; step += 1) {
@@ -62,10 +67,6 @@ export class RingOrder {
       if (accepts(member)) found.push(member);
     }
     return found;
-  }
-
-  #distanceOf(publicKey: Uint8Array): bigint {
-    return clockwise(this.#place, placeOf(publicKey, this.epoch));
   }
 
   /** The index of the first entry that lies further than `distance`. */

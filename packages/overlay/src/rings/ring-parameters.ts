@@ -51,4 +51,6 @@ export const ringParameters = {
   connectedShare: 0.8,
 } as const;
 
-export type RingParameters = typeof ringParameters;
+export type RingParameters = Numbers<typeof ringParameters>;
+
+type Numbers<T> = { readonly [K in keyof T]: T[K] extends number ? number : Numbers<T[K]> };

@@ -5,7 +5,9 @@ import { type EventContent, keyOfBytes, readEventHead, type SignaturePolicy } fr
 import type { CarryMessage, EventMessage, HaveMessage, RingMessage, WantMessage } from '../message.ts';
 import type { NodeOutput } from '../overlay-node-types.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
-import { Carriers, type CarryMode } from './carriers.ts';
+import { Carriage } from './carriage.ts';
+import { Carriers } from './carriers.ts';
+import type { CarryMode } from './carry-limits.ts';
 import { Dissemination, type DisseminationCounts, type Publication } from './dissemination.ts';
 import { type RefusalKind, Refusals } from './refusals.ts';
 import { RingGossip } from './ring-gossip.ts';
@@ -46,6 +48,8 @@ export const ringsLimits = {
   topicsMax: 2_000,
   /** At least so often something is looked at, milliseconds. */
   tickMs: 10_000,
+  /** Messages about carrying that wait for the next wake; past it they are left to the next time all are asked. */
+  pendingMax: 10_000,
 } as const;
 
 /**
@@ -60,7 +64,11 @@ export class Rings {
   /** Routes in the epochs that matter now. */
   readonly #routes = new Map<string, { readonly gossip: RingGossip; readonly epoch: number }>();
   readonly #dissemination: Dissemination;
-  readonly #carriers: Carriers;
+  /** Who carries for us, where we ask for that, and what we carry for others, where we offer it. */
+  readonly #carriers: Carriers | null;
+  readonly #carriage: Carriage | null;
+  /** What is to be done at the next {@link wake}. */
+  #pending: NodeOutput[] = [];
   #routeEpochs: readonly number[] = [];
   #tickAtMs = Number.POSITIVE_INFINITY;
 
@@ -69,13 +77,14 @@ export class Rings {
     this.#dependencies = dependencies;
     const { random, connections, mustValidate = () => false } = dependencies;
     const refusals = this.#refusals;
-    this.#carriers = new Carriers(options.carry ?? {}, { refusals, connections });
+    this.#carriers = options.carry?.asks === true ? new Carriers({ refusals, connections }) : null;
+    this.#carriage = options.carry?.offers === true ? new Carriage({ refusals }) : null;
     this.#dissemination = new Dissemination(this.#parameters, options.signaturePolicy ?? 'StrictSign', {
       random,
       refusals,
       mustValidate,
       isConnected: (peer) => connections.has(peer),
-      carriers: (topic) => this.#carriers.of(topic.name),
+      carriers: (topic) => this.#carriers?.of(topic.name) ?? [],
     });
   }
 
@@ -90,7 +99,8 @@ export class Rings {
 
   /** When {@link wake} wants to be called, unix milliseconds. */
   get dueAtMs(): number {
-    let dueAtMs = Math.min(this.#tickAtMs, this.#dissemination.dueAtMs);
+    if (this.#pending.length > 0) return 0;
+    let dueAtMs = Math.min(this.#tickAtMs, this.#dissemination.dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
     for (const gossip of this.#topics.values()) dueAtMs = Math.min(dueAtMs, gossip.dueAtMs);
     return dueAtMs;
   }
@@ -109,6 +119,7 @@ export class Rings {
     this.#refreshRoutes(nowMs);
     for (const epoch of this.#routeEpochs) this.#addRoute(gossip, epoch);
     this.#tickAtMs = Math.min(this.#tickAtMs, nowMs);
+    this.#later(this.#carriers?.ask([gossip], this.#dependencies.connections, nowMs));
     return true;
   }
 
@@ -119,7 +130,7 @@ export class Rings {
     this.#topics.delete(topic.name);
     for (const [route, known] of this.#routes) if (known.gossip === gossip) this.#routes.delete(route);
     this.#dissemination.drop(topic.name);
-    return [...gossip.leave(nowMs), ...this.#carriers.leave(topic.name)];
+    return [...gossip.leave(nowMs), ...(this.#carriers?.leave(topic.name) ?? [])];
   }
 
   /** Peers that are said to read a topic: from a join answer, an invitation, or views of others. They have yet to prove it. */
@@ -175,7 +186,7 @@ export class Rings {
   /** Whom a connection is worth keeping to, the most important first; see {@link wantedPeersOf}. */
   wantedPeers(): PeerId[] {
     const rings = [...this.#topics.values()].map((gossip) => gossip.ring);
-    return wantedPeersOf(rings, this.#dependencies.connections, this.#carriers.all());
+    return wantedPeersOf(rings, this.#dependencies.connections);
   }
 
   /**
@@ -197,7 +208,8 @@ export class Rings {
     if (this.#topics.size === 0) this.#tickAtMs = Number.POSITIVE_INFINITY;
     else if (this.#tickAtMs <= nowMs) this.#tickAtMs = nowMs + ringsLimits.tickMs;
     this.#refreshRoutes(nowMs);
-    const outputs = this.#dissemination.wake(nowMs);
+    const outputs = [...this.#pending, ...this.#dissemination.wake(nowMs)];
+    this.#pending = [];
     for (const gossip of this.#topics.values()) {
       gossip.refreshEpochs(nowMs);
       if (gossip.dueAtMs > nowMs) continue;
@@ -206,7 +218,8 @@ export class Rings {
         if (output.kind === 'send') outputs.push(...this.#dissemination.recap(output.to, gossip, nowMs));
       }
     }
-    outputs.push(...this.#carriers.wake([...this.#topics.values()], nowMs));
+    outputs.push(...(this.#carriers?.wake([...this.#topics.values()], nowMs) ?? []));
+    outputs.push(...(this.#carriage?.wake(nowMs) ?? []));
     return outputs;
   }
 
@@ -223,7 +236,7 @@ export class Rings {
     if (head === null) return this.#refuse('malformed');
     const known = this.#routes.get(head.routeKey);
     if (known !== undefined) return this.#dissemination.onEvent(from, message, head, known.gossip, nowMs);
-    return this.#carriers.onEvent(from, message, head, nowMs);
+    return this.#carriage?.onEvent(from, message, head, nowMs) ?? this.#refuse('unknown-route');
   }
 
   onHave(from: PeerId, message: HaveMessage, nowMs: number): NodeOutput[] {
@@ -238,25 +251,28 @@ export class Rings {
     return this.#dissemination.onWant(from, message, known.gossip, nowMs);
   }
 
-  /** A peer asks us to carry a route's events; nothing happens unless {@link RingsOptions.carry} offers it. */
+  /** A peer asks us to carry a route's events, or answers; nothing happens unless {@link RingsOptions.carry} says so. */
   onCarry(from: PeerId, message: CarryMessage, nowMs: number): NodeOutput[] {
-    this.#carriers.onCarry(from, message, nowMs);
+    if (!message.isAnswer && this.#carriage !== null) return this.#carriage.onCarry(from, message, nowMs);
+    if (message.isAnswer && this.#carriers !== null) this.#carriers.onAnswer(from, message);
+    else this.#refuse('unasked');
     return [];
   }
 
   connected(peer: PeerId, nowMs: number): void {
     for (const gossip of this.#topics.values()) gossip.connected(peer, nowMs);
+    this.#later(this.#carriers?.ask([...this.#topics.values()], [peer], nowMs));
   }
 
   /** A connection closed; the peer may be well, and is asked soon where it matters. */
   disconnected(peer: PeerId, nowMs: number): void {
-    this.#carriers.disconnected(peer);
+    this.#carriers?.disconnected(peer);
+    this.#later(this.#carriage?.disconnected(peer));
     for (const gossip of this.#topics.values()) gossip.doubt(peer, nowMs);
   }
 
   /** A peer cannot be reached: it is replaced at once in all rings. */
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
-    this.#carriers.disconnected(peer);
     const outputs: NodeOutput[] = [];
     for (const gossip of this.#topics.values()) {
       if (!gossip.ring.members.has(peer) && !gossip.ring.isProven(peer)) continue;
@@ -279,6 +295,10 @@ export class Rings {
 
   #addRoute(gossip: RingGossip, epoch: number): void {
     this.#routes.set(keyOfBytes(gossip.topic.route(epoch)), { gossip, epoch });
+  }
+
+  #later(outputs: readonly NodeOutput[] = []): void {
+    if (this.#pending.length < ringsLimits.pendingMax) this.#pending.push(...outputs);
   }
 
   #refuse(kind: RefusalKind): NodeOutput[] {

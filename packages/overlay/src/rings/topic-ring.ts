@@ -12,6 +12,19 @@ export interface RingShape {
   readonly predecessors: readonly PeerId[];
 }
 
+/** Between these clockwise distances from us nobody is near. */
+interface Bounds {
+  readonly after: bigint;
+  readonly before: bigint;
+}
+
+/** Members that are not near us in any order, and where in each order that begins and ends. */
+interface FarMembers {
+  readonly members: readonly Member[];
+  readonly unprovenCount: number;
+  readonly bounds: readonly Bounds[];
+}
+
 /** A member that is gone, and when to see whether it is back. */
 interface Lost {
   readonly descriptor: Descriptor;
@@ -35,7 +48,8 @@ export class TopicRing {
   readonly #changedAtMs = new Map<number, number>();
   #orders: RingOrder[] = [];
   #shapes: RingShape[] | null = null;
-  #shortcuts: Member[] | null = null;
+  #far: FarMembers | null = null;
+  #nearMark = 0;
 
   constructor(
     self: { readonly peer: PeerId; readonly publicKey: Uint8Array },
@@ -101,8 +115,7 @@ export class TopicRing {
 
   /** Members that are not near us in any order. */
   get shortcuts(): readonly Member[] {
-    this.#shortcuts ??= this.#farMembers();
-    return this.#shortcuts;
+    return this.#farMembers().members;
   }
 
   /** Members that would be neighbours if they proved themselves. */
@@ -130,7 +143,7 @@ export class TopicRing {
       if (known.descriptor.version < descriptor.version) known.descriptor = descriptor;
       return false;
     }
-    return this.#insert(createMember(descriptor));
+    return !this.#isOfNoUse(descriptor) && this.#insert(createMember(descriptor));
   }
 
   /** A peer showed that it is a member. True where that is news. */
@@ -235,27 +248,58 @@ export class TopicRing {
     this.#forgetShape();
   }
 
-  #farMembers(): Member[] {
-    const near = new Set<Member>();
-    const count = this.#members.size;
-    for (const order of this.#orders) {
-      this.#addNear(near, order.successors(count, all));
-      this.#addNear(near, order.predecessors(count, all));
-    }
-    return [...this.#members.values()].filter((member) => !near.has(member));
+  /** Whether somebody's word for a peer is not worth a look: there are enough of its kind, and it is not near us. */
+  #isOfNoUse(descriptor: Descriptor): boolean {
+    const { members, unprovenCount, bounds } = this.#farMembers();
+    if (members.length < this.#parameters.shortcutsMax || unprovenCount > 0) return false;
+    return this.#orders.every((order, index) => {
+      const bound = bounds[index] as Bounds; // one for each order
+      const distance = order.distanceOf(descriptor.publicKey);
+      return distance > bound.after && distance < bound.before;
+    });
   }
 
-  /** Adds the nearest proven members, and some unproven ones that are as near: those further away would be of no use. */
-  #addNear(near: Set<Member>, side: readonly Member[]): void {
-    const { nearPerSide } = this.#parameters;
-    let provenLeft = nearPerSide;
-    let unprovenLeft = nearPerSide;
-    for (const member of side) {
-      if (member.isProven) provenLeft -= 1;
-      else unprovenLeft -= 1;
-      if (member.isProven || unprovenLeft >= 0) near.add(member);
-      if (provenLeft === 0) return;
+  #farMembers(): FarMembers {
+    if (this.#far !== null) return this.#far;
+    this.#nearMark += 1;
+    const bounds = this.#orders.map((order) => {
+      const lastAfter = this.#markNear((passes) => order.successors(Number.POSITIVE_INFINITY, passes));
+      const lastBefore = this.#markNear((passes) => order.predecessors(Number.POSITIVE_INFINITY, passes));
+      return {
+        after: lastAfter === null ? 2n ** 64n : order.distanceOf(lastAfter.descriptor.publicKey),
+        before: lastBefore === null ? -1n : order.distanceOf(lastBefore.descriptor.publicKey),
+      };
+    });
+    const members: Member[] = [];
+    let unprovenCount = 0;
+    for (const member of this.#members.values()) {
+      if (member.nearMark === this.#nearMark) continue;
+      members.push(member);
+      if (!member.isProven) unprovenCount += 1;
     }
+    this.#far = { members, unprovenCount, bounds };
+    return this.#far;
+  }
+
+  /**
+   * Marks the nearest proven members of a side, and some unproven ones that are as near: those further away would be of no
+   * use. Returns the last of the proven where there are enough.
+   */
+  #markNear(walk: (visit: (member: Member) => boolean) => unknown): Member | null {
+    let provenLeft = this.#parameters.nearPerSide;
+    let unprovenLeft = this.#parameters.nearPerSide;
+    let last: Member | null = null;
+    walk((member) => {
+      if (provenLeft === 0) return false;
+      if (!member.isProven) unprovenLeft -= 1;
+      else {
+        provenLeft -= 1;
+        if (provenLeft === 0) last = member;
+      }
+      if (member.isProven || unprovenLeft >= 0) member.nearMark = this.#nearMark;
+      return false;
+    });
+    return last;
   }
 
   /** Notes the time where `peer` is a neighbour now. */
@@ -269,7 +313,7 @@ export class TopicRing {
 
   #forgetShape(): void {
     this.#shapes = null;
-    this.#shortcuts = null;
+    this.#far = null;
   }
 }
 

@@ -4,23 +4,18 @@ import type { TopicRing } from './topic-ring.ts';
 /** So many shortcuts a topic come before the others: enough for the random targets of an event to differ. */
 const shortcutsFirst = 3;
 
-const levels = { next: 0, carrier: 1, afterNext: 2, shortcut: 3, more: 4 } as const;
+const levels = { next: 0, afterNext: 1, shortcut: 2, more: 3 } as const;
 
 /**
- * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then who carries
- * for us, then the ones after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
+ * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then the ones
+ * after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
  * more topics come first, since one order holds in all rings and one link serves several; then those already connected.
  */
-export function wantedPeersOf(
-  rings: readonly TopicRing[],
-  connections: ReadonlySet<PeerId>,
-  carriers: readonly PeerId[],
-): PeerId[] {
+export function wantedPeersOf(rings: readonly TopicRing[], connections: ReadonlySet<PeerId>): PeerId[] {
   const wanted = new Map<PeerId, number>();
   const want = (peer: PeerId, level: number) => {
     wanted.set(peer, Math.min(wanted.get(peer) ?? level, level));
   };
-  for (const carrier of carriers) want(carrier, levels.carrier);
   for (const ring of rings) {
     for (const { successors, predecessors } of ring.shapes) {
       for (const side of [successors, predecessors]) {

@@ -39,6 +39,8 @@ export class RingWorld {
   readonly random: Random;
   readonly nodes = new Map<PeerId, WorldNode>();
   readonly dead = new Set<PeerId>();
+  /** Peers whose application has to accept each event. */
+  readonly validating = new Set<PeerId>();
   /** Messages sent, by kind. */
   readonly sent = new Map<string, number>();
   /** Sees each message on its way, and may replace or swallow it. */
@@ -57,7 +59,8 @@ export class RingWorld {
 
   addNode(peer: TestPeer, options: RingsOptions = this.#options.options ?? {}): WorldNode {
     const connections = new Set<PeerId>();
-    const rings = new Rings(options, { random: this.random, self: () => peer.descriptor, connections });
+    const mustValidate = () => this.validating.has(peer.descriptor.peer);
+    const rings = new Rings(options, { random: this.random, self: () => peer.descriptor, connections, mustValidate });
     const node = { ...peer, peer: peer.descriptor.peer, rings, connections, delivered: [], subscriptions: [] };
     this.nodes.set(node.peer, node);
     return node;
