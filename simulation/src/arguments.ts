@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { scenarios } from './scenarios/index.ts';
-import type { ChoiceOption, NumberOption, OptionValues, Scenario, ScenarioOptions } from './scenarios/scenario.ts';
+import type { OptionValues, Scenario, ScenarioOption, ScenarioOptions } from './scenarios/scenario.ts';
 
 /** What was asked for, checked. */
 export interface SimulateArguments {
@@ -56,9 +56,9 @@ export function simulateUsage(scenario?: Scenario): string {
 
 function describeOptions(options: ScenarioOptions): string[] {
   return Object.entries(options).map(([name, option]) => {
-    const value = 'choices' in option ? option.choices.join('|') : 'N';
+    const value = 'choices' in option ? option.choices.join('|') : 'file' in option ? 'FILE' : 'N';
     const left = `--${name} ${value}`.padEnd(columns);
-    return `  ${left.endsWith(' ') ? left : `${left} `}${option.about} (default ${option.default})`;
+    return `  ${left.endsWith(' ') ? left : `${left} `}${option.about} (default ${option.default === '' ? 'none' : option.default})`;
   });
 }
 
@@ -121,14 +121,16 @@ function check(scenario: Scenario, texts: Texts): SimulateArguments | string {
   };
 }
 
-function parseValue(option: NumberOption | ChoiceOption, text: string): number | string | undefined {
+function parseValue(option: ScenarioOption, text: string): number | string | undefined {
   if ('choices' in option) return option.choices.includes(text) ? text : undefined;
+  if ('file' in option) return text;
   const value = text.trim() === '' ? Number.NaN : Number(text);
   const isWhole = option.isFraction === true || Number.isInteger(value);
   return isWhole && value >= option.min && value <= option.max ? value : undefined;
 }
 
-function rangeOf(option: NumberOption | ChoiceOption): string {
+function rangeOf(option: ScenarioOption): string {
   if ('choices' in option) return `one of ${option.choices.join(', ')}`;
+  if ('file' in option) return 'the name of a file';
   return `a ${option.isFraction === true ? '' : 'whole '}number from ${option.min} to ${option.max}`;
 }

@@ -110,7 +110,7 @@ export class OverlayRun {
       ringCorrectShare: this.#ringCorrect,
       gossipBytesPerNodeSecond: this.traffic.otherBytes / members.length / seconds,
       dialsPerNodeMinute: (60 * world.links.counts.dials) / members.length / seconds,
-      dialsRefused: world.links.counts.refused,
+      dialsRefused: world.links.counts.refused + world.links.counts.givenUp,
       messagesDropped: world.links.counts.dropped,
     };
   }

@@ -13,6 +13,11 @@ export interface LinkOptions {
   readonly idleMsMax: number;
   /** Messages that wait for one dial; more are dropped. */
   readonly dialQueueMax: number;
+  /** Dials of one place that wait for room among its connections; more are refused. */
+  readonly parkedMax: number;
+  /** Such a dial is tried again so often, and given up after so many times. */
+  readonly parkedEveryMs: number;
+  readonly parkedTriesMax: number;
   /** A dial takes this much work besides its round trips, milliseconds. */
   readonly dialCostMs: number;
   /** TCP, TLS 1.3 and the choice of protocols. */
@@ -31,6 +36,9 @@ export const linkDefaults: LinkOptions = {
   youngMs: 500,
   idleMsMax: 60_000,
   dialQueueMax: 64,
+  parkedMax: 64,
+  parkedEveryMs: 100,
+  parkedTriesMax: 20,
   dialCostMs: 2,
   dialRoundTrips: 3,
   dialTimeoutMs: 5_000,
@@ -41,8 +49,10 @@ export const linkDefaults: LinkOptions = {
 /** What happened to dials and connections. */
 export interface LinkCounts {
   dials: number;
-  /** The other end had no place, or this end. */
+  /** The other end had no room. */
   refused: number;
+  /** This end had none, and none came free in time. */
+  givenUp: number;
   unanswered: number;
   closedForRoom: number;
   closedIdle: number;
@@ -69,7 +79,15 @@ export interface LinkWorld {
 
 /** Makes, keeps and closes the connections of all places, none of which ever holds more than its `linksMax`. */
 export class Links {
-  readonly counts: LinkCounts = { dials: 0, refused: 0, unanswered: 0, closedForRoom: 0, closedIdle: 0, dropped: 0 };
+  readonly counts: LinkCounts = {
+    dials: 0,
+    refused: 0,
+    givenUp: 0,
+    unanswered: 0,
+    closedForRoom: 0,
+    closedIdle: 0,
+    dropped: 0,
+  };
   readonly #world: LinkWorld;
   readonly #options: LinkOptions;
 
@@ -86,7 +104,7 @@ export class Links {
       this.#world.transmit(link, from, to, message);
       return;
     }
-    const dial = from.dials.get(to.index) ?? this.#dial(from, to);
+    const dial = from.dials.get(to.index) ?? from.parked.get(to.index) ?? this.#dial(from, to);
     if (dial === undefined || dial.waiting.length >= this.#options.dialQueueMax) this.counts.dropped += 1;
     else dial.waiting.push(message);
   }
@@ -97,7 +115,8 @@ export class Links {
     const wanted = this.#wanted(place);
     for (const index of wanted) {
       const other = places[index] as Place; // wanted holds numbers of places
-      if (!place.links.has(index) && !place.dials.has(index) && other !== place) this.#dial(place, other);
+      const isThere = place.links.has(index) || place.dials.has(index) || place.parked.has(index);
+      if (!isThere && other !== place) this.#dial(place, other);
     }
     for (const [index, link] of place.links) {
       if (nowMs - link.usedMs < this.#options.idleMsMax || wanted.includes(index)) continue;
@@ -124,6 +143,7 @@ export class Links {
       this.#world.after(delayMs, () => this.#tellClosed(other, place));
     }
     place.dials.clear();
+    place.parked.clear();
   }
 
   /** Closes, for both ends, every connection that a partition has silenced. */
@@ -145,12 +165,38 @@ export class Links {
   }
 
   #dial(from: Place, to: Place): Dial | undefined {
-    if (!this.#makeRoom(from)) {
-      this.counts.refused += 1;
-      return undefined;
-    }
-    this.counts.dials += 1;
     const dial: Dial = { waiting: [] };
+    if (this.#makeRoom(from)) {
+      this.#begin(from, to, dial);
+      return dial;
+    }
+    if (from.parked.size >= this.#options.parkedMax) return undefined;
+    from.parked.set(to.index, dial);
+    this.#tryLater(from, to, dial, this.#options.parkedTriesMax);
+    return dial;
+  }
+
+  /** Begins a dial as soon as there is room for its connection. */
+  #tryLater(from: Place, to: Place, dial: Dial, triesLeft: number): void {
+    this.#world.after(this.#options.parkedEveryMs, () => {
+      if (from.parked.get(to.index) !== dial) return; // went down meanwhile
+      const hasRoom = from.links.has(to.index) || this.#makeRoom(from);
+      if (!hasRoom && triesLeft > 1) {
+        this.#tryLater(from, to, dial, triesLeft - 1);
+        return;
+      }
+      from.parked.delete(to.index);
+      if (hasRoom) {
+        this.#begin(from, to, dial);
+        return;
+      }
+      this.counts.givenUp += 1;
+      this.counts.dropped += dial.waiting.length;
+    });
+  }
+
+  #begin(from: Place, to: Place, dial: Dial): void {
+    this.counts.dials += 1;
     from.dials.set(to.index, dial);
     const world = this.#world;
     const roundTripMs = world.latencyMs(from.index, to.index) + world.latencyMs(to.index, from.index);
@@ -159,7 +205,6 @@ export class Links {
     const { dialTimeoutMs, dialCostMs, dialRoundTrips } = this.#options;
     const tookMs = isSilent ? dialTimeoutMs : to.isUp ? dialCostMs + dialRoundTrips * roundTripMs : roundTripMs;
     world.after(tookMs, () => this.#dialled(from, to, dial, isSilent));
-    return dial;
   }
 
   #dialled(from: Place, to: Place, dial: Dial, isSilent: boolean): void {

@@ -24,6 +24,8 @@ export interface Place {
   readonly linksMax: number;
   readonly links: Map<number, Link>;
   readonly dials: Map<number, Dial>;
+  /** Dials that wait for room. */
+  readonly parked: Map<number, Dial>;
   /** When the wake that counts is set, in the world's time. */
   wakeAtMs: number;
   /** The links it wants kept, remembered for a moment: numbers of places, most important first. */

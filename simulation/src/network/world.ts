@@ -135,6 +135,7 @@ export class World {
       linksMax: made.linksMax ?? this.#linksMax,
       links: new Map(),
       dials: new Map(),
+      parked: new Map(),
       wakeAtMs: Number.POSITIVE_INFINITY,
       wanted: [],
       wantedUntilMs: 0,

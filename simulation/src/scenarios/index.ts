@@ -1,4 +1,8 @@
+import { attackScenarios } from './attack.ts';
+import { churnScenario } from './churn.ts';
+import { faultsScenario } from './faults.ts';
 import { joinScenario } from './join.ts';
+import { partitionScenario } from './partition.ts';
 import { pipelineScenario } from './pipeline.ts';
 import { pubsubScenario } from './pubsub.ts';
 import { ringsScenario } from './rings.ts';
@@ -12,4 +16,8 @@ export const scenarios: readonly Scenario[] = [
   joinScenario,
   ringsScenario,
   pubsubScenario,
+  churnScenario,
+  partitionScenario,
+  ...attackScenarios,
+  faultsScenario,
 ];

@@ -18,7 +18,16 @@ export interface ChoiceOption {
   readonly choices: readonly string[];
 }
 
-export type ScenarioOptions = Readonly<Record<string, NumberOption | ChoiceOption>>;
+/** The name of a file to read; empty for none. */
+export interface FileOption {
+  readonly about: string;
+  readonly default: '';
+  readonly file: true;
+}
+
+export type ScenarioOption = NumberOption | ChoiceOption | FileOption;
+
+export type ScenarioOptions = Readonly<Record<string, ScenarioOption>>;
 
 /** The values a run is given, one for each option. */
 export type OptionValues = Readonly<Record<string, number | string>>;
