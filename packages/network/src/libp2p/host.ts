@@ -13,6 +13,7 @@ import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';
 import { nativeTcp, nativeTls } from '../tls/index.ts';
 import { openPeerBook } from './peer-book.ts';
+import { createQuietLogger } from './quiet-logger.ts';
 import { relayedTransport } from './relayed-transport.ts';
 
 /** Limits of one libp2p host. */
@@ -73,6 +74,8 @@ export async function createHost(
   const book = dataDirectory === undefined ? undefined : await openPeerBook(dataDirectory, dependencies);
   const config: Libp2pOptions = {
     start: false,
+    // DEBUG=libp2p:* asks libp2p for its own lines, as everywhere.
+    ...(process.env['DEBUG'] === undefined ? { logger: createQuietLogger() } : {}),
     nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
     privateKey: privateKeyFromRaw(options.identityKeyBytes),
     addresses: {

@@ -186,7 +186,7 @@ class NativeTls implements ConnectionEncrypter {
     }
     const shown = socket.getPeerX509Certificate();
     if (shown === undefined) throw new TlsRefusedError('no-certificate');
-    const certificate = await this.#certificates.verify(shown.raw, this.#clock.now());
+    const certificate = await this.#certificates.verify(shown, this.#clock.now());
     return { certificate, provenAtMs: this.#clock.monotonicMs() };
   }
 }

@@ -24,7 +24,8 @@ x509.cryptoProvider.set(webcrypto);
 const made = await createHostCertificate(identity, validity, { random });
 const bytes = new Uint8Array(new X509Certificate(made.cert).raw);
 
-const verify = (certificate: Uint8Array, atMs = nowMs) => new PeerCertificates().verify(certificate, atMs);
+const verify = async (certificate: Uint8Array, atMs = nowMs) =>
+  new PeerCertificates().verify(new X509Certificate(certificate), atMs);
 const refusedAs = (kind: string) => ({ name: 'TlsRefusedError', refusal: kind });
 
 interface Forgery {
@@ -139,7 +140,8 @@ describe('a certificate of a peer', () => {
   });
 
   it('is refused when it is longer than the limit', async () => {
-    const long = new Uint8Array(tlsLimits.certificateBytesMax + 1);
+    const comment = new x509.Extension('1.2.3.4', false, new Uint8Array(tlsLimits.certificateBytesMax));
+    const long = await forge({ extensions: (genuine) => [genuine, comment] });
     await expect(verify(long)).rejects.toMatchObject(refusedAs('certificate-too-large'));
   });
 
@@ -155,7 +157,8 @@ describe('a certificate of a peer', () => {
       fc.asyncProperty(fc.oneof(changed, cut), async (certificate) => {
         const outcome = await verify(certificate).then(
           (verified) => verified.peer.equals(peer),
-          (error: unknown) => error instanceof TlsRefusedError,
+          // OpenSSL itself reads the certificate of a connection: what it cannot read ends the handshake there.
+          (error: unknown) => error instanceof TlsRefusedError || isOpenSsl(error),
         );
         expect(outcome).toBe(true);
       }),
@@ -167,14 +170,20 @@ describe('a certificate of a peer', () => {
     const certificates = new PeerCertificates(2);
     for (let round = 0; round < 4; round += 1) {
       const { cert } = await createHostCertificate(identity, validity, { random });
-      await certificates.verify(new Uint8Array(new X509Certificate(cert).raw), nowMs);
+      await certificates.verify(new X509Certificate(cert), nowMs);
     }
     expect(certificates.size).toBe(2);
   });
 
   it('that was verified once is still refused when its time is up', async () => {
     const certificates = new PeerCertificates();
-    await certificates.verify(bytes, nowMs);
-    await expect(certificates.verify(bytes, nowMs + 2 * dayMs)).rejects.toMatchObject(refusedAs('expired'));
+    await certificates.verify(new X509Certificate(bytes), nowMs);
+    await expect(certificates.verify(new X509Certificate(bytes), nowMs + 2 * dayMs)).rejects.toMatchObject(
+      refusedAs('expired'),
+    );
   });
 });
+
+function isOpenSsl(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_OSSL');
+}

@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { publicKeyFromProtobuf } from '@libp2p/crypto/keys';
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromPublicKey } from '@libp2p/peer-id';
-import { sha256 } from '@pulsemesh/crypto';
 import { DecodeError, equalBytes, toHex } from '@pulsemesh/wire';
 import { type DerElement, derObjectId, derTag, readDer, readOne } from './der.ts';
 import { TlsRefusedError } from './errors.ts';
@@ -16,7 +15,7 @@ export interface PeerCertificate {
   readonly notAfterMs: number;
 }
 
-/** The verified certificates of peers, by their hash: a peer met again costs one hash. */
+/** The verified certificates of peers, by their SHA-256: a peer met again costs one hash. */
 export class PeerCertificates {
   readonly #verified = new Map<string, PeerCertificate>();
   readonly #verifiedMax: number;
@@ -30,12 +29,11 @@ export class PeerCertificates {
   }
 
   /**
-   * Who a certificate (DER) belongs to.
+   * Who a certificate belongs to.
    * @throws {TlsRefusedError} when it says so wrongly, or not now.
    */
-  async verify(certificate: Uint8Array, nowMs: number): Promise<PeerCertificate> {
-    if (certificate.length > tlsLimits.certificateBytesMax) throw new TlsRefusedError('certificate-too-large');
-    const hash = toHex(sha256(certificate));
+  async verify(certificate: X509Certificate, nowMs: number): Promise<PeerCertificate> {
+    const hash = certificate.fingerprint256;
     const verified = this.#verified.get(hash) ?? (await verifyPeerCertificate(certificate));
     this.#remember(hash, verified);
     assertInTime(verified, nowMs);
@@ -56,10 +54,11 @@ export function assertInTime(certificate: PeerCertificate, nowMs: number): void 
   if (nowMs > certificate.notAfterMs) throw new TlsRefusedError('expired');
 }
 
-async function verifyPeerCertificate(bytes: Uint8Array): Promise<PeerCertificate> {
+async function verifyPeerCertificate(certificate: X509Certificate): Promise<PeerCertificate> {
+  const bytes = certificate.raw;
+  if (bytes.length > tlsLimits.certificateBytesMax) throw new TlsRefusedError('certificate-too-large');
   const parts = orRefuse('certificate-unreadable', () => takeApart(bytes));
   if (!acceptedSignatures.has(toHex(parts.algorithm))) throw new TlsRefusedError('weak-signature');
-  const certificate = orRefuse('certificate-unreadable', () => new X509Certificate(bytes));
   if (!isSelfSigned(certificate)) throw new TlsRefusedError('not-self-signed');
   const identity = findIdentity(parts.extensions);
   const peer = await verifyIdentity(identity, parts.spki);
