@@ -161,7 +161,8 @@ export class OverlayNode {
 
   /** Begins, with `seeds` or with whoever connects. */
   start(seeds: readonly Descriptor[], nowMs: number): NodeOutput[] {
-    this.#own.renew({}, nowMs);
+    const filter = this.#interest.shown(nowMs); // there is one at once after a restart
+    this.#own.renew(filter === undefined ? {} : { filter }, nowMs);
     this.#sampling.renew(this.#own.descriptor);
     this.#sequenceNumber = BigInt(Math.floor(nowMs)) << 20n; // later starts count on from higher numbers
     return sends(this.#sampling.start(seeds, nowMs));
@@ -175,7 +176,7 @@ export class OverlayNode {
       case 'pull':
         return sends(this.#sampling.onPull(from, message, nowMs));
       case 'view':
-        return this.#after(sends(this.#sampling.onView(from, message, nowMs)), nowMs);
+        return sends(this.#sampling.onView(from, message, nowMs));
       case 'probe':
         return sends(this.#sampling.onProbe(from, message));
       case 'near':
@@ -224,8 +225,7 @@ export class OverlayNode {
   connected(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#connections.add(peer);
     this.#rings.connected(peer, nowMs);
-    const outputs = sends(this.#sampling.connected(peer, nowMs));
-    return this.#after(outputs, nowMs);
+    return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#seekSoon(nowMs)];
   }
 
   /** The last connection to `peer` is gone. */
@@ -346,8 +346,9 @@ export class OverlayNode {
     this.#sampling.renew(this.#own.descriptor);
   }
 
-  /** Something came that may make it worth looking again for members of rings that are short of them. */
-  #after(outputs: NodeOutput[], nowMs: number): NodeOutput[] {
+  /** Somebody new is connected: rings without any other member may be found through it. */
+  #seekSoon(nowMs: number): NodeOutput[] {
+    const outputs: NodeOutput[] = [];
     for (const subscription of this.#subscriptions.values()) {
       const { topic, seeking } = subscription;
       if (this.#rings.view(topic).memberCount > 0) continue;
@@ -360,7 +361,9 @@ export class OverlayNode {
   #seek({ topic, isSensitive, seeking }: Subscription, nowMs: number): NodeOutput[] {
     seeking.began(this.#rings.view(topic).isComplete, nowMs);
     this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
-    return this.#ask(topic, modeOf(topic, isSensitive), nowMs);
+    const outputs = this.#ask(topic, modeOf(topic, isSensitive), nowMs);
+    seeking.asked(outputs.length > 0);
+    return outputs;
   }
 
   #ask(topic: Topic, mode: JoinMode, nowMs: number): NodeOutput[] {

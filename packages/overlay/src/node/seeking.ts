@@ -9,6 +9,8 @@ export const seekPeriods = {
   /** Likewise once it is: rings that came about apart find each other. */
   settledFirstMs: 15_000,
   maxMs: 600_000,
+  /** So many searches of one state of the ring are hurried at most. */
+  hurriedMax: 5,
 } as const;
 
 /**
@@ -21,6 +23,7 @@ export class Seeking {
   #lastMs = Number.NEGATIVE_INFINITY;
   #count = 0;
   #wasComplete = false;
+  #hasAsked = false;
 
   constructor(nowMs: number, random: Random) {
     this.#random = random;
@@ -42,9 +45,14 @@ export class Seeking {
     this.#atMs = nowMs + waitMs * (0.75 + this.#random.float() / 2);
   }
 
-  /** Something speaks for looking again at once: somebody new is there to be asked, or members were lost. */
+  /** Whether anybody was there to be asked. */
+  asked(hasAsked: boolean): void {
+    this.#hasAsked = hasAsked;
+  }
+
+  /** Somebody may be there to be asked who was not before: the next search is soon, if there were not many already. */
   hurry(nowMs: number): void {
-    this.#count = 0;
+    if (this.#hasAsked && this.#count > seekPeriods.hurriedMax) return;
     this.#atMs = Math.min(this.#atMs, Math.max(nowMs, this.#lastMs + seekPeriods.spacingMs));
   }
 }
