@@ -1,27 +1,31 @@
 import type { Topic } from '../topic.ts';
-import type { FilterShape } from './interest-filter.ts';
+import { type FilterShape, sameShape } from './interest-filter.ts';
 
 /**
  * The positions that stand for a topic in filters of one epoch, distinct, the first of them used in join hints. Remembered
  * with the topic: a position is asked for with each query, and costs a keyed hash.
  */
 export function positionsOf(topic: Topic, epoch: number, shape: FilterShape): readonly number[] {
-  const all = remembered.get(topic) ?? new Map<string, readonly number[]>();
-  const key = `${epoch}/${shape.bits}/${shape.hashes}`;
-  const known = all.get(key);
-  if (known !== undefined) return known;
+  const known = remembered.get(topic) ?? [];
+  const found = known.find((one) => one.epoch === epoch && sameShape(one.shape, shape));
+  if (found !== undefined) return found.positions;
   const element = topic.filterElement(epoch);
   const view = new DataView(element.buffer, element.byteOffset, element.byteLength);
   const positions = new Set<number>();
   for (let hash = 0; hash < shape.hashes; hash += 1) positions.add(view.getUint32(hash * 4) % shape.bits);
-  if (all.size >= epochsRememberedMax) all.clear();
-  all.set(key, [...positions]);
-  remembered.set(topic, all);
-  return [...positions];
+  const added = { epoch, shape, positions: [...positions] };
+  remembered.set(topic, [added, ...known].slice(0, epochsRememberedMax));
+  return added.positions;
 }
 
-const epochsRememberedMax = 8;
-const remembered = new WeakMap<Topic, Map<string, readonly number[]>>();
+interface RememberedPositions {
+  readonly epoch: number;
+  readonly shape: FilterShape;
+  readonly positions: readonly number[];
+}
+
+const epochsRememberedMax = 4;
+const remembered = new WeakMap<Topic, readonly RememberedPositions[]>();
 
 /** What this node itself reads, without noise: stays here, and is what others' filters are compared with. */
 export interface ExactInterest {

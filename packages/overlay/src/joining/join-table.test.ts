@@ -9,13 +9,13 @@ import { Joining, type JoinOutput } from './joining.ts';
 import type { JoiningOptions } from './joining-options.ts';
 
 const isFull = process.env['PULSEMESH_TABLES'] === 'full';
-const scale = isFull ? 2 : 1;
 const size = {
-  peers: 500 * scale,
-  topics: 200 * scale,
-  communities: 10 * scale,
+  peers: isFull ? 1_000 : 300,
+  topics: isFull ? 400 : 120,
+  communities: isFull ? 20 : 6,
+  rounds: isFull ? 20 : 8,
   topicsEach: 12,
-  queries: isFull ? 2_000 : 200,
+  queries: isFull ? 2_000 : 150,
 };
 const startMs = Date.UTC(2030, 0, 10);
 
@@ -28,7 +28,7 @@ describe('a topic that is new to a node is found by one hint among noisy filters
     topics = Array.from({ length: size.topics }, (_, index) => createTopic(`topic ${index}`, random.bytes(32)));
     const reads = Array.from({ length: size.peers }, (_, index) => topicsOf(topics, index, random));
     network = createClusteredNetwork({ seed: 9, topics: reads, nowMs: startMs });
-    for (let round = 0; round < 10 * scale; round += 1) network.run(startMs + round * 20_000);
+    for (let round = 0; round < size.rounds; round += 1) network.run(startMs + round * 20_000);
   }, 60_000);
 
   it.each([

@@ -1,7 +1,7 @@
 import type { Random } from '@pulsemesh/base';
 import { createX25519Key, equalSecrets, generateX25519, type X25519Key } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
-import { type Descriptor, decodeDescriptor } from '../descriptor.ts';
+import { type Descriptor, decodeDescriptor, descriptorLimits } from '../descriptor.ts';
 import { positionsOf } from '../interest/exact-interest.ts';
 import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } from '../interest/interest-filter.ts';
 import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
@@ -266,13 +266,17 @@ export class Joining {
 
   /** The topic of ours that a query is for. The hint saves trying the tag of each. */
   #recognised(query: JoinQuery, nowMs: number): Topic | undefined {
-    const epoch = epochAt(nowMs, epochMs.filter);
-    const isHinted = (topic: Topic) =>
-      query.hint.length === 0 ||
-      // The asker's clock may be on the other side of the epoch's end.
-      [epoch, epoch - 1, epoch + 1].some(
-        (one) => one >= 0 && query.hint.includes(positionsOf(topic, one, this.#shape)[0] ?? -1),
-      );
+    // The asker's clock may be on the other side of the epoch's end.
+    const skewMs = 1_000 * descriptorLimits.clockSkewSecondsMax;
+    const epochs = new Set([nowMs, nowMs - skewMs, nowMs + skewMs].map((atMs) => epochAt(atMs, epochMs.filter)));
+    const isHinted = (topic: Topic) => {
+      if (query.hint.length === 0) return true;
+      for (const epoch of epochs) {
+        const [position] = positionsOf(topic, epoch, this.#shape);
+        if (position !== undefined && query.hint.includes(position)) return true;
+      }
+      return false;
+    };
     for (const { topic, isSensitive } of this.#around.subscriptions()) {
       if (isSensitive && !topic.isPrivate) continue;
       if (isHinted(topic) && equalSecrets(topic.joinTag(query.nonce), query.tag)) return topic;

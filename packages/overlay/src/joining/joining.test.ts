@@ -1,0 +1,398 @@
+import { createSeededRandom } from '@pulsemesh/base';
+import { createSigner, generateX25519 } from '@pulsemesh/crypto';
+import type { PeerId } from '@pulsemesh/wire';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDescriptor, type Descriptor } from '../descriptor.ts';
+import { exactInterest, positionsOf } from '../interest/exact-interest.ts';
+import { defaultFilterShape, drawFilter, type InterestFilter } from '../interest/interest-filter.ts';
+import { type JoinQuery, messageLimits } from '../message.ts';
+import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
+import { joinAnswerLimits } from './join-answer.ts';
+import { hintOf } from './join-hint.ts';
+import { Joining, type JoinOutput, type JoinSubscription } from './joining.ts';
+import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
+
+const startMs = Date.UTC(2030, 0, 10);
+const epoch = epochAt(startMs, epochMs.filter);
+const random = createSeededRandom(8);
+const secretTopic = createTopic('ward 7', random.bytes(32));
+const openTopic = createTopic('weather');
+
+interface Node {
+  readonly joining: Joining;
+  readonly descriptor: Descriptor;
+  readonly neighbours: { peer: PeerId; filter: InterestFilter | undefined }[];
+  readonly subscriptions: JoinSubscription[];
+  readonly members: Descriptor[];
+  readonly friends: PeerId[];
+}
+
+function createNode(options: Partial<JoiningOptions> = {}, seed = 1): Node {
+  const descriptor = createMember();
+  const node = { descriptor, neighbours: [], subscriptions: [], members: [], friends: [] };
+  const around = {
+    self: () => descriptor,
+    neighbours: () => node.neighbours,
+    subscriptions: () => node.subscriptions,
+    members: () => node.members,
+    friends: () => node.friends,
+  };
+  const joining = new Joining(
+    around,
+    { random: createSeededRandom(seed) },
+    { wanderShare: 0, hopsSpread: 0, ...options },
+  );
+  return { ...node, joining };
+}
+
+function createMember(addresses = ['/ip4/192.0.2.1/tcp/1'], expiresInSeconds = 3_600): Descriptor {
+  const content = { addresses, version: 1, expiresAtSeconds: startMs / 1_000 + expiresInSeconds, capabilities: 1 };
+  return createDescriptor(content, createSigner(random.bytes(32)));
+}
+
+const peerOf = () => createMember().peer;
+
+function filterOf(topics: readonly Topic[]): InterestFilter {
+  const draw = { shape: defaultFilterShape, epsilonMilli: 20_000, epoch, salt: random.bytes(16) };
+  return drawFilter(draw, exactInterest(topics, epoch, defaultFilterShape).positions, random.bytes(32));
+}
+
+function queryOf(topic: Topic, change: Partial<JoinQuery> = {}): JoinQuery {
+  const nonce = random.bytes(16);
+  return {
+    id: random.bytes(16),
+    nonce,
+    tag: topic.joinTag(nonce),
+    replyKey: generateX25519(random).publicKey,
+    hint: hintOf(topic, 'decoys', epoch, defaultFilterShape),
+    ttl: 8,
+    ...change,
+  };
+}
+
+function joinsOf(outputs: readonly JoinOutput[]) {
+  return outputs.flatMap((output) =>
+    output.kind === 'send' && output.message.kind === 'join' ? [{ to: output.to, query: output.message.query }] : [],
+  );
+}
+
+function answersOf(outputs: readonly JoinOutput[]) {
+  return outputs.flatMap((output) =>
+    output.kind === 'send' && output.message.kind === 'joined' ? [{ to: output.to, message: output.message }] : [],
+  );
+}
+
+describe('a hint', () => {
+  it('is one position, one among three decoys, or none', () => {
+    const [truth] = positionsOf(secretTopic, epoch, defaultFilterShape);
+    expect(hintOf(secretTopic, 'open', epoch, defaultFilterShape)).toEqual([truth]);
+    const decoys = hintOf(secretTopic, 'decoys', epoch, defaultFilterShape);
+    expect(decoys).toHaveLength(4);
+    expect(decoys).toContain(truth);
+    expect(decoys).toEqual([...decoys].sort((one, other) => one - other));
+    expect(hintOf(secretTopic, 'sensitive', epoch, defaultFilterShape)).toEqual([]);
+  });
+
+  it('is the same at every member and every time, so that queries cannot be intersected', () => {
+    const secret = random.bytes(32);
+    const [one, other] = [createTopic('x', secret), createTopic('x', secret)];
+    for (const mode of ['open', 'decoys'] as const) {
+      expect(hintOf(one, mode, epoch, defaultFilterShape)).toEqual(hintOf(other, mode, epoch, defaultFilterShape));
+    }
+    expect(hintOf(one, 'decoys', epoch + 1, defaultFilterShape)).not.toEqual(
+      hintOf(one, 'decoys', epoch, defaultFilterShape),
+    );
+  });
+});
+
+describe('a seek', () => {
+  it('sends three copies to the neighbours whose filters promise most, and finds what a member two hops away says', () => {
+    const [asker, relay, member] = [createNode(), createNode(), createNode()];
+    const others = Array.from({ length: 10 }, () => ({ peer: peerOf(), filter: filterOf([]) }));
+    asker.neighbours.push(...others, { peer: relay.descriptor.peer, filter: filterOf([secretTopic]) });
+    relay.neighbours.push({ peer: asker.descriptor.peer, filter: filterOf([secretTopic]) }, ...others, {
+      peer: member.descriptor.peer,
+      filter: filterOf([secretTopic]),
+    });
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    member.members.push(createMember(), createMember([], -1), asker.descriptor);
+
+    const copies = joinsOf(asker.joining.seek(secretTopic, 'open', startMs));
+    expect(new Set(copies.map(({ to }) => to)).size).toBe(3);
+    expect(new Set(copies.map(({ query }) => String(query.id))).size).toBe(3);
+    const copy = copies.find(({ to }) => to === relay.descriptor.peer);
+    if (copy === undefined) throw new Error('the best neighbour is asked');
+
+    const [hop] = joinsOf(relay.joining.onJoin(asker.descriptor.peer, copy.query, startMs));
+    expect(hop).toMatchObject({ to: member.descriptor.peer, query: { ttl: copy.query.ttl - 1 } });
+    if (hop === undefined) throw new Error('handed on');
+    const [answer] = answersOf(member.joining.onJoin(relay.descriptor.peer, hop.query, startMs));
+    if (answer === undefined) throw new Error('answered');
+    expect(answer.to).toBe(relay.descriptor.peer);
+    const [back] = answersOf(relay.joining.onJoined(member.descriptor.peer, answer.message, startMs));
+    if (back === undefined) throw new Error('handed back');
+    const found = asker.joining.onJoined(relay.descriptor.peer, back.message, startMs);
+    expect(found).toEqual([
+      { kind: 'found', topic: secretTopic, descriptors: [member.descriptor, member.members[0]] }, // neither us nor expired
+    ]);
+    expect(asker.joining.wake(startMs + joiningDefaults.tryMs)).toEqual([]);
+    expect(asker.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('tries twice, the second time other neighbours, and then says that nothing was found', () => {
+    const node = createNode();
+    node.neighbours.push(...Array.from({ length: 6 }, () => ({ peer: peerOf(), filter: filterOf([]) })));
+    const first = joinsOf(node.joining.seek(secretTopic, 'decoys', startMs));
+    expect(node.joining.seek(secretTopic, 'decoys', startMs)).toEqual([]);
+    const second = joinsOf(node.joining.wake(node.joining.dueAtMs));
+    expect(new Set([...first, ...second].map(({ to }) => to)).size).toBe(6);
+    expect(node.joining.wake(node.joining.dueAtMs)).toEqual([{ kind: 'not-found', topic: secretTopic }]);
+    expect(node.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('of a sensitive topic goes to friends, and to one stranger, without any hint', () => {
+    const node = createNode();
+    node.neighbours.push(...Array.from({ length: 9 }, () => ({ peer: peerOf(), filter: filterOf([secretTopic]) })));
+    node.friends.push(peerOf(), peerOf(), peerOf());
+    const copies = joinsOf(node.joining.seek(secretTopic, 'sensitive', startMs));
+    expect(copies.filter(({ to }) => node.friends.includes(to))).toHaveLength(2);
+    expect(copies).toHaveLength(3);
+    for (const { query } of copies) expect(query.hint).toEqual([]);
+  });
+
+  it('ends when it is stopped; a late answer is counted and nothing else', () => {
+    const [asker, member] = [createNode(), createNode()];
+    asker.neighbours.push({ peer: member.descriptor.peer, filter: undefined });
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const [copy] = joinsOf(asker.joining.seek(secretTopic, 'decoys', startMs));
+    if (copy === undefined) throw new Error('asked');
+    const [answer] = answersOf(member.joining.onJoin(asker.descriptor.peer, copy.query, startMs));
+    asker.joining.stop(secretTopic);
+    if (answer === undefined) throw new Error('answered');
+    expect(asker.joining.onJoined(member.descriptor.peer, answer.message, startMs)).toEqual([]);
+    expect(asker.joining.refusals.get('not-asked')).toBe(1);
+  });
+
+  it('past so many at once is not begun', () => {
+    const { joining } = createNode({ seeksMax: 2 });
+    const [one, two, three] = [createTopic('1'), createTopic('2'), createTopic('3')];
+    expect([joining.seek(one, 'open', startMs), joining.seek(two, 'open', startMs)]).toEqual([[], []]);
+    expect(joining.seek(three, 'open', startMs)).toEqual([{ kind: 'not-found', topic: three }]);
+  });
+});
+
+describe('a query says nothing of who reads what', () => {
+  it('to a stranger who probes a reader with many positions and any tag: it is handed on like any other', () => {
+    const reader = createNode();
+    const bystander = createNode();
+    for (const node of [reader, bystander]) node.neighbours.push({ peer: peerOf(), filter: filterOf([]) });
+    reader.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const stranger = peerOf();
+    for (let position = 0; position < defaultFilterShape.bits; position += 8) {
+      const probe = queryOf(createTopic('ward 7'), { hint: [position] }); // its name, without its secret
+      const nowMs = startMs + position * 6_000;
+      const shapeOf = (node: Node) =>
+        node.joining.onJoin(stranger, { ...probe }, nowMs).map((one) => one.kind === 'send' && one.message.kind);
+      expect(shapeOf(reader)).toEqual(shapeOf(bystander));
+    }
+  });
+
+  it('a recorded query does not show its topic, nor whether two of them are for the same, beyond their hints', () => {
+    const node = createNode();
+    node.neighbours.push({ peer: peerOf(), filter: undefined }, { peer: peerOf(), filter: undefined });
+    const [one] = joinsOf(node.joining.seek(secretTopic, 'decoys', startMs));
+    node.joining.stop(secretTopic);
+    const [other] = joinsOf(node.joining.seek(secretTopic, 'decoys', startMs));
+    for (const field of ['id', 'nonce', 'tag', 'replyKey'] as const) {
+      expect(one?.query[field]).not.toEqual(other?.query[field]);
+    }
+  });
+
+  it('a sensitive subscription to a topic without a secret answers nobody', () => {
+    const node = createNode();
+    node.subscriptions.push({ topic: openTopic, isSensitive: true });
+    expect(answersOf(node.joining.onJoin(peerOf(), queryOf(openTopic), startMs))).toEqual([]);
+    node.subscriptions.push({ topic: secretTopic, isSensitive: true });
+    expect(answersOf(node.joining.onJoin(peerOf(), queryOf(secretTopic), startMs))).toHaveLength(1);
+  });
+
+  it('the length of an answer is that of one member whether there are none or three others', () => {
+    const node = createNode();
+    node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const length = () => answersOf(node.joining.onJoin(peerOf(), queryOf(secretTopic), startMs))[0]?.message.box.length;
+    const alone = length();
+    node.members.push(createMember(), createMember(), createMember());
+    expect(length()).toBe(alone);
+  });
+
+  it('the first hop does not know by the hops left that it is the first', () => {
+    const node = createNode({ hopsSpread: 1 });
+    node.neighbours.push(...Array.from({ length: 3 }, () => ({ peer: peerOf(), filter: undefined })));
+    const left = new Set<number>();
+    for (let seek = 0; seek < 10; seek += 1) {
+      const topic = createTopic(`t${seek}`);
+      for (const { query } of joinsOf(node.joining.seek(topic, 'open', startMs + seek * 60_000))) left.add(query.ttl);
+    }
+    expect([...left].sort()).toEqual([7, 8]);
+  });
+});
+
+describe('an answer', () => {
+  function askedMember() {
+    const [asker, member] = [createNode(), createNode()];
+    asker.neighbours.push({ peer: member.descriptor.peer, filter: undefined });
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const [copy] = joinsOf(asker.joining.seek(secretTopic, 'decoys', startMs));
+    if (copy === undefined) throw new Error('asked');
+    return { asker, member, query: copy.query };
+  }
+
+  it('of somebody who does not know the secret is refused, and the true one still taken', () => {
+    const { asker, member, query } = askedMember();
+    const forger = createNode();
+    const namesake = createTopic('ward 7'); // the forger knows the name
+    forger.subscriptions.push({ topic: namesake, isSensitive: false });
+    const forged = { ...query, tag: namesake.joinTag(query.nonce), hint: [] };
+    const [bad] = answersOf(forger.joining.onJoin(asker.descriptor.peer, forged, startMs));
+    const [good] = answersOf(member.joining.onJoin(asker.descriptor.peer, query, startMs));
+    if (bad === undefined || good === undefined) throw new Error('answered');
+    expect(asker.joining.onJoined(member.descriptor.peer, bad.message, startMs)).toEqual([]);
+    expect(asker.joining.refusals.get('answer-broken')).toBe(1);
+    expect(asker.joining.onJoined(member.descriptor.peer, good.message, startMs)).toHaveLength(1);
+  });
+
+  it('is taken only from whom the query was given to, and only so many times', () => {
+    const { asker, member, query } = askedMember();
+    const message = { kind: 'joined', id: query.id, box: random.bytes(200) } as const;
+    expect(asker.joining.onJoined(peerOf(), message, startMs)).toEqual([]);
+    for (let count = 0; count < joiningDefaults.answersPerPathMax + 2; count += 1) {
+      asker.joining.onJoined(member.descriptor.peer, message, startMs);
+    }
+    asker.joining.onJoined(member.descriptor.peer, { ...message, id: random.bytes(16) }, startMs);
+    asker.joining.onJoined(member.descriptor.peer, { ...message, box: new Uint8Array(10_000) }, startMs);
+    expect([...asker.joining.refusals].sort()).toEqual([
+      ['answer-broken', 4],
+      ['malformed', 1],
+      ['not-asked', 1],
+      ['too-often', 2],
+      ['wrong-peer', 1],
+    ]);
+  });
+
+  it('finds no way back after a minute', () => {
+    const relay = createNode();
+    const [from, to] = [peerOf(), peerOf()];
+    relay.neighbours.push({ peer: to, filter: undefined });
+    const query = queryOf(secretTopic);
+    relay.joining.onJoin(from, query, startMs);
+    const message = { kind: 'joined', id: query.id, box: random.bytes(100) } as const;
+    expect(answersOf(relay.joining.onJoined(to, message, startMs + joiningDefaults.pathMs - 1))).toHaveLength(1);
+    expect(answersOf(relay.joining.onJoined(to, message, startMs + joiningDefaults.pathMs))).toEqual([]);
+  });
+
+  it('names at most six members', () => {
+    const { asker, member, query } = askedMember();
+    member.members.push(...Array.from({ length: 10 }, () => createMember()));
+    const [answer] = answersOf(member.joining.onJoin(asker.descriptor.peer, query, startMs));
+    if (answer === undefined) throw new Error('answered');
+    const [found] = asker.joining.onJoined(member.descriptor.peer, answer.message, startMs);
+    expect(found?.kind === 'found' && found.descriptors.length).toBe(joinAnswerLimits.descriptorsMax);
+    expect(answer.message.box.length).toBeLessThanOrEqual(messageLimits.joinBoxBytesMax);
+  });
+});
+
+describe('hostile queries', () => {
+  it('a repeated query, and one that comes back to its asker, is dropped', () => {
+    const node = createNode();
+    node.neighbours.push({ peer: peerOf(), filter: undefined }, { peer: peerOf(), filter: undefined });
+    const query = queryOf(secretTopic);
+    expect(joinsOf(node.joining.onJoin(peerOf(), query, startMs))).toHaveLength(1);
+    expect(node.joining.onJoin(peerOf(), query, startMs)).toEqual([]);
+    const [own] = joinsOf(node.joining.seek(openTopic, 'open', startMs));
+    if (own === undefined) throw new Error('asked');
+    expect(node.joining.onJoin(own.to, own.query, startMs)).toEqual([]);
+    expect(node.joining.refusals.get('repeated')).toBe(2);
+  });
+
+  it('with the wrong lengths, positions or hops is refused', () => {
+    const node = createNode();
+    node.neighbours.push({ peer: peerOf(), filter: undefined });
+    const wrong: Partial<JoinQuery>[] = [
+      { id: new Uint8Array(15) },
+      { nonce: new Uint8Array(0) },
+      { tag: new Uint8Array(32) },
+      { replyKey: new Uint8Array(31) },
+      { hint: [0, 1, 2, 3, 4] },
+      { hint: [4_096] },
+      { hint: [-1] },
+      { hint: [0.5] },
+      { ttl: 0 },
+      { ttl: 9 },
+      { ttl: 1.5 },
+    ];
+    for (const change of wrong)
+      expect(node.joining.onJoin(peerOf(), queryOf(secretTopic, change), startMs)).toEqual([]);
+    expect(node.joining.refusals.get('malformed')).toBe(wrong.length);
+  });
+
+  it('a reply key that gives no secret is handed on unanswered', () => {
+    const node = createNode();
+    node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const outputs = node.joining.onJoin(peerOf(), queryOf(secretTopic, { replyKey: new Uint8Array(32) }), startMs);
+    expect(outputs).toEqual([]);
+  });
+
+  it('a neighbour is heard twenty times a minute, and gets ten of others and ten of our own', () => {
+    const node = createNode({ copies: 1 });
+    const [flooder, neighbour] = [peerOf(), peerOf()];
+    node.neighbours.push({ peer: neighbour, filter: undefined });
+    let handedOn = 0;
+    for (let count = 0; count < 100; count += 1) {
+      handedOn += joinsOf(node.joining.onJoin(flooder, queryOf(secretTopic), startMs)).length;
+    }
+    expect(handedOn).toBe(joiningDefaults.queriesPerMinute);
+    expect(node.joining.refusals.get('too-often')).toBe(100 - 2 * joiningDefaults.queriesPerMinute);
+    expect(node.joining.refusals.get('no-way')).toBe(joiningDefaults.queriesPerMinute);
+    let own = 0;
+    for (let count = 0; count < 20; count += 1) {
+      own += joinsOf(node.joining.seek(createTopic(`t${count}`), 'open', startMs)).length;
+    }
+    expect(own).toBe(joiningDefaults.queriesPerMinute);
+  });
+
+  it('remembers so many ways back, the newest', () => {
+    const node = createNode({ pathsMax: 3 });
+    const to = peerOf();
+    node.neighbours.push({ peer: to, filter: undefined });
+    const queries = Array.from({ length: 5 }, () => queryOf(secretTopic));
+    for (const query of queries) node.joining.onJoin(peerOf(), query, startMs);
+    const handedBack = queries.map(
+      ({ id }) => answersOf(node.joining.onJoined(to, { kind: 'joined', id, box: random.bytes(100) }, startMs)).length,
+    );
+    expect(handedBack).toEqual([0, 0, 1, 1, 1]);
+  });
+
+  it('nothing that any peer sends throws, and what it leaves is bounded', () => {
+    const node = createNode({ peersMax: 4, pathsMax: 16 });
+    node.subscriptions.push({ topic: secretTopic, isSensitive: false }, { topic: openTopic, isSensitive: false });
+    node.neighbours.push({ peer: peerOf(), filter: filterOf([openTopic]) });
+    const bytes = (length: number) =>
+      fc.oneof({ weight: 9, arbitrary: fc.uint8Array({ minLength: length, maxLength: length }) }, fc.uint8Array());
+    const query = fc.record({
+      id: bytes(16),
+      nonce: bytes(16),
+      tag: bytes(16),
+      replyKey: bytes(32),
+      hint: fc.array(fc.oneof(fc.nat(4_095), fc.double()), { maxLength: 5 }),
+      ttl: fc.oneof(fc.integer({ min: -1, max: 9 }), fc.double()),
+    });
+    fc.assert(
+      fc.property(query, fc.uint8Array({ maxLength: 300 }), fc.nat(), (one, box, afterMs) => {
+        node.joining.onJoin(peerOf(), one, startMs + afterMs);
+        node.joining.onJoined(peerOf(), { kind: 'joined', id: one.id, box }, startMs + afterMs);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

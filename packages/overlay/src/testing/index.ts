@@ -1,0 +1,6 @@
+export {
+  InterestObserver,
+  type ObserverFigures,
+  type ObserverKnowledge,
+  observerFigures,
+} from './interest-observer.ts';
