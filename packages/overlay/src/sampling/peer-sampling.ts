@@ -39,7 +39,10 @@ export class PeerSampling {
   #view = new Map<PeerId, number>();
   /** Named in answers in this round, without repetition. */
   readonly #received = new Set<PeerId>();
-  /** How often in sequence pulls and probes to a peer went unanswered. */
+  /**
+   * How often in sequence pulls and probes to a peer went unanswered. Who answers probes only stays in the history, where
+   * it is asked now and then, and out of the view until it answers.
+   */
   readonly #pullsMissed = new Map<PeerId, number>();
   readonly #probesMissed = new Map<PeerId, number>();
   /** Answers given in this round. */
@@ -145,7 +148,9 @@ export class PeerSampling {
   /** `from` answers a pull. */
   onView(from: PeerId, message: ViewMessage, nowMs: number): Outgoing[] {
     if (!this.#pulls.close(from, message.nonce)) return this.#refuse('unasked');
-    this.#alive(from);
+    this.#known.revive(from);
+    this.#pullsMissed.delete(from);
+    this.#probesMissed.delete(from);
     if (message.descriptors.length > this.#options.answerSize) return this.#refuse('oversized');
     const named = new Set<PeerId>();
     for (const descriptor of message.descriptors) {
@@ -167,7 +172,7 @@ export class PeerSampling {
   onProbe(from: PeerId, message: ProbeMessage): Outgoing[] {
     if (message.isReply) {
       if (!this.#probes.close(from, message.nonce)) return this.#refuse('unasked');
-      this.#alive(from);
+      this.#probesMissed.delete(from);
       return [];
     }
     if (!this.#mayAnswer(from)) return this.#refuse('busy');
@@ -293,7 +298,8 @@ export class PeerSampling {
     const add = (peers: Iterable<PeerId>) => {
       for (const peer of peers) {
         if (chosen.size >= viewSize) return;
-        if (this.#known.isUsable(peer, nowMs)) chosen.add(peer);
+        const isSilent = (this.#pullsMissed.get(peer) ?? 0) >= limits.triesMax;
+        if (!isSilent && this.#known.isUsable(peer, nowMs)) chosen.add(peer);
       }
     };
     // Where nobody answered nothing is known anew, and who can stop answers must not decide what takes their place.
@@ -366,12 +372,6 @@ export class PeerSampling {
     if (missed < limits.triesMax) return this.#probe(peer, nowMs);
     this.#dead(peer, nowMs);
     return [];
-  }
-
-  #alive(peer: PeerId): void {
-    this.#known.revive(peer);
-    this.#pullsMissed.delete(peer);
-    this.#probesMissed.delete(peer);
   }
 
   #dead(peer: PeerId, nowMs: number): void {

@@ -35,15 +35,18 @@ const stepMs = 1_000;
 /** Nobody is trusted. */
 export const noTrust: Trust = { of: () => 0, heard: () => {}, forget: () => {}, friends: () => [] };
 
-/** The descriptor of the peer numbered `index`, in a subnet of its own. */
-export function descriptorOfNumber(index: number, change: { addresses?: readonly string[]; version?: number } = {}) {
+/** The descriptor of the peer numbered `index`, in a subnet of its own where nothing else is said. */
+export function descriptorOfNumber(
+  index: number,
+  change: { readonly addresses?: readonly string[]; readonly version?: number; readonly expiresAtMs?: number } = {},
+): Descriptor {
   const seed = new Uint8Array(32);
   new DataView(seed.buffer).setUint32(0, index + 1);
   return createDescriptor(
     {
       addresses: change.addresses ?? [`/ip4/10.${index >>> 8}.${index & 255}.1/tcp/4001`],
       version: change.version ?? 1,
-      expiresAtSeconds: samplingStartMs / 1_000 + 12 * 3_600,
+      expiresAtSeconds: (change.expiresAtMs ?? samplingStartMs + 12 * 3_600_000) / 1_000,
       capabilities: 1,
     },
     createSigner(seed),

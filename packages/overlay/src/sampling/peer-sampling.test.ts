@@ -1,0 +1,488 @@
+import { createSeededRandom } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Descriptor } from '../descriptor.ts';
+import type { Message, Outgoing } from '../message.ts';
+import { descriptorOfNumber, noTrust, samplingStartMs } from '../testing/sampling-network.ts';
+import { TrustBook } from '../trust/trust-book.ts';
+import { type PeerSamplingOptions, peerSamplingDefaults, peerSamplingLimits } from './options.ts';
+import { PeerSampling } from './peer-sampling.ts';
+
+const startMs = samplingStartMs;
+const all = Array.from({ length: 80 }, (_, index) => descriptorOfNumber(index));
+const [self, ...others] = all as [Descriptor, ...Descriptor[]];
+
+interface Setting extends Partial<PeerSamplingOptions> {
+  readonly trust?: TrustBook;
+  readonly seed?: number;
+}
+
+function made(setting: Setting = {}): PeerSampling {
+  const { trust = noTrust, seed = 1, ...options } = setting;
+  return new PeerSampling({ ...options, self }, { random: createSeededRandom(seed), trust });
+}
+
+const of = <Kind extends Message['kind']>(messages: readonly Outgoing[], kind: Kind) =>
+  messages.flatMap(({ to, message }) =>
+    message.kind === kind ? [{ to, message: message as Extract<Message, { kind: Kind }> }] : [],
+  );
+const peersOf = (descriptors: readonly Descriptor[]) => descriptors.map(({ peer }) => peer);
+const pullOf = (descriptor: Descriptor, nonce = 1) => ({ kind: 'pull', nonce, self: descriptor, want: 10 }) as const;
+
+/** Answers every pull of `messages` with what `answer` gives, and every probe. */
+function answerAll(node: PeerSampling, messages: readonly Outgoing[], nowMs: number, answer: () => Descriptor[]): void {
+  for (const { to, message } of of(messages, 'pull')) {
+    node.onView(to, { kind: 'view', nonce: message.nonce, descriptors: answer() }, nowMs);
+  }
+  for (const { to, message } of of(messages, 'probe')) node.onProbe(to, { ...message, isReply: true });
+}
+
+/** Lets `rounds` rounds go by in which everybody answers; returns when the last of them began. */
+function live(node: PeerSampling, rounds: number, fromMs = startMs, answer = () => someOf(others)): number {
+  let nowMs = fromMs;
+  let messages = node.start(others.slice(0, 20), nowMs);
+  for (let round = 0; round < rounds; round += 1) {
+    answerAll(node, messages, nowMs, answer);
+    nowMs = node.dueAtMs;
+    messages = node.wake(nowMs);
+  }
+  answerAll(node, messages, nowMs, answer);
+  return nowMs;
+}
+
+const random = createSeededRandom(9);
+const someOf = (descriptors: readonly Descriptor[]) => random.shuffle(descriptors).slice(0, 10);
+
+describe('a round of peer sampling', () => {
+  it('asks four different peers of the view, and the next one those that were not asked', () => {
+    const node = made();
+    const first = of(node.start(others.slice(0, 8), startMs), 'pull');
+    expect(new Set(first.map(({ to }) => to)).size).toBe(4);
+    const second = of(node.wake(node.dueAtMs), 'pull');
+    expect(second.length).toBeGreaterThanOrEqual(3);
+    for (const { to } of second) expect(first.map((pull) => pull.to)).not.toContain(to);
+  });
+
+  it('follows after about a second while the view is short, else after ten give or take two', () => {
+    const short = made();
+    short.start(others.slice(0, 3), startMs);
+    expect(short.dueAtMs - startMs).toBeGreaterThanOrEqual(800);
+    expect(short.dueAtMs - startMs).toBeLessThanOrEqual(1_200);
+    const full = made();
+    const beganMs = live(full, 4);
+    expect(full.dueAtMs - beganMs).toBeGreaterThanOrEqual(8_000);
+    expect(full.dueAtMs - beganMs).toBeLessThanOrEqual(12_000);
+  });
+
+  it('slows down when there are not enough peers to fill half a view', () => {
+    const node = made();
+    let messages = node.start(others.slice(0, 2), startMs);
+    let lastMs = startMs;
+    for (let round = 0; round < peerSamplingDefaults.fastRoundsMax + 1; round += 1) {
+      answerAll(node, messages, node.dueAtMs, () => [...others.slice(0, 2)]);
+      lastMs = node.dueAtMs;
+      messages = node.wake(lastMs);
+    }
+    answerAll(node, messages, lastMs, () => []);
+    expect(node.dueAtMs - lastMs).toBeGreaterThanOrEqual(8_000);
+    expect(new Set(peersOf(node.view))).toEqual(new Set(peersOf(others.slice(0, 2))));
+  });
+
+  it('fills the view with what is answered, each peer once and never itself', () => {
+    const node = made();
+    live(node, 6, startMs, () => [self, ...someOf(others)].slice(0, 10));
+    expect(node.view).toHaveLength(20);
+    expect(new Set(peersOf(node.view)).size).toBe(20);
+    expect(peersOf(node.view)).not.toContain(self.peer);
+    for (const { peer } of node.view) expect(node.descriptorOf(peer)).toBeDefined();
+  });
+
+  it('keeps the view as it is when nobody answers, so that silence chooses nobody', () => {
+    const node = made();
+    const nowMs = live(node, 5);
+    const before = peersOf(node.view);
+    node.onPull((others[70] as Descriptor).peer, pullOf(others[70] as Descriptor), nowMs);
+    for (const { peer } of node.view) node.disconnected(peer);
+    // Up to the end of the round that is under way, whose answers have come, and of one without answers.
+    node.wake(node.dueAtMs);
+    const settled = peersOf(node.view);
+    node.wake(node.dueAtMs);
+    expect(peersOf(node.view).filter((peer) => settled.includes(peer)).length).toBeGreaterThanOrEqual(16);
+    expect(before).toHaveLength(20);
+  });
+
+  it('asks a friend in each round', () => {
+    const trust = new TrustBook();
+    const friend = others[0] as Descriptor;
+    trust.set(friend.peer, 0.9);
+    const node = made({ trust });
+    let messages = node.start(others.slice(0, 20), startMs);
+    for (let round = 0; round < 30; round += 1) {
+      expect(of(messages, 'pull').map(({ to }) => to)).toContain(friend.peer);
+      answerAll(node, messages, node.dueAtMs, () => someOf(others.slice(1))); // nobody names the friend
+      messages = node.wake(node.dueAtMs);
+    }
+  });
+
+  it('takes trusted peers more often among those whom strangers name, and strangers no less than half as often', () => {
+    const book = new TrustBook();
+    const trusted = new Set(peersOf(others.slice(40)));
+    for (const peer of trusted) book.set(peer, 1);
+    const shareWith = (setting: Setting) => {
+      const held = Array.from({ length: 100 }, (_, seed) => {
+        const node = made({ ...setting, viewSize: 10, pulledShare: 0.9, seed });
+        live(node, 1); // asks strangers only: no friend was heard of yet, to lend trust to whom it names
+        return peersOf(node.view);
+      }).flat();
+      return held.filter((peer) => trusted.has(peer)).length / held.length;
+    };
+    const share = shareWith({ trust: book });
+    expect(share).toBeGreaterThan(shareWith({}) + 0.05);
+    expect(share).toBeLessThan(2 / 3);
+  });
+
+  it('takes whom a friend names like a friend', () => {
+    const book = new TrustBook();
+    book.set((others[0] as Descriptor).peer, 1);
+    const node = made({ trust: book });
+    const messages = node.start(others.slice(0, 5), startMs);
+    const ofFriend = others.slice(10, 20);
+    for (const { to, message } of of(messages, 'pull')) {
+      const isFriend = to === (others[0] as Descriptor).peer;
+      send(node, to, message.nonce, isFriend ? ofFriend : others.slice(20, 30));
+    }
+    for (const { peer } of ofFriend) expect(book.of(peer)).toBe(0.9);
+    expect(book.of((others[25] as Descriptor).peer)).toBe(0);
+  });
+});
+
+describe('answers of peer sampling', () => {
+  it('show at most ten of the view or itself, without the asker', () => {
+    const node = made();
+    const nowMs = live(node, 6);
+    const asker = node.view[0] as Descriptor;
+    const [answer] = of(node.onPull(asker.peer, pullOf(asker, 77), nowMs), 'view');
+    expect(answer?.to).toBe(asker.peer);
+    expect(answer?.message.nonce).toBe(77);
+    const given = peersOf(answer?.message.descriptors ?? []);
+    expect(given).toHaveLength(10);
+    expect(new Set(given).size).toBe(10);
+    expect(given).not.toContain(asker.peer);
+    for (const peer of given) expect([self.peer, ...peersOf(node.view)]).toContain(peer);
+  });
+
+  it('are as short as the asker wants', () => {
+    const node = made();
+    const nowMs = live(node, 3);
+    const asker = others[50] as Descriptor;
+    const [answer] = of(node.onPull(asker.peer, { ...pullOf(asker), want: 3 }, nowMs), 'view');
+    expect(answer?.message.descriptors).toHaveLength(3);
+    for (const want of [0, -1, Number.NaN]) {
+      expect(node.onPull(asker.peer, { ...pullOf(asker), want }, nowMs)).toEqual([]);
+    }
+  });
+
+  it('name no client, whom only its own connections reach, but a client may ask and is held while connected', () => {
+    const client = descriptorOfNumber(500, { addresses: [] });
+    const node = made();
+    node.connected(client.peer, startMs);
+    node.start(others.slice(0, 3), startMs);
+    expect(of(node.onPull(client.peer, pullOf(client), startMs), 'view')).toHaveLength(1);
+    node.wake(node.dueAtMs);
+    expect(peersOf(node.view)).toContain(client.peer);
+    const asker = others[0] as Descriptor;
+    const [answer] = of(node.onPull(asker.peer, pullOf(asker), startMs), 'view');
+    expect(peersOf(answer?.message.descriptors ?? [])).not.toContain(client.peer);
+    node.disconnected(client.peer);
+    expect(peersOf(node.view)).not.toContain(client.peer);
+  });
+
+  it('end for a peer that asks without end, and for all when too many ask', () => {
+    const node = made({ answersMax: 20, answersPerPeerMax: 5 });
+    node.start(others.slice(0, 3), startMs);
+    const answered = (descriptor: Descriptor) =>
+      Array.from({ length: 10 }, () => node.onPull(descriptor.peer, pullOf(descriptor), startMs).length).filter(
+        (count) => count > 0,
+      ).length;
+    expect(others.slice(0, 6).map(answered)).toEqual([5, 5, 5, 5, 0, 0]);
+    expect(node.onProbe((others[9] as Descriptor).peer, { kind: 'probe', nonce: 1, isReply: false })).toEqual([]);
+    node.wake(startMs + 2_000); // the next round
+    expect(answered(others[5] as Descriptor)).toBe(5);
+  });
+});
+
+describe('what peer sampling does not take', () => {
+  const nothingNew = (node: PeerSampling, act: () => unknown) => {
+    const before = peersOf(node.view);
+    act();
+    node.wake(node.dueAtMs);
+    expect(peersOf(node.view).filter((peer) => !before.includes(peer))).toEqual([]);
+  };
+  const started = () => {
+    const node = made();
+    const [pull] = of(node.start(others.slice(0, 1), startMs), 'pull');
+    return { node, asked: pull?.to as PeerId, nonce: pull?.message.nonce as number };
+  };
+  const fresh = others.slice(30, 40);
+
+  it.each<[string, string, (node: PeerSampling, asked: PeerId, nonce: number) => void]>([
+    ['an answer nobody asked for', 'unasked', (node, _, nonce) => send(node, peerAt(5), nonce, fresh)],
+    ['an answer with another nonce', 'unasked', (node, asked, nonce) => send(node, asked, nonce + 1, fresh)],
+    ['more than was asked for', 'oversized', (node, asked, nonce) => send(node, asked, nonce, others.slice(30, 41))],
+    ['itself', 'own', (node, asked, nonce) => send(node, asked, nonce, [self])],
+    ['what has run out', 'expired', (node, asked, nonce) => send(node, asked, nonce, [expired(31)])],
+    ['what holds too long', 'expired', (node, asked, nonce) => send(node, asked, nonce, [tooLong(31)])],
+    ['what a peer did not sign', 'forged', (node, asked, nonce) => send(node, asked, nonce, [forged(31)])],
+    ['clients of others', 'without-address', (node, asked, nonce) => send(node, asked, nonce, [client(31)])],
+  ])('%s', (_, reason, act) => {
+    const { node, asked, nonce } = started();
+    nothingNew(node, () => act(node, asked, nonce));
+    expect(node.refusals).toEqual({ [reason]: 1 });
+  });
+
+  it('a second answer to the same pull', () => {
+    const { node, asked, nonce } = started();
+    send(node, asked, nonce, others.slice(30, 32));
+    send(node, asked, nonce, others.slice(40, 42));
+    node.wake(node.dueAtMs);
+    expect(peersOf(node.view)).toEqual(expect.arrayContaining(peersOf(others.slice(30, 32))));
+    for (const peer of peersOf(others.slice(40, 42))) expect(peersOf(node.view)).not.toContain(peer);
+    expect(node.refusals).toEqual({ unasked: 1 });
+  });
+
+  it('an answer that comes too late', () => {
+    const { node, asked, nonce } = started();
+    node.wake(startMs + peerSamplingDefaults.answerTimeoutMs);
+    send(node, asked, nonce, fresh);
+    expect(node.refusals).toEqual({ unasked: 1 });
+  });
+
+  it('an introduction in the name of another', () => {
+    const { node } = started();
+    const victim = others[60] as Descriptor;
+    nothingNew(node, () => expect(node.onPull(peerAt(61), pullOf(victim), startMs)).toEqual([]));
+    expect(node.refusals).toEqual({ 'wrong-peer': 1 });
+  });
+
+  it('one id many times in an answer for more than one', () => {
+    const { node, asked, nonce } = started();
+    send(node, asked, nonce, new Array<Descriptor>(10).fill(others[30] as Descriptor));
+    node.wake(node.dueAtMs);
+    expect(peersOf(node.view)).toHaveLength(2);
+    expect(node.refusals).toEqual({});
+  });
+
+  it('a word of life that was not asked for', () => {
+    const { node } = started();
+    expect(node.onProbe(peerAt(5), { kind: 'probe', nonce: 3, isReply: true })).toEqual([]);
+    expect(node.refusals).toEqual({ unasked: 1 });
+  });
+
+  it('an older version of what is known, while a newer one replaces it', () => {
+    const { node, asked, nonce } = started();
+    const versions = [3, 1, 2].map((version) => descriptorOfNumber(31, { version }));
+    const [newest] = versions as [Descriptor];
+    send(node, asked, nonce, [newest]);
+    const [again] = of(node.wake(node.dueAtMs), 'pull').filter(({ to }) => to === newest.peer);
+    expect(again).toBeDefined();
+    for (const version of versions) node.onPull(version.peer, pullOf(version), startMs + 1_000);
+    expect(node.descriptorOf(newest.peer)?.version).toBe(3);
+    const newer = descriptorOfNumber(31, { version: 9 });
+    node.onPull(newer.peer, pullOf(newer), startMs + 1_000);
+    expect(node.descriptorOf(newest.peer)?.version).toBe(9);
+  });
+
+  it('anything that makes it throw or grow, whatever comes from whomever and whenever', () => {
+    const messages = fc.oneof(
+      fc.record({ kind: fc.constant('pull' as const), nonce: fc.nat(3), who: fc.nat(79), want: fc.integer() }),
+      fc.record({
+        kind: fc.constant('view' as const),
+        nonce: fc.nat(3),
+        whom: fc.array(fc.nat(79), { maxLength: 15 }),
+      }),
+      fc.record({ kind: fc.constant('probe' as const), nonce: fc.nat(3), isReply: fc.boolean() }),
+      fc.record({ kind: fc.constant('link' as const), now: fc.constantFrom('made', 'gone', 'impossible') }),
+    );
+    const step = fc.record({ from: fc.nat(79), message: messages, afterMs: fc.nat(4_000), isAnswer: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), fc.integer(), (steps, seed) => {
+        const node = made({ seed });
+        let nowMs = startMs;
+        let sent = node.start(others.slice(0, 5), nowMs);
+        for (const { from, message, afterMs, isAnswer } of steps) {
+          nowMs += afterMs;
+          if (isAnswer) answerAll(node, sent, nowMs, () => someOf(others));
+          const peer = (all[from] as Descriptor).peer;
+          if (message.kind === 'link') {
+            if (message.now === 'made') sent = node.connected(peer, nowMs);
+            else if (message.now === 'gone') node.disconnected(peer);
+            else node.unreachable(peer, nowMs);
+          } else if (message.kind === 'probe') node.onProbe(peer, message);
+          else if (message.kind === 'pull') {
+            const pull = { ...message, self: all[message.who] as Descriptor };
+            for (const answer of of(node.onPull(peer, pull, nowMs), 'view')) {
+              expect(answer.message.descriptors.length).toBeLessThanOrEqual(10);
+            }
+          } else {
+            const descriptors = message.whom.map((index) => all[index] as Descriptor);
+            node.onView(peer, { ...message, descriptors }, nowMs);
+          }
+          if (node.dueAtMs <= nowMs) sent = node.wake(nowMs);
+          expect(node.dueAtMs).toBeGreaterThan(nowMs);
+          expect(node.view.length).toBeLessThanOrEqual(20);
+          expect(peersOf(node.view)).not.toContain(self.peer);
+          expect(new Set(peersOf(node.view)).size).toBe(node.view.length);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('peers that are gone', () => {
+  it('leave the view after two pulls or probes without answer, and are held for dead', () => {
+    const node = made();
+    const gone = others[0] as Descriptor;
+    const sent = [...node.start([gone], startMs)];
+    let nowMs = startMs;
+    for (let step = 0; step < 100 && node.descriptorOf(gone.peer) !== undefined; step += 1) {
+      nowMs = node.dueAtMs;
+      sent.push(...node.wake(nowMs));
+    }
+    expect(node.view).toEqual([]);
+    expect(nowMs - startMs).toBeGreaterThanOrEqual(2 * peerSamplingDefaults.answerTimeoutMs);
+    expect(of(sent, 'probe')).toHaveLength(2);
+  });
+
+  it('leave the view but not the history when they answer probes only, and come back with an answer', () => {
+    const node = made();
+    const [silent, speaking] = others as [Descriptor, Descriptor];
+    let isSilent = true;
+    let messages = node.start([silent, speaking], startMs);
+    const round = () => {
+      const answered = messages.filter(
+        ({ to, message }) => !isSilent || to !== silent.peer || message.kind === 'probe',
+      );
+      answerAll(node, answered, node.dueAtMs, () => [speaking, silent]);
+      messages = node.wake(node.dueAtMs);
+      return peersOf(node.view);
+    };
+    const views = Array.from({ length: 120 }, round);
+    expect(views[0]).toContain(silent.peer);
+    expect(views.slice(30).flat()).not.toContain(silent.peer);
+    expect(node.descriptorOf(silent.peer)).toBe(silent);
+    isSilent = false;
+    expect(Array.from({ length: 60 }, round).at(-1)).toContain(silent.peer);
+  });
+
+  it('are not taken again for ten minutes, even if somebody names them, unless they speak themselves', () => {
+    const node = made();
+    const nowMs = live(node, 6);
+    const dead = node.view[3] as Descriptor;
+    node.unreachable(dead.peer, nowMs);
+    expect(peersOf(node.view)).not.toContain(dead.peer);
+    expect(node.descriptorOf(dead.peer)).toBeUndefined();
+    const naming = () => [dead, ...someOf(others.filter(({ peer }) => peer !== dead.peer))].slice(0, 10);
+    let messages = node.wake(node.dueAtMs);
+    let atMs = nowMs;
+    for (let round = 0; round < 20; round += 1) {
+      answerAll(node, messages, node.dueAtMs, naming);
+      atMs = node.dueAtMs;
+      messages = node.wake(atMs);
+      expect(peersOf(node.view)).not.toContain(dead.peer);
+    }
+    expect(node.refusals.dead).toBeGreaterThan(20);
+    node.onPull(dead.peer, pullOf(dead), atMs);
+    expect(node.descriptorOf(dead.peer)).toBe(dead);
+  });
+
+  it('come back after ten minutes', () => {
+    const node = made();
+    const nowMs = live(node, 6);
+    const dead = node.view[3] as Descriptor;
+    node.unreachable(dead.peer, nowMs);
+    const laterMs = nowMs + peerSamplingDefaults.deadMs;
+    const [pull] = of(node.wake(laterMs), 'pull');
+    if (pull !== undefined) send(node, pull.to, pull.message.nonce, [dead], laterMs);
+    expect(node.descriptorOf(dead.peer)).toBe(dead);
+  });
+
+  it('are remembered up to a limit, the first ones being forgotten', () => {
+    const node = made();
+    node.start(others.slice(0, 1), startMs);
+    node.unreachable((others[0] as Descriptor).peer, startMs);
+    for (let number = 0; number < peerSamplingLimits.deadMax; number += 1) {
+      node.unreachable(`gone ${number}` as PeerId, startMs); // any text will do here
+    }
+    const first = others[0] as Descriptor;
+    const [pull] = of(node.wake(node.dueAtMs), 'pull'); // nobody is left: the seed again
+    expect(pull?.to).toBe(first.peer);
+  });
+
+  it('are asked again when nobody else is left, as it may have been our own network that was gone', () => {
+    const node = made();
+    const nowMs = live(node, 6);
+    const before = new Set([...peersOf(node.view), ...peersOf(others.slice(0, 20))]);
+    for (const { peer } of others) node.unreachable(peer, nowMs);
+    expect(node.view).toEqual([]);
+    const messages = node.wake(node.dueAtMs);
+    const asked = of(messages, 'pull').map(({ to }) => to);
+    expect(asked).toHaveLength(4);
+    for (const peer of asked) expect(before).toContain(peer);
+    answerAll(node, messages, node.dueAtMs, () => someOf(others));
+    node.wake(node.dueAtMs);
+    expect(node.view.length).toBeGreaterThan(10);
+  });
+
+  it('whose words have run out leave the view and are asked nothing', () => {
+    const node = made();
+    live(node, 6);
+    const laterMs = startMs + 13 * 3_600_000;
+    expect(of(node.wake(laterMs), 'pull')).toEqual([]);
+    expect(node.view).toEqual([]);
+  });
+});
+
+describe('connections', () => {
+  it('are asked at once while the view is short, without their descriptor being known', () => {
+    const node = made();
+    node.start([], startMs);
+    const stranger = others[0] as Descriptor;
+    const [pull] = of(node.connected(stranger.peer, startMs + 10), 'pull');
+    expect(pull?.to).toBe(stranger.peer);
+    send(node, stranger.peer, pull?.message.nonce as number, [stranger, ...others.slice(1, 10)]);
+    node.wake(node.dueAtMs);
+    expect(new Set(peersOf(node.view))).toEqual(new Set(peersOf(others.slice(0, 10))));
+  });
+
+  it('in crowds are not all asked at once', () => {
+    const node = made();
+    node.start([], startMs);
+    const pulls = others.flatMap(({ peer }) => of(node.connected(peer, startMs + 10), 'pull'));
+    expect(pulls).toHaveLength(4);
+    expect(of(node.wake(startMs + peerSamplingDefaults.answerTimeoutMs + 10), 'pull')).toHaveLength(4);
+  });
+
+  it('change nothing once the view is half full', () => {
+    const node = made();
+    const nowMs = live(node, 6);
+    expect(node.connected((others[70] as Descriptor).peer, nowMs)).toEqual([]);
+  });
+});
+
+const peerAt = (index: number) => (others[index] as Descriptor).peer;
+const expired = (index: number) => descriptorOfNumber(index, { expiresAtMs: startMs });
+const tooLong = (index: number) => descriptorOfNumber(index, { expiresAtMs: startMs + 25 * 3_600_000 });
+const client = (index: number) => descriptorOfNumber(index, { addresses: [] });
+const forged = (index: number) => ({ ...(others[index] as Descriptor), addresses: ['/ip4/203.0.113.66/tcp/1'] });
+
+function send(
+  node: PeerSampling,
+  from: PeerId,
+  nonce: number,
+  descriptors: readonly Descriptor[],
+  nowMs = startMs + 100,
+): void {
+  expect(node.onView(from, { kind: 'view', nonce, descriptors }, nowMs)).toEqual([]);
+}
