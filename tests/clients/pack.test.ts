@@ -41,8 +41,8 @@ async function runPlain(project: string, file: string, args: readonly string[] =
 }
 
 /** What the compiler says about a file in the project: the project's own packages, only Node's types lent. */
-async function typeFaults(project: string, file: string): Promise<string> {
-  const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,esnext.disposable'];
+async function typeFaults(project: string, file: string, lib = 'es2024,esnext.disposable'): Promise<string> {
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', lib];
   const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules', '@types')];
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const command = run(process.execPath, [tsc, '--noEmit', ...options, ...types, file], { cwd: project });
@@ -119,7 +119,8 @@ describe('packages that stand alone', () => {
         // @ts-expect-error a service is not a string: the types are there
         export const wrong: string = upsycle();`,
       );
-      expect(await typeFaults(project, 'types.ts')).toBe('');
+      // libp2p's own declarations speak of the DOM's events.
+      expect(await typeFaults(project, 'types.ts', 'es2024,esnext.disposable,dom')).toBe('');
     },
     installMs,
   );
