@@ -1,15 +1,15 @@
 import { createSeededRandom, type Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
-import { readEventHead } from '../events/event.ts';
+import type { Descriptor } from '../descriptor.ts';
+import { type EventHead, readEventHead } from '../events/event.ts';
 import type { EventMessage } from '../message.ts';
-import type { NodeOutput } from '../overlay-node-types.ts';
 import { createTopic, epochAt, epochMs } from '../topic.ts';
 import { Dissemination } from './dissemination.ts';
 import { placeOf } from './place.ts';
 import { Refusals } from './refusals.ts';
 import { ringParameters } from './ring-parameters.ts';
-import { createPeers, noonMs, type TestPeer } from './testing/peers.ts';
+import { createPeers, noonMs } from './testing/peers.ts';
 import { TopicRing } from './topic-ring.ts';
 
 const isFull = process.env['PULSEMESH_TABLES'] === 'full';
@@ -17,47 +17,48 @@ const topic = createTopic('ward 3', new Uint8Array(32).fill(7));
 const epoch = epochAt(noonMs, epochMs.ring);
 
 interface StaticNode {
-  readonly peer: TestPeer;
+  readonly peer: PeerId;
   readonly ring: TopicRing;
-  readonly dissemination: Dissemination;
 }
 
 /** Rings as they stand when gossip has come to rest: the nearest on both sides, and 20 others at random. */
-function createStaticRings(count: number, fanOut: number, random: Random): Map<PeerId, StaticNode> {
-  const peers = createPeers(count, random);
-  const ordered = peers
-    .map((peer) => ({ peer, place: placeOf(peer.descriptor.publicKey, epoch) }))
+function createStaticRings(count: number): StaticNode[] {
+  const random = createSeededRandom(count);
+  const ordered = createPeers(count, random)
+    .map(({ descriptor }) => ({ descriptor, place: placeOf(descriptor.publicKey, epoch) }))
     .sort((one, other) => (one.place < other.place ? -1 : 1))
-    .map(({ peer }) => peer);
-  const parameters = { ...ringParameters, fanOut: { small: fanOut, normal: fanOut, urgent: fanOut } };
-  const dependencies = {
-    random,
-    refusals: new Refusals(),
-    isConnected: () => false,
-    mustValidate: () => false,
-    carriers: () => [],
-  };
-  const nodes = new Map<PeerId, StaticNode>();
-  ordered.forEach((peer, index) => {
-    const ring = new TopicRing(peer.descriptor, parameters, { random });
+    .map(({ descriptor }) => descriptor);
+  return ordered.map((descriptor, index) => {
+    const ring = new TopicRing(descriptor, ringParameters, { random });
     ring.setEpochs([epoch], noonMs);
     for (let step = 1; step <= ringParameters.nearPerSide; step += 1) {
       for (const other of [index + step, index - step]) {
-        const neighbour = ordered[(other + count) % count] as TestPeer; // taken round the ring
-        if (neighbour !== peer) ring.prove(neighbour.descriptor, noonMs);
+        ring.prove(ordered[(other + count) % count] as Descriptor, noonMs); // taken round the ring
       }
     }
-    const { length } = [...ring.members.keys()];
-    while (ring.members.size < Math.min(count - 1, length + ringParameters.shortcutsMax)) {
-      const other = ordered[random.integer(count)] as TestPeer; // below count
-      if (other !== peer) ring.prove(other.descriptor, noonMs);
+    const size = Math.min(count - 1, ring.members.size + ringParameters.shortcutsMax);
+    while (ring.members.size < size) {
+      const other = ordered[random.integer(count)] as Descriptor; // below count
+      if (other !== descriptor) ring.prove(other, noonMs);
     }
-    nodes.set(peer.descriptor.peer, {
-      peer,
-      ring,
-      dissemination: new Dissemination(parameters, 'StrictNoSign', dependencies),
-    });
+    return { peer: descriptor.peer, ring };
   });
+}
+
+const staticRings = new Map<string, StaticNode[]>();
+
+/** Made once for all rows of the table; a fifth of them crashed where `crashed` says so, in rings of their own if noticed. */
+function ringsOf(count: number, isDetected: boolean, dead: (nodes: readonly StaticNode[]) => ReadonlySet<PeerId>) {
+  const key = `${count} ${isDetected}`;
+  let nodes = staticRings.get(key);
+  if (nodes === undefined) {
+    nodes = createStaticRings(count);
+    staticRings.set(key, nodes);
+    if (isDetected) {
+      for (const peer of dead(nodes))
+        for (const { ring } of nodes) if (ring.isProven(peer)) ring.remove(peer, noonMs, 'lost');
+    }
+  }
   return nodes;
 }
 
@@ -68,28 +69,32 @@ interface Spread {
   readonly maxHops: number;
 }
 
+interface Conditions {
+  readonly fanOut: number;
+  readonly dead: ReadonlySet<PeerId>;
+  readonly loss: number;
+}
+
+interface LiveNode {
+  readonly ring: TopicRing;
+  readonly dissemination: Dissemination;
+}
+
 /** One event from a random live node, hop by hop, each send lost with probability `loss`. */
-function spread(
-  nodes: ReadonlyMap<PeerId, StaticNode>,
-  dead: ReadonlySet<PeerId>,
-  loss: number,
-  random: Random,
-): Spread {
-  const live = [...nodes.values()].filter((node) => !dead.has(node.peer.descriptor.peer));
-  const source = live[random.integer(live.length)] as StaticNode; // below the length
-  const content = { data: random.bytes(32), class: 'normal' } as const;
-  const { outputs, bytes } = source.dissemination.publish({ topic, ring: source.ring }, content, noonMs);
-  const head = readEventHead(bytes);
-  if (head === null) throw new Error('an event has a head');
-  let sends = 0;
-  let hopSum = 0;
-  let maxHops = 0;
-  let delivered = 0;
-  const queue: { from: PeerId; output: NodeOutput }[] = [];
-  const enqueue = (from: PeerId, outputs: readonly NodeOutput[]) => {
-    for (const output of outputs) queue.push({ from, output });
-  };
-  enqueue(source.peer.descriptor.peer, outputs);
+function spread(rings: readonly StaticNode[], { fanOut, dead, loss }: Conditions, random: Random): Spread {
+  const parameters = { ...ringParameters, fanOut: { small: fanOut, normal: fanOut, urgent: fanOut } };
+  const nodes = new Map<PeerId, LiveNode>();
+  for (const { peer, ring } of rings) {
+    if (dead.has(peer)) continue;
+    const dissemination = new Dissemination(parameters, 'StrictNoSign', { ...dependencies, random });
+    nodes.set(peer, { ring, dissemination });
+  }
+  const source = [...nodes.keys()][random.integer(nodes.size)] as PeerId; // below the size
+  const { ring, dissemination } = nodes.get(source) as LiveNode; // one of its keys
+  const published = dissemination.publish({ topic, ring }, { data: random.bytes(32), class: 'normal' }, noonMs);
+  const head = readEventHead(published.bytes) as EventHead; // made here
+  const queue = published.outputs.map((output) => ({ from: source, output }));
+  let [sends, delivered, hopSum, maxHops] = [0, 0, 0, 0];
   for (let next = 0; next < queue.length; next += 1) {
     const { from, output } = queue[next] as (typeof queue)[number]; // within the length
     if (output.kind === 'deliver') {
@@ -100,18 +105,26 @@ function spread(
     if (output.kind !== 'send') continue;
     sends += 1;
     const target = nodes.get(output.to);
-    if (target === undefined || dead.has(output.to) || random.float() < loss) continue;
+    if (target === undefined || random.float() < loss) continue;
     const message = output.message as EventMessage; // small events are sent whole
-    const subscription = { topic, ring: target.ring };
-    enqueue(output.to, target.dissemination.onEvent(from, message, head, subscription, noonMs));
+    const outputs = target.dissemination.onEvent(from, message, head, { topic, ring: target.ring }, noonMs);
+    for (const one of outputs) queue.push({ from: output.to, output: one });
   }
+  const sendsPerDelivery = sends / Math.max(1, delivered);
   return {
-    hitRatio: (delivered + 1) / live.length,
-    sendsPerDelivery: sends / delivered,
-    meanHops: hopSum / delivered,
+    hitRatio: (delivered + 1) / nodes.size,
+    sendsPerDelivery,
+    meanHops: hopSum / Math.max(1, delivered),
     maxHops,
   };
 }
+
+const dependencies = {
+  refusals: new Refusals(),
+  isConnected: () => false,
+  mustValidate: () => false,
+  carriers: () => [],
+};
 
 function average(spreads: readonly Spread[]): Spread {
   const mean = (of: (one: Spread) => number) => spreads.reduce((sum, one) => sum + of(one), 0) / spreads.length;
@@ -133,13 +146,13 @@ interface Trial {
 
 function measure({ count, fanOut, events, crashed, loss = 0 }: Trial): Spread {
   const random = createSeededRandom(count * 10 + fanOut);
-  const nodes = createStaticRings(count, fanOut, random);
-  const dead = new Set(random.shuffle([...nodes.keys()]).slice(0, Math.round(count * (crashed?.share ?? 0))));
-  if (crashed?.isDetected) {
-    for (const { ring } of nodes.values()) for (const peer of dead) ring.remove(peer, noonMs, 'lost');
-  }
-  const spreads = Array.from({ length: events }, () => spread(nodes, dead, loss, random));
-  const result = average(spreads);
+  const deadOf = (nodes: readonly StaticNode[]) => {
+    const peers = createSeededRandom(count).shuffle(nodes.map((node) => node.peer));
+    return new Set(peers.slice(0, Math.round(count * (crashed?.share ?? 0))));
+  };
+  const nodes = ringsOf(count, crashed?.isDetected === true, deadOf);
+  const conditions = { fanOut, dead: deadOf(nodes), loss };
+  const result = average(Array.from({ length: events }, () => spread(nodes, conditions, random)));
   if (isFull) process.stdout.write(`${JSON.stringify({ count, fanOut, crashed, loss, ...result })}\n`);
   return result;
 }

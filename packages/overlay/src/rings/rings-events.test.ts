@@ -4,7 +4,7 @@ import { createEvent, eventLimits } from '../events/event.ts';
 import type { EventMessage, HaveMessage, Message, WantMessage } from '../message.ts';
 import { createTopic, epochAt, epochMs } from '../topic.ts';
 import { disseminationLimits } from './dissemination.ts';
-import { createPeers, noonMs } from './testing/peers.ts';
+import { noonMs } from './testing/peers.ts';
 import { RingWorld, type WorldNode } from './testing/ring-world.ts';
 import { wantsLimits } from './wants.ts';
 

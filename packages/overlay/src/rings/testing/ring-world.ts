@@ -21,8 +21,8 @@ export interface RingWorldOptions {
   readonly options?: RingsOptions;
   /** Probability that a message is lost. */
   readonly loss?: number;
-  /** Whether a message to a peer without connection opens one (as a driver does), or is lost. Default: opens. */
-  readonly dials?: boolean;
+  /** Whether an event for a peer without connection opens one, as a driver does, or is lost. Default: it opens one. */
+  readonly isLinkBound?: boolean;
 }
 
 /** One peer of the world. */
@@ -157,8 +157,8 @@ export class RingWorld {
     const target = this.nodes.get(to);
     this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
     if (target === undefined || this.dead.has(to)) return;
-    if (this.#options.dials === false && !node.connections.has(to)) return;
-    this.connect(node, target);
+    if (this.#options.isLinkBound !== true) this.connect(node, target);
+    else if (message.kind === 'event' && !node.connections.has(to)) return;
     if (this.random.float() < (this.#options.loss ?? 0)) return;
     const passed = this.intercept(node.peer, to, message);
     if (passed !== null) this.inject(node.peer, to, passed, 20 + this.random.integer(60));
