@@ -276,6 +276,18 @@ describe('what others show', () => {
 });
 
 describe('hostile input', () => {
+  it('peers that claim to read everything come after all that share a third of our interests', () => {
+    const { clustering } = createOne({ options: { nearMax: 10 } });
+    const similar = Array.from({ length: 6 }, (_, index) =>
+      member(topics.slice(index, 20).concat(topics.slice(100, 100 + index)), `/ip4/10.0.${index}.1/tcp/1`),
+    );
+    const greedy = Array.from({ length: 20 }, (_, index) => member(topics, `/ip4/10.1.${index}.1/tcp/1`));
+    for (const one of random.shuffle([...similar, ...greedy]))
+      clustering.onNear(one.descriptor.peer, near(one), startMs);
+    const best = new Set(clustering.near.slice(0, similar.length).map(({ peer }) => peer));
+    expect(best).toEqual(new Set(similar.map(({ descriptor }) => descriptor.peer)));
+  });
+
   it('is counted and changes nothing: another sender, an expired descriptor, answers nobody asked for', () => {
     const { clustering } = createOne();
     const [one, other] = [member(topics.slice(0, 20)), member(topics.slice(0, 20))];
