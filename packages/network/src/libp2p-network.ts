@@ -6,6 +6,26 @@ import type { PubSub, PubSubFactory } from './pubsub.ts';
 import type { RelayedStreams } from './relayed-streams.ts';
 import type { RosterOptions } from './roster.ts';
 
+/** What libp2p offers against address translation; all of it off unless asked for. */
+export interface NatOptions {
+  /** Ask peers whether this node's public addresses can be dialled (autonat). They learn those addresses. Default false. */
+  readonly autonat?: boolean;
+  /**
+   * `client`: keep a place at each of `relays`, and dial peers through theirs. `server`: give places to whom the allow-list
+   * lets in, without limits on what passes; an open relay where there is no such list. Default `off`: Pulsemesh's own relays
+   * (`relayed`) keep mailboxes too and pass where only HTTPS does.
+   */
+  readonly circuitRelay?: 'off' | 'client' | 'server';
+  /** Multiaddrs of circuit relays, with their peer ids; at most 8. */
+  readonly relays?: readonly string[];
+  /**
+   * Replace connections through a circuit relay by direct ones where a peer's address can be dialled from outside (dcutr).
+   * Needs `circuitRelay: 'client'`. Default false. Node cannot dial from the port it listens at, so two peers that are both
+   * behind address translation stay on the relay.
+   */
+  readonly holePunching?: boolean;
+}
+
 /** A bootstrap that this node runs because it was elected. Disposing it retires it. */
 export interface ElectedBootstrap extends AsyncDisposable {
   readonly id: PeerId;
@@ -20,6 +40,7 @@ export interface Libp2pNetworkOptions {
   readonly relayed?: RelayedStreams;
   /** False: TCP is used neither inward nor outward, `listen` is ignored, relays are the only way. Default true. */
   readonly isDirect?: boolean;
+  readonly nat?: NatOptions;
   /** Multiaddrs of peers to begin with: bootstraps, and ordinary peers too. Dialled for as long as the node runs. */
   readonly bootstrap: readonly string[];
   /** Only `['bootstrap']`: the node serves hello, identify and the DHT, and nothing else. */

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
-import { createSystemClock, silentLogger } from '@pulsemesh/base';
+import { createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
 import { createLibp2p } from 'libp2p';
 import { expect, it } from 'vitest';
 import { createHost } from './host.ts';
@@ -15,12 +15,13 @@ async function startHost() {
       listen: ['/ip4/127.0.0.1/tcp/0'],
       relayed: undefined,
       isDirect: true,
+      nat: {},
       isAnnounced: () => true,
       isAllowed: () => true,
       hasPubSub: true,
       dataDirectory: undefined,
     },
-    { clock: createSystemClock(), logger: silentLogger },
+    { clock: createSystemClock(), random: createSystemRandom(), logger: silentLogger },
   );
   await host.libp2p.start();
   return { ...host, [Symbol.asyncDispose]: async () => host.libp2p.stop() };

@@ -5,13 +5,15 @@ import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import { yamux } from '@libp2p/yamux';
-import type { Clock, Logger } from '@pulsemesh/base';
+import type { Clock, Logger, Meter, Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { createGossipSub, type PubSub, type PubSubFactory } from '../pubsub.ts';
 import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';
 import { nativeTcp, nativeTls } from '../tls/index.ts';
+import { keptCircuits } from './kept-circuits.ts';
+import { circuitAddresses, natServices } from './nat.ts';
 import { openPeerBook } from './peer-book.ts';
 import { createQuietLogger } from './quiet-logger.ts';
 import { relayedTransport } from './relayed-transport.ts';
@@ -46,6 +48,7 @@ export interface HostOptions {
   readonly relayed: RelayedStreams | undefined;
   /** False: no TCP, neither inward nor outward. */
   readonly isDirect: boolean;
+  readonly nat: NatOptions;
   /** Which of the host's own addresses others are told. */
   readonly isAnnounced: (address: string) => boolean;
   /** Whether a peer may be connected at all. */
@@ -68,9 +71,9 @@ export interface Host {
 /** TCP and relayed streams, TLS 1.3 (noise where a peer lacks it), yamux, identify, ping, Kademlia in a network of its own. */
 export async function createHost(
   options: HostOptions,
-  dependencies: { readonly clock: Clock; readonly logger: Logger },
+  dependencies: { readonly clock: Clock; readonly random: Random; readonly logger: Logger; readonly meter?: Meter },
 ): Promise<Host> {
-  const { dataDirectory, relayed, isDirect } = options;
+  const { dataDirectory, relayed, isDirect, nat } = options;
   const book = dataDirectory === undefined ? undefined : await openPeerBook(dataDirectory, dependencies);
   const config: Libp2pOptions = {
     start: false,
@@ -79,12 +82,17 @@ export async function createHost(
     nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
     privateKey: privateKeyFromRaw(options.identityKeyBytes),
     addresses: {
-      listen: [...(isDirect ? options.listen : []), ...(relayed === undefined ? [] : [relayedListen])],
+      listen: [
+        ...(isDirect ? [...options.listen, ...circuitAddresses(nat)] : []),
+        ...(relayed === undefined ? [] : [relayedListen]),
+      ],
       announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
     },
     transports: [
       ...(isDirect ? [nativeTcp()] : []),
+      // Before libp2p's own circuits, whose addresses look the same: what our relays know is dialled through them.
       ...(relayed === undefined ? [] : [relayedTransport(relayed, dependencies)]),
+      ...(isDirect && nat.circuitRelay === 'client' ? [keptCircuits(dependencies)] : []),
     ],
     connectionEncrypters: [nativeTls({}, dependencies), noise()],
     streamMuxers: [
@@ -123,6 +131,7 @@ export async function createHost(
       peerInfoMapper: passthroughMapper,
       allowQueryWithZeroPeers: true,
     }),
+    ...natServices(nat),
   };
   if (!options.hasPubSub) {
     const libp2p = await createLibp2p({ ...config, services });
@@ -141,6 +150,9 @@ function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
     denyDialPeer: isDenied,
     denyInboundEncryptedConnection: isDenied,
     denyOutboundEncryptedConnection: isDenied,
+    denyInboundRelayReservation: isDenied,
+    denyOutboundRelayedConnection: (from, to) => isDenied(from) || isDenied(to),
+    denyInboundRelayedConnection: (_relay, from) => isDenied(from),
     // The default refuses private and loopback addresses in browsers only; here they are the rule.
     denyDialMultiaddr: () => false,
   };

@@ -28,13 +28,14 @@ export async function startDriver(
       listen: options.listen,
       relayed: options.relayed,
       isDirect: options.isDirect !== false,
+      nat: options.nat ?? {},
       isAnnounced: (address) => options.announceLoopback !== false || !isLoopback(address),
       isAllowed: (peer) => allowed === undefined || allowed.has(peer) || driver?.isVouchedFor(peer) === true,
       hasPubSub: !isBootstrapOnly,
       ...(dependencies.pubSub === undefined ? {} : { pubSub: dependencies.pubSub }),
       dataDirectory: options.dataDirectory,
     },
-    { clock: dependencies.clock, logger },
+    { ...dependencies, logger },
   );
   const started = new Driver(options, { ...dependencies, logger }, host);
   driver = started;
@@ -62,7 +63,7 @@ async function startSuccessor(
 ): Promise<ElectedBootstrap> {
   const key = await generateKeyPairFromSeed('Ed25519', dependencies.random.bytes(32));
   network.vouch(peerIdFromPrivateKey(key).toString() as PeerId); // libp2p's text form is ours
-  const { dataDirectory: _ours, relayed: _asUs, allow, ...rest } = options;
+  const { dataDirectory: _ours, relayed: _asUs, nat: _own, allow, ...rest } = options;
   const bootstrap = await startDriver(
     {
       ...rest,

@@ -64,6 +64,11 @@ export class TestNodes implements AsyncDisposable {
     return this.start({ listen: [], isDirect, relayed, ...options, identityKeyBytes });
   }
 
+  /** Stops the node started last under that id. */
+  async stopLast(id: PeerId): Promise<void> {
+    await this.#started.findLast((node) => node.self === id)?.[Symbol.asyncDispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#started.splice(0).map((node) => node[Symbol.asyncDispose]()));
   }
