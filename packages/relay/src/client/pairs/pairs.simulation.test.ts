@@ -76,11 +76,10 @@ class Simulation {
     const store = new CrashStore(actor.disk, this.clock, this.random);
     const box = createBox(new Uint8Array(32).fill(7), this.world.dependencies);
     actor.store = store;
-    actor.received = actor.disk.count('log');
     actor.agent = await this.world.join<readonly TableChange[]>(actor.name, this.relayNames, {
       outbox: createTableOutbox(store),
       inboxState: createTableInboxState(store, { clock: this.clock }),
-      ...(process.env["NOPAIRS"] ? {} : {pairs: createTablePairs(store, { box })}),
+      pairs: createTablePairs(store, { box }),
       pairLimits,
     });
     actor.agent.client.receive(async ({ bytes, from }, mark) => {
@@ -93,8 +92,11 @@ class Simulation {
           actor,
           this.actors.find(({ name }) => this.world.contact(name) === from),
         );
-      const key = new Uint8Array(8);
-      new DataView(key.buffer).setFloat64(0, actor.received);
+      const key = new Uint8Array(16);
+      const view = new DataView(key.buffer);
+      // By time, so that a commit of a process that is gone, and lands late, takes nobody's place.
+      view.setFloat64(0, this.clock.monotonicMs());
+      view.setFloat64(8, actor.received);
       actor.received += 1;
       await store.commit([...mark, { kind: 'put', table: 'log', key, value: bytes }]);
       return 'marked';

@@ -1,4 +1,5 @@
 import { type Identity, identityOfSeed } from '@pulsemesh/identity/identity';
+import type { MailboxEngine } from '../../engine.ts';
 import { TestWorld, type TestWorldOptions } from '../../testing/test-world.ts';
 import {
   type AgentContact,
@@ -15,6 +16,12 @@ const seeds: Readonly<Record<string, number>> = { alice: 1, bob: 2, carol: 3 };
 /** An agent that seals, on links of its own. */
 export interface SealingAgent<Mark = string> extends AsyncDisposable {
   readonly client: RelayClient<AgentContact, Mark>;
+}
+
+/** How a message that came to a relay is sealed. */
+export interface NotedEnvelope {
+  readonly kind: 'envelope' | 'session';
+  readonly bytes: number;
 }
 
 /** Agents with identities, who know each other’s cards, in a {@link TestWorld}. */
@@ -34,6 +41,20 @@ export class SealedWorld extends TestWorld {
     this.identities.set(name, identity);
     this.contacts.set(name, { publicKey, sealingKey: sealing.publicKey });
     this.adopt(name, identity);
+  }
+
+  /** Notes from now on what messages an engine is given. */
+  note(engine: MailboxEngine): NotedEnvelope[] {
+    const noted: NotedEnvelope[] = [];
+    const append = engine.append.bind(engine);
+    engine.append = (batch) => {
+      for (const { kind, envelope } of batch) {
+        if (kind === 'message')
+          noted.push({ kind: envelope[0] === 2 ? 'session' : 'envelope', bytes: envelope.length });
+      }
+      return append(batch);
+    };
+    return noted;
   }
 
   contact(name: string): AgentContact {
