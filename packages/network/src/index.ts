@@ -14,6 +14,7 @@ export {
   type Libp2pNetwork,
   type Libp2pNetworkDependencies,
   type Libp2pNetworkOptions,
+  type NatOptions,
   startLibp2pNetwork,
 } from './libp2p-network.ts';
 export { placementCacheMax, rankPeers } from './placement.ts';

@@ -8,6 +8,7 @@ import { yamux } from '@libp2p/yamux';
 import type { Clock, Logger, Meter, Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
+import type { NatOptions } from '../libp2p-network.ts';
 import { createGossipSub, type PubSub, type PubSubFactory } from '../pubsub.ts';
 import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';

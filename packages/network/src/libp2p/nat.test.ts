@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Libp2pNetwork } from '../libp2p-network.ts';
+import { natLimits } from './nat.ts';
 import { newTestKey, TestNodes } from './test-node.ts';
 
 const waitMs = 20_000;
@@ -71,4 +72,10 @@ it('runs autonat and hole punching where it is told to', async () => {
   const one = await nodes.start({ nat });
   const other = await nodes.start({ nat, bootstrap: one.addresses() });
   await expect.poll(() => other.livePeers().map(({ id }) => id), { timeout: waitMs }).toContain(one.self);
+});
+
+it('refuses more circuit relays than its limit', async () => {
+  const relays = Array.from({ length: natLimits.relaysMax + 1 }, () => '/ip4/127.0.0.1/tcp/1');
+  const started = nodes.start({ nat: { circuitRelay: 'client', relays } });
+  await expect(started).rejects.toMatchObject({ code: 'bad-request' });
 });

@@ -1,9 +1,12 @@
 import { autoNAT } from '@libp2p/autonat';
 import { type CircuitRelayServerInit, circuitRelayServer } from '@libp2p/circuit-relay-v2';
 import { dcutr } from '@libp2p/dcutr';
+import { BadRequestError } from '../errors.ts';
 import type { NatOptions } from '../libp2p-network.ts';
 
-export const relayServerLimits = {
+export const natLimits = {
+  /** Circuit relays one node keeps a place at. */
+  relaysMax: 8,
   /** Places one relay gives; libp2p's default of 15 is less than a ward. */
   reservationsMax: 128,
   reservationMs: 2 * 3_600_000,
@@ -15,12 +18,12 @@ export const relayServerLimits = {
 // every sixth ping is lost. Who may reserve is the gater's business.
 const relayServer: CircuitRelayServerInit = {
   reservations: {
-    maxReservations: relayServerLimits.reservationsMax,
-    reservationTtl: relayServerLimits.reservationMs,
+    maxReservations: natLimits.reservationsMax,
+    reservationTtl: natLimits.reservationMs,
     applyDefaultLimit: false,
   },
-  maxInboundHopStreams: relayServerLimits.hopStreamsMax,
-  maxOutboundHopStreams: relayServerLimits.hopStreamsMax,
+  maxInboundHopStreams: natLimits.hopStreamsMax,
+  maxOutboundHopStreams: natLimits.hopStreamsMax,
 };
 
 /** The libp2p services that `nat` asks for, by name. */
@@ -32,8 +35,8 @@ export function natServices(nat: NatOptions) {
   };
 }
 
-/** The listen addresses at the circuit relays `nat` names. */
-export function circuitAddresses(nat: NatOptions): string[] {
-  if (nat.circuitRelay !== 'client') return [];
-  return (nat.relays ?? []).map((relay) => `${relay}/p2p-circuit`);
+/** The listen addresses at the circuit relays `nat` names. @throws {BadRequestError} when they are more than the limit. */
+export function circuitAddresses({ circuitRelay, relays = [] }: NatOptions): string[] {
+  if (relays.length > natLimits.relaysMax) throw new BadRequestError('too many circuit relays');
+  return circuitRelay === 'client' ? relays.map((relay) => `${relay}/p2p-circuit`) : [];
 }
