@@ -56,6 +56,17 @@ describe('DeliveryBook', () => {
     }
   });
 
+  it('lets a process that started anew be given again what an earlier one was given', () => {
+    const book = open();
+    serve(book, [1, 2]);
+    book.wentDown(2, 4_000);
+    book.cameUp(2, 5_000);
+    serve(book, [2], 7, 5_500);
+    expect(book.close(10_000)).toMatchObject({ delivered: 2, late: 0, violations: [] });
+    serve(book, [2], 7, 5_600);
+    expect(book.close(10_000).violations.join()).toContain('of what had been delivered');
+  });
+
   it('shows deliveries over time', () => {
     const book = open();
     serve(book, [1, 2]);

@@ -15,11 +15,12 @@ interface Entry {
   readonly atMs: number;
   readonly topic: number;
   readonly publisher: number;
-  /** How often each node was given it, by number of node; 255 stands for that and more. */
-  readonly counts: Uint8Array;
-  /** Deliveries in time. */
-  inTime: number;
+  /** What each node has of it, by number of node: a sum of {@link given}. */
+  readonly given: Uint8Array;
 }
+
+/** In a node's present life; in any life; for the first time past the time promised. */
+const given = { now: 1, ever: 2, late: 4 } as const;
 
 /** More entries than this in one book (messages × nodes) are refused. */
 const cellsMax = 1_000_000_000;
@@ -39,7 +40,6 @@ export class DeliveryBook {
   /** The times at which each node came up and went down, in turn. */
   readonly #lives: number[][];
   #delivered = 0;
-  #late = 0;
   #twice = 0;
   #toStrangers = 0;
   #unknown = 0;
@@ -55,7 +55,10 @@ export class DeliveryBook {
 
   cameUp(node: number, atMs: number): void {
     const times = this.#lives[node];
-    if (times !== undefined && times.length % 2 === 0) times.push(atMs);
+    if (times === undefined || times.length % 2 === 1) return;
+    // A process that starts anew may be given again what an earlier one was given: what it kept is the application's.
+    if (times.length > 0) for (const entry of this.#entries.values()) set(entry, node, given.now, false);
+    times.push(atMs);
   }
 
   wentDown(node: number, atMs: number): void {
@@ -65,8 +68,7 @@ export class DeliveryBook {
 
   published(number: number, topic: number, publisher: number, atMs: number): void {
     if ((this.#entries.size + 1) * this.#nodes > cellsMax) throw new RangeError('more deliveries than a book holds');
-    const counts = new Uint8Array(this.#nodes);
-    this.#entries.set(number, { atMs, topic, publisher, counts, inTime: 0 });
+    this.#entries.set(number, { atMs, topic, publisher, given: new Uint8Array(this.#nodes) });
   }
 
   delivered(node: number, number: number | undefined, atMs: number, hops: number): void {
@@ -80,19 +82,16 @@ export class DeliveryBook {
       this.#toStrangers += 1;
       return;
     }
-    const count = entry.counts[node] as number; // below the length
-    entry.counts[node] = Math.min(255, count + 1);
-    if (count > 0) this.#twice += 1;
-    else this.#first(entry, atMs, hops);
-  }
-
-  #first(entry: Entry, atMs: number, hops: number): void {
+    const before = entry.given[node] as number; // below the length
+    if ((before & given.now) !== 0) this.#twice += 1;
+    set(entry, node, given.now, true);
+    if ((before & given.ever) !== 0) return;
+    set(entry, node, given.ever, true);
     this.#delivered += 1;
     const latencyMs = atMs - entry.atMs;
+    if (latencyMs > this.#promise.withinMs) set(entry, node, given.late, true);
     this.latencyMs.add(latencyMs);
     this.hops.add(hops);
-    if (latencyMs > this.#promise.withinMs) this.#late += 1;
-    else entry.inTime += 1;
   }
 
   /** The end of the run: what was delivered of what should have been. */
@@ -100,6 +99,7 @@ export class DeliveryBook {
     const missing: MissingDelivery[] = [];
     let expected = 0;
     let served = 0;
+    let late = 0;
     const bySecond = new Map<number, { expected: number; served: number }>();
     for (const [number, entry] of this.#entries) {
       const second = Math.floor(entry.atMs / 1_000);
@@ -108,7 +108,9 @@ export class DeliveryBook {
       for (const node of this.#readersOf[entry.topic] ?? []) {
         if (node === entry.publisher || !this.#wasThere(node, entry.atMs, untilMs)) continue;
         sum.expected += 1;
-        if ((entry.counts[node] as number) > 0) sum.served += 1;
+        const has = entry.given[node] as number; // below the length
+        if ((has & given.late) !== 0) late += 1;
+        if ((has & given.ever) !== 0) sum.served += 1;
         else if (missing.length < missingMax) missing.push({ number, node, topic: entry.topic, atMs: entry.atMs });
       }
     }
@@ -117,15 +119,11 @@ export class DeliveryBook {
       served += sum.served;
     }
     const overTime = [...bySecond].sort(([a], [b]) => a - b).map(([second, sum]) => ({ second, ...sum }));
-    return this.#report(expected, served, overTime, missing);
+    return this.#report({ expected, served, late, overTime, missing });
   }
 
-  #report(
-    expected: number,
-    served: number,
-    overTime: DeliveryReport['overTime'],
-    missing: readonly MissingDelivery[],
-  ): DeliveryReport {
+  #report(sums: Pick<DeliveryReport, 'expected' | 'served' | 'late' | 'overTime' | 'missing'>): DeliveryReport {
+    const { expected, served, late, missing } = sums;
     const ratio = expected === 0 ? 1 : served / expected;
     const violations: string[] = [];
     if (ratio < this.#promise.ratioMin) {
@@ -138,12 +136,11 @@ export class DeliveryBook {
     if (this.#twice > 0) violations.push(`${this.#twice} deliveries of what had been delivered`);
     if (this.#toStrangers > 0) violations.push(`${this.#toStrangers} deliveries to nodes that do not read the topic`);
     if (this.#unknown > 0) violations.push(`${this.#unknown} deliveries of what nobody published`);
-    const late = this.#late;
     if (late > 0 && (served - late) / Math.max(1, expected) < this.#promise.ratioMin) {
       violations.push(`${late} deliveries came after ${this.#promise.withinMs} ms`);
     }
     const messages = this.#entries.size;
-    return { messages, expected, served, ratio, delivered: this.#delivered, late, overTime, missing, violations };
+    return { ...sums, messages, ratio, delivered: this.#delivered, violations };
   }
 
   /** Whether a node was up and settled at `atMs` and stayed up for as long as a message has to come. */
@@ -162,6 +159,11 @@ export class DeliveryBook {
 
 const missingMax = 20;
 
+function set(entry: Entry, node: number, bit: number, isSet: boolean): void {
+  const before = entry.given[node] as number; // below the length
+  entry.given[node] = isSet ? before | bit : before & ~bit;
+}
+
 export interface MissingDelivery {
   readonly number: number;
   readonly node: number;
@@ -179,6 +181,7 @@ export interface DeliveryReport {
   readonly ratio: number;
   /** All first deliveries, those to nodes that came or went meanwhile included. */
   readonly delivered: number;
+  /** Served, but past the time promised. */
   readonly late: number;
   /** By the second in which the message was published. */
   readonly overTime: readonly { readonly second: number; readonly expected: number; readonly served: number }[];
