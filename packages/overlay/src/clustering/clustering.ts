@@ -217,9 +217,10 @@ export class Clustering {
     this.#exact.clear();
     this.#similarities.clear();
     const known = this.#known();
-    this.#filters.keep(known.values());
     this.#offer(known.values(), nowMs);
-    this.#renewFar(nowMs);
+    this.#renewFar(known.values(), nowMs);
+    this.#filters.keep(this.#near);
+    this.#filters.keep(this.#far);
     const pauseMs = this.#rounds <= this.#options.fastRounds ? this.#options.fastRoundMs : this.#options.roundMs;
     this.#roundAtMs = nowMs + pauseMs * (1 + this.#options.roundJitter * (2 * this.#random.float() - 1));
     return [...this.#askOne(nowMs), ...this.#askUnknownFilters(nowMs)];
@@ -298,13 +299,12 @@ export class Clustering {
   }
 
   /** Fills the places of fingers, and changes the oldest of them each round. */
-  #renewFar(nowMs: number): void {
+  #renewFar(known: Iterable<Descriptor>, nowMs: number): void {
     const isNear = new Set(this.#near.map(({ peer }) => peer));
     const sampled = new Set(this.#around.sampled().map(({ peer }) => peer));
     const isRecent = (one: Descriptor) =>
       sampled.has(one.peer) || nowMs - (this.#heardAtMs.get(one.peer) ?? 0) <= this.#options.recentMs;
-    const known = this.#known();
-    const candidates = this.#scoreToUs(known.values(), nowMs).filter(
+    const candidates = this.#scoreToUs(known, nowMs).filter(
       ({ descriptor }) => !isNear.has(descriptor.peer) && isRecent(descriptor),
     );
     const kept = this.#far.filter((one) => candidates.some(({ descriptor }) => descriptor.peer === one.peer));
