@@ -23,5 +23,7 @@ export type {
   Published,
   SubscribeOptions,
 } from './overlay-node-types.ts';
+export { StreamSampler, type StreamSamplerOptions, sampleStream } from './sampling/stream-sampler.ts';
 export { createTopic, epochAt, epochMs, type Topic, topicNameLengthMax } from './topic.ts';
+export { TrustBook, TrustBookFullError, trustLimits } from './trust/trust-book.ts';
 export type { Trust } from './trust.ts';

@@ -24,6 +24,8 @@ export interface SamplingNetworkOptions extends Partial<PeerSamplingOptions> {
   readonly liars?: Liars;
   /** Random peers that each honest one begins with. */
   readonly seedsPerPeer?: number;
+  /** The same first honest ones for all instead. */
+  readonly commonSeeds?: number;
   readonly trust?: Trust;
 }
 
@@ -58,7 +60,7 @@ export class SamplingNetwork {
   readonly honest: readonly Descriptor[];
   readonly liars: readonly Descriptor[];
   readonly nodes = new Map<PeerId, PeerSampling>();
-  /** Peers whose process is gone: nothing reaches them. */
+  /** Peers whose process is gone: whoever sends to them learns that they cannot be reached. */
   readonly gone = new Set<PeerId>();
   nowMs = samplingStartMs;
   readonly #options: SamplingNetworkOptions;
@@ -78,7 +80,8 @@ export class SamplingNetwork {
       this.nodes.set(self.peer, new PeerSampling({ ...options, self }, { random, trust: options.trust ?? noTrust }));
     }
     for (const [peer, node] of this.nodes) {
-      const seeds = this.#some(all, options.seedsPerPeer ?? 20);
+      const { seedsPerPeer = 20, commonSeeds } = options;
+      const seeds = commonSeeds === undefined ? this.#some(all, seedsPerPeer) : this.honest.slice(0, commonSeeds);
       this.#deliver(peer, node.start(seeds, this.nowMs));
     }
   }
@@ -138,9 +141,9 @@ export class SamplingNetwork {
 
   #deliver(sender: PeerId, messages: readonly Outgoing[]): void {
     for (const { to, message } of messages) {
-      if (this.gone.has(to)) continue;
       const node = this.nodes.get(to);
-      if (node === undefined) this.#lie(sender, to, message);
+      if (this.gone.has(to)) this.nodes.get(sender)?.unreachable(to, this.nowMs);
+      else if (node === undefined) this.#lie(sender, to, message);
       else this.#deliver(to, this.#receive(node, sender, message));
     }
   }
