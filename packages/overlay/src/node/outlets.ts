@@ -43,16 +43,13 @@ export class Outlets {
     return due;
   }
 
-  has(topic: Topic): boolean {
-    return this.#outlets.has(topic.name);
-  }
-
   hasMembers(topic: Topic): boolean {
     return (this.#outlets.get(topic.name)?.members.size ?? 0) > 0;
   }
 
-  topics(): Topic[] {
-    return [...this.#outlets.values()].map(({ topic }) => topic);
+  /** Topics with events that wait for a first member. */
+  waitingTopics(): Topic[] {
+    return [...this.#outlets.values()].flatMap(({ topic, waiting }) => (waiting.length > 0 ? [topic] : []));
   }
 
   descriptorOf(peer: PeerId): Descriptor | undefined {

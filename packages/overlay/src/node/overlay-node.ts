@@ -355,6 +355,7 @@ export class OverlayNode {
       seeking.hurry(nowMs);
       if (seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(subscription, nowMs));
     }
+    for (const topic of this.#outlets.waitingTopics()) outputs.push(...this.#ask(topic, modeOf(topic, false), nowMs));
     return outputs;
   }
 
@@ -377,7 +378,10 @@ export class OverlayNode {
     for (const output of outputs) {
       if (output.kind === 'send') result.push(output);
       if (output.kind !== 'found') continue;
-      const { topic, descriptors } = output;
+      const { topic } = output;
+      // A client can be reached only by whom it is connected to; it comes by itself.
+      const isReachable = ({ peer, addresses }: Descriptor) => addresses.length > 0 || this.#connections.has(peer);
+      const descriptors = output.descriptors.filter(isReachable);
       if (this.#subscriptions.has(topic.name)) this.#rings.addCandidates(topic, descriptors, nowMs);
       else result.push(...this.#outlets.found(topic, descriptors));
     }

@@ -3,9 +3,9 @@ import type { Random } from '@pulsemesh/base';
 /** When members of a topic are looked for, milliseconds. */
 export const seekPeriods = {
   /** Between two searches of one topic, at least. */
-  spacingMs: 1_000,
+  spacingMs: 250,
   /** After a search, while the ring is not complete; doubles with each. */
-  firstMs: 2_000,
+  firstMs: 500,
   /** Likewise once it is: rings that came about apart find each other. */
   settledFirstMs: 15_000,
   maxMs: 600_000,
@@ -48,6 +48,7 @@ export class Seeking {
   /** Whether anybody was there to be asked. */
   asked(hasAsked: boolean): void {
     this.#hasAsked = hasAsked;
+    if (!hasAsked) this.#lastMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Somebody may be there to be asked who was not before: the next search is soon, if there were not many already. */

@@ -107,6 +107,14 @@ export class Driver {
     this.#perform(action(this.#deps.clock.now()));
   }
 
+  /** Tells the node its own addresses, where they are others than before. */
+  addressesChanged(): void {
+    const addresses = this.#deps.addresses();
+    if (addresses.join() === this.#addresses) return;
+    this.#addresses = addresses.join();
+    this.run((nowMs) => this.#node.setAddresses(addresses, nowMs));
+  }
+
   /** In order, also where doing one thing makes the node ask for more. */
   #perform(outputs: readonly NodeOutput[]): void {
     this.#outputs.push(...outputs);
@@ -154,12 +162,7 @@ export class Driver {
   }
 
   #wanted(): readonly PeerId[] {
-    // Looked at here because it is asked for regularly: addresses come and go while libp2p runs.
-    const addresses = this.#deps.addresses();
-    if (addresses.join() !== this.#addresses) {
-      this.#addresses = addresses.join();
-      this.run((nowMs) => this.#node.setAddresses(addresses, nowMs));
-    }
+    this.addressesChanged(); // here because it is asked for regularly: addresses come and go while libp2p runs
     return this.#node.wantedLinks();
   }
 

@@ -106,6 +106,11 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     await driver.start();
   }
 
+  /** The transports listen now, so that there are addresses to tell. */
+  async afterStart(): Promise<void> {
+    this.#running?.driver.addressesChanged();
+  }
+
   /** Says good-bye on every ring while there are streams to say it on. */
   async beforeStop(): Promise<void> {
     for (const topic of this.getTopics()) this.unsubscribe(topic);
@@ -180,14 +185,13 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   /** Whether anybody else is known to read a topic, now or within some seconds. */
   async #findSubscribers(topic: Topic): Promise<boolean> {
     const { node, driver } = this.#assertRunning();
-    if (node.knowsSubscribers(topic)) return true;
-    driver.run((nowMs) => node.lookFor(topic, nowMs));
     const untilMs = this.#clock.monotonicMs() + findMs;
-    while (this.#running?.node === node && this.#clock.monotonicMs() < untilMs) {
-      if (node.knowsSubscribers(topic)) return true;
+    while (!node.knowsSubscribers(topic)) {
+      if (this.#running?.node !== node || this.#clock.monotonicMs() >= untilMs) return false;
+      driver.run((nowMs) => node.lookFor(topic, nowMs)); // nothing where a search is under way
       await sleep(this.#clock, findPollMs);
     }
-    return false;
+    return true;
   }
 
   #createNode(): OverlayNode {
