@@ -30,6 +30,8 @@ export class Carriers {
   readonly #connections: ReadonlySet<PeerId>;
   readonly #asked = new Map<string, Asked>();
   #askAtMs = 0;
+  /** Routes, and with them all questions, hold for one. */
+  #epoch = 0;
 
   constructor(dependencies: { readonly refusals: Refusals; readonly connections: ReadonlySet<PeerId> }) {
     this.#refusals = dependencies.refusals;
@@ -44,7 +46,9 @@ export class Carriers {
 
   /** Asks who is connected for all topics, before the time of earlier questions is over. */
   wake(subscriptions: readonly Subscription[], nowMs: number): NodeOutput[] {
-    if (this.#askAtMs > nowMs) return [];
+    const epoch = epochAt(nowMs, epochMs.ring);
+    if (this.#askAtMs > nowMs && epoch === this.#epoch) return [];
+    this.#epoch = epoch;
     this.#askAtMs = nowMs + carryLimits.askEveryMs;
     return this.ask(subscriptions, this.#connections, nowMs);
   }

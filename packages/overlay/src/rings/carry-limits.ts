@@ -11,7 +11,7 @@ export const carryLimits = {
   /** Peers asked for one topic. */
   carriersMax: 64,
   /** Carriers that one event is given to. */
-  carriersPerEvent: 3,
+  carriersPerEvent: 4,
   /** For how long is asked, and how often anew. */
   seconds: 600,
   askEveryMs: 240_000,

@@ -164,6 +164,12 @@ export class RingGossip {
     if (this.ring.forgive(peer)) this.#hurry(nowMs);
   }
 
+  /** Something came from a peer: it lives, whatever became of our questions. */
+  heard(peer: PeerId): void {
+    const member = this.ring.members.get(peer);
+    if (member !== undefined) member.missCount = 0;
+  }
+
   /** A neighbour's connection closed: the next round asks it whether it is there. */
   doubt(peer: PeerId, nowMs: number): void {
     const member = this.ring.members.get(peer);
@@ -218,7 +224,13 @@ export class RingGossip {
   #longestPeriodMs(): number {
     const { periodMs, fastPeriodMs } = this.#parameters;
     if (this.ring.unprovenNeighbours().length > 0) return fastPeriodMs;
-    return this.#others().some((member) => !member.isProven) ? 2 * fastPeriodMs : periodMs;
+    return this.#isEager(this.#others()) ? 2 * fastPeriodMs : periodMs;
+  }
+
+  /** Whether others should prove themselves soon: some have not, and those who did are too few to choose from. */
+  #isEager(others: readonly Member[]): boolean {
+    const provenCount = others.filter((member) => member.isProven).length;
+    return provenCount < Math.min(others.length, this.#parameters.othersProvenEnough);
   }
 
   /** Whom this round asks: would-be neighbours, the neighbour heard of longest ago, others yet unproven, a lost one. */
@@ -236,8 +248,10 @@ export class RingGossip {
     }
     const others = this.#others();
     const unproven = others.filter((member) => !member.isProven);
-    ask(this.#oldest(unproven, othersPerRoundMax), newest);
-    if (unproven.length === 0 && this.#roundCount % otherEveryRounds === 0) ask(this.#oldest(others, 1), newest);
+    if (this.#isEager(others)) ask(this.#oldest(unproven, othersPerRoundMax), newest);
+    else if (this.#roundCount % otherEveryRounds === 0) {
+      ask(this.#oldest(unproven.length > 0 ? unproven : others, 1), newest);
+    }
     const lost = this.ring.takeLost(nowMs);
     if (lost !== undefined) chosen.set(lost, newest);
     return chosen;

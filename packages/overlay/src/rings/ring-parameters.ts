@@ -15,7 +15,9 @@ export const ringParameters = {
   /** Candidates for a neighbour's place, and for others, asked in one round. */
   candidatesPerRoundMax: 4,
   othersPerRoundMax: 2,
-  /** Once all are proven, one that is no neighbour is asked every so many rounds. */
+  /** With so many others proven there is enough to choose from: the rest may take its time. */
+  othersProvenEnough: 8,
+  /** Then one that is no neighbour is asked every so many rounds. */
   otherEveryRounds: 3,
   /** Random shortcuts told in one message, beside the nearest. */
   randomsToldMax: 2,

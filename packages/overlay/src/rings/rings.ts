@@ -71,6 +71,8 @@ export class Rings {
   #pending: NodeOutput[] = [];
   #routeEpochs: readonly number[] = [];
   #tickAtMs = Number.POSITIVE_INFINITY;
+  /** Computed when asked for, since drivers ask after each input; null after an input that may have changed it. */
+  #dueAtMs: number | null = null;
 
   constructor(options: RingsOptions, dependencies: RingsDependencies) {
     this.#parameters = { ...ringParameters, ...options.parameters };
@@ -99,10 +101,8 @@ export class Rings {
 
   /** When {@link wake} wants to be called, unix milliseconds. */
   get dueAtMs(): number {
-    if (this.#pending.length > 0) return 0;
-    let dueAtMs = Math.min(this.#tickAtMs, this.#dissemination.dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
-    for (const gossip of this.#topics.values()) dueAtMs = Math.min(dueAtMs, gossip.dueAtMs);
-    return dueAtMs;
+    this.#dueAtMs ??= this.#nextDueAtMs();
+    return this.#dueAtMs;
   }
 
   get topics(): Topic[] {
@@ -111,6 +111,7 @@ export class Rings {
 
   /** Takes part in a topic. False where that is done already, or the node reads as many topics as it can. */
   join(topic: Topic, nowMs: number): boolean {
+    this.#dueAtMs = null;
     if (this.#topics.has(topic.name) || this.#topics.size >= ringsLimits.topicsMax) return false;
     const { random, self } = this.#dependencies;
     const gossip = new RingGossip(topic, this.#parameters, { random, self, refusals: this.#refusals });
@@ -125,6 +126,7 @@ export class Rings {
 
   /** Leaves a topic and says so to the members that reckon with us. */
   leave(topic: Topic, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     if (gossip === undefined) return [];
     this.#topics.delete(topic.name);
@@ -135,6 +137,7 @@ export class Rings {
 
   /** Peers that are said to read a topic: from a join answer, an invitation, or views of others. They have yet to prove it. */
   addCandidates(topic: Topic, descriptors: readonly Descriptor[], nowMs: number): void {
+    this.#dueAtMs = null;
     this.#topics.get(topic.name)?.addCandidates(descriptors, nowMs);
   }
 
@@ -205,13 +208,15 @@ export class Rings {
   }
 
   wake(nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
+    const isTick = this.#tickAtMs <= nowMs;
     if (this.#topics.size === 0) this.#tickAtMs = Number.POSITIVE_INFINITY;
-    else if (this.#tickAtMs <= nowMs) this.#tickAtMs = nowMs + ringsLimits.tickMs;
-    this.#refreshRoutes(nowMs);
+    else if (isTick) this.#tickAtMs = nowMs + ringsLimits.tickMs;
+    if (isTick) this.#refreshRoutes(nowMs);
     const outputs = [...this.#pending, ...this.#dissemination.wake(nowMs)];
     this.#pending = [];
     for (const gossip of this.#topics.values()) {
-      gossip.refreshEpochs(nowMs);
+      if (isTick) gossip.refreshEpochs(nowMs);
       if (gossip.dueAtMs > nowMs) continue;
       for (const output of gossip.wake(nowMs)) {
         outputs.push(output);
@@ -224,6 +229,7 @@ export class Rings {
   }
 
   onRing(from: PeerId, message: RingMessage, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
     const outputs = known.gossip.onRing(from, message, known.epoch, nowMs);
@@ -232,14 +238,19 @@ export class Rings {
   }
 
   onEvent(from: PeerId, message: EventMessage, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const head = readEventHead(message.bytes);
     if (head === null) return this.#refuse('malformed');
     const known = this.#routes.get(head.routeKey);
-    if (known !== undefined) return this.#dissemination.onEvent(from, message, head, known.gossip, nowMs);
+    if (known !== undefined) {
+      known.gossip.heard(from);
+      return this.#dissemination.onEvent(from, message, head, known.gossip, nowMs);
+    }
     return this.#carriage?.onEvent(from, message, head, nowMs) ?? this.#refuse('unknown-route');
   }
 
   onHave(from: PeerId, message: HaveMessage, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
     return this.#dissemination.onHave(from, message, known.gossip, nowMs);
@@ -253,6 +264,7 @@ export class Rings {
 
   /** A peer asks us to carry a route's events, or answers; nothing happens unless {@link RingsOptions.carry} says so. */
   onCarry(from: PeerId, message: CarryMessage, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     if (!message.isAnswer && this.#carriage !== null) return this.#carriage.onCarry(from, message, nowMs);
     if (message.isAnswer && this.#carriers !== null) this.#carriers.onAnswer(from, message);
     else this.#refuse('unasked');
@@ -260,12 +272,14 @@ export class Rings {
   }
 
   connected(peer: PeerId, nowMs: number): void {
+    this.#dueAtMs = null;
     for (const gossip of this.#topics.values()) gossip.connected(peer, nowMs);
     this.#later(this.#carriers?.ask([...this.#topics.values()], [peer], nowMs));
   }
 
   /** A connection closed; the peer may be well, and is asked soon where it matters. */
   disconnected(peer: PeerId, nowMs: number): void {
+    this.#dueAtMs = null;
     this.#carriers?.disconnected(peer);
     this.#later(this.#carriage?.disconnected(peer));
     for (const gossip of this.#topics.values()) gossip.doubt(peer, nowMs);
@@ -273,12 +287,20 @@ export class Rings {
 
   /** A peer cannot be reached: it is replaced at once in all rings. */
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const outputs: NodeOutput[] = [];
     for (const gossip of this.#topics.values()) {
       if (!gossip.ring.members.has(peer) && !gossip.ring.isProven(peer)) continue;
       outputs.push(...gossip.drop(peer, nowMs, 'lost'));
     }
     return outputs;
+  }
+
+  #nextDueAtMs(): number {
+    if (this.#pending.length > 0) return 0;
+    let dueAtMs = Math.min(this.#tickAtMs, this.#dissemination.dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
+    for (const gossip of this.#topics.values()) dueAtMs = Math.min(dueAtMs, gossip.dueAtMs);
+    return dueAtMs;
   }
 
   #refreshRoutes(nowMs: number): void {

@@ -34,10 +34,6 @@ export class Wants {
   readonly #countOfPeer = new Map<PeerId, number>();
   #dueAtMs = Number.POSITIVE_INFINITY;
 
-  get size(): number {
-    return this.#wants.size;
-  }
-
   /** When {@link wake} may have something to do, unix milliseconds. */
   get dueAtMs(): number {
     return this.#dueAtMs;
