@@ -8,6 +8,7 @@ export {
   StoreSchemaError,
 } from './errors.ts';
 export { type FreeBytes, freeBytesOnDisk } from './free-space.ts';
+export { openJournaledTables } from './journal/journaled-tables.ts';
 export { type LmdbTablesDependencies, type LmdbTablesOptions, openLmdbTables } from './lmdb-tables.ts';
 export { lockDirectory } from './lock-directory.ts';
 export { createMemoryRecords } from './memory-records.ts';

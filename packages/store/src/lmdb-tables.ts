@@ -14,12 +14,23 @@ export interface LmdbTablesOptions {
   readonly bytesMax?: number;
   /** Kept free on the disk; default 64 MiB. */
   readonly reserveBytes?: number;
+  /** Tables besides `tablesMax`, for what is built upon these; default 0. */
+  readonly tablesBesides?: number;
 }
 
 export interface LmdbTablesDependencies {
   readonly logger?: Logger;
   /** Default: what the operating system says. */
   readonly freeBytes?: FreeBytes;
+}
+
+/** Bytes of live pages. */
+export const tablesBytesMaxDefault = 64 * 1024 ** 3;
+
+/** Tables that know how large they are. */
+export interface LmdbTableStore extends TableStore {
+  /** Bytes of live pages over all tables in use. */
+  readonly liveBytes: number;
 }
 
 /**
@@ -33,14 +44,14 @@ export interface LmdbTablesDependencies {
 export async function openLmdbTables(
   options: LmdbTablesOptions,
   dependencies: LmdbTablesDependencies = {},
-): Promise<TableStore> {
+): Promise<LmdbTableStore> {
   let root: RootDatabase<Uint8Array, Uint8Array> | undefined;
   try {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
     root = open<Uint8Array, Uint8Array>({
       path: options.directory,
       noSubdir: false,
-      maxDbs: tableLimits.tablesMax + 1,
+      maxDbs: tableLimits.tablesMax + 1 + (options.tablesBesides ?? 0),
       pageSize: 8192,
       // A commit's promise then means flushed, not only visible.
       overlappingSync: false,
@@ -80,10 +91,11 @@ interface WaitingCommit {
 /** Keys and values of one transaction; what waits beyond it goes with the next. */
 const groupBytesMax = 32 * 1024 * 1024;
 
-class LmdbTables implements TableStore {
+class LmdbTables implements LmdbTableStore {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #directory: string;
   readonly #bytesMax: number;
+  readonly #tablesBesides: number;
   readonly #reserveBytes: number;
   readonly #logger: Logger;
   readonly #freeBytes: FreeBytes;
@@ -101,7 +113,8 @@ class LmdbTables implements TableStore {
   ) {
     this.#root = root;
     this.#directory = options.directory;
-    this.#bytesMax = options.bytesMax ?? 64 * 1024 ** 3;
+    this.#bytesMax = options.bytesMax ?? tablesBytesMaxDefault;
+    this.#tablesBesides = options.tablesBesides ?? 0;
     this.#reserveBytes = options.reserveBytes ?? reserveBytesDefault;
     this.#logger = dependencies.logger ?? silentLogger;
     this.#freeBytes = dependencies.freeBytes ?? freeBytesOnDisk;
@@ -197,14 +210,18 @@ class LmdbTables implements TableStore {
     await whole;
   }
 
-  /** Why nothing may be put now, or null. */
-  async #fullReason(): Promise<string | null> {
-    let liveBytes = 0;
+  get liveBytes(): number {
+    let bytes = 0;
     for (const table of this.#tables.values()) {
       const { pageSize, treeBranchPageCount, treeLeafPageCount, overflowPages } = statsOf(table);
-      liveBytes += pageSize * (treeBranchPageCount + treeLeafPageCount + overflowPages);
+      bytes += pageSize * (treeBranchPageCount + treeLeafPageCount + overflowPages);
     }
-    if (liveBytes >= this.#bytesMax) return 'bytesMax';
+    return bytes;
+  }
+
+  /** Why nothing may be put now, or null. */
+  async #fullReason(): Promise<string | null> {
+    if (this.liveBytes >= this.#bytesMax) return 'bytesMax';
     // A disk that does not say how full it is will say so when written to.
     const freeBytes = await this.#freeBytes(this.#directory).catch(() => Number.POSITIVE_INFINITY);
     return freeBytes < this.#reserveBytes ? 'free-space reserve' : null;
@@ -230,7 +247,7 @@ class LmdbTables implements TableStore {
     if (!isWriting && this.#state === 'closed') throw new StoreClosedError();
     let table = this.#tables.get(name);
     if (table === undefined) {
-      checkNewTable(name, this.#tables.size);
+      checkNewTable(name, this.#tables.size - this.#tablesBesides);
       try {
         table = this.#root.openDB<Uint8Array, Uint8Array>(name, binary);
       } catch (error) {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from '@pulsemesh/base';
-import { type FreeBytes, lockDirectory, openLmdbTables } from '@pulsemesh/store';
+import { type FreeBytes, lockDirectory, openJournaledTables } from '@pulsemesh/store';
 import type { MailboxEngine } from '../../engine.ts';
 import type { EngineDependencies, EngineOptions } from '../engine-options.ts';
 import { createTableEngine } from './table-engine.ts';
@@ -21,7 +21,7 @@ export interface LmdbEngineDependencies extends EngineDependencies {
 }
 
 /**
- * Mailboxes in one LMDB environment, durable by group commit. For one process: counts and offsets are kept in memory while it
+ * Mailboxes in one LMDB environment behind a journal, durable by group commit. For one process: counts and offsets are kept in memory while it
  * runs, so a second one is refused. Disposing writes what waits and lets go of the directory.
  * @throws {StoreInUseError} while another process has it open (retryable); {StoreSchemaError}; {StoreFailedError}.
  */
@@ -32,14 +32,15 @@ export async function openLmdbEngine(
   const lock = lockDirectory(options.directory);
   try {
     const { bytesMax, reserveBytes } = options;
-    const { logger, freeBytes } = dependencies;
-    const store = await openLmdbTables(
+    const { logger, freeBytes, random } = dependencies;
+    const store = await openJournaledTables(
       {
         directory: join(options.directory, 'mailboxes'),
+        journalDirectory: join(options.directory, 'journal'),
         ...(bytesMax === undefined ? {} : { bytesMax }),
         ...(reserveBytes === undefined ? {} : { reserveBytes }),
       },
-      { ...(logger === undefined ? {} : { logger }), ...(freeBytes === undefined ? {} : { freeBytes }) },
+      { random, ...(logger === undefined ? {} : { logger }), ...(freeBytes === undefined ? {} : { freeBytes }) },
     );
     const engine = createTableEngine('lmdb', options, { ...dependencies, store });
     const dispose = engine[Symbol.asyncDispose].bind(engine);
