@@ -1,58 +1,22 @@
-import { createSeededRandom } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Descriptor } from '../descriptor.ts';
-import type { Message, Outgoing } from '../message.ts';
-import { descriptorOfNumber, noTrust, samplingStartMs } from '../testing/sampling-network.ts';
+import { descriptorOfNumber } from '../testing/sampling-network.ts';
+import {
+  answerAll,
+  live,
+  made,
+  of,
+  others,
+  peersOf,
+  pullOf,
+  self,
+  send,
+  someOf,
+  startMs,
+} from '../testing/sampling-peer.ts';
 import { TrustBook } from '../trust/trust-book.ts';
-import { type PeerSamplingOptions, peerSamplingDefaults, peerSamplingLimits } from './options.ts';
-import { PeerSampling } from './peer-sampling.ts';
-
-const startMs = samplingStartMs;
-const all = Array.from({ length: 80 }, (_, index) => descriptorOfNumber(index));
-const [self, ...others] = all as [Descriptor, ...Descriptor[]];
-
-interface Setting extends Partial<PeerSamplingOptions> {
-  readonly trust?: TrustBook;
-  readonly seed?: number;
-}
-
-function made(setting: Setting = {}): PeerSampling {
-  const { trust = noTrust, seed = 1, ...options } = setting;
-  return new PeerSampling({ ...options, self }, { random: createSeededRandom(seed), trust });
-}
-
-const of = <Kind extends Message['kind']>(messages: readonly Outgoing[], kind: Kind) =>
-  messages.flatMap(({ to, message }) =>
-    message.kind === kind ? [{ to, message: message as Extract<Message, { kind: Kind }> }] : [],
-  );
-const peersOf = (descriptors: readonly Descriptor[]) => descriptors.map(({ peer }) => peer);
-const pullOf = (descriptor: Descriptor, nonce = 1) => ({ kind: 'pull', nonce, self: descriptor, want: 10 }) as const;
-
-/** Answers every pull of `messages` with what `answer` gives, and every probe. */
-function answerAll(node: PeerSampling, messages: readonly Outgoing[], nowMs: number, answer: () => Descriptor[]): void {
-  for (const { to, message } of of(messages, 'pull')) {
-    node.onView(to, { kind: 'view', nonce: message.nonce, descriptors: answer() }, nowMs);
-  }
-  for (const { to, message } of of(messages, 'probe')) node.onProbe(to, { ...message, isReply: true });
-}
-
-/** Lets `rounds` rounds go by in which everybody answers; returns when the last of them began. */
-function live(node: PeerSampling, rounds: number, fromMs = startMs, answer = () => someOf(others)): number {
-  let nowMs = fromMs;
-  let messages = node.start(others.slice(0, 20), nowMs);
-  for (let round = 0; round < rounds; round += 1) {
-    answerAll(node, messages, nowMs, answer);
-    nowMs = node.dueAtMs;
-    messages = node.wake(nowMs);
-  }
-  answerAll(node, messages, nowMs, answer);
-  return nowMs;
-}
-
-const random = createSeededRandom(9);
-const someOf = (descriptors: readonly Descriptor[]) => random.shuffle(descriptors).slice(0, 10);
+import { peerSamplingDefaults, peerSamplingLimits } from './options.ts';
 
 describe('a round of peer sampling', () => {
   it('asks four different peers of the view, and the next one those that were not asked', () => {
@@ -212,134 +176,6 @@ describe('answers of peer sampling', () => {
   });
 });
 
-describe('what peer sampling does not take', () => {
-  const nothingNew = (node: PeerSampling, act: () => unknown) => {
-    const before = peersOf(node.view);
-    act();
-    node.wake(node.dueAtMs);
-    expect(peersOf(node.view).filter((peer) => !before.includes(peer))).toEqual([]);
-  };
-  const started = () => {
-    const node = made();
-    const [pull] = of(node.start(others.slice(0, 1), startMs), 'pull');
-    return { node, asked: pull?.to as PeerId, nonce: pull?.message.nonce as number };
-  };
-  const fresh = others.slice(30, 40);
-
-  it.each<[string, string, (node: PeerSampling, asked: PeerId, nonce: number) => void]>([
-    ['an answer nobody asked for', 'unasked', (node, _, nonce) => send(node, peerAt(5), nonce, fresh)],
-    ['an answer with another nonce', 'unasked', (node, asked, nonce) => send(node, asked, nonce + 1, fresh)],
-    ['more than was asked for', 'oversized', (node, asked, nonce) => send(node, asked, nonce, others.slice(30, 41))],
-    ['itself', 'own', (node, asked, nonce) => send(node, asked, nonce, [self])],
-    ['what has run out', 'expired', (node, asked, nonce) => send(node, asked, nonce, [expired(31)])],
-    ['what holds too long', 'expired', (node, asked, nonce) => send(node, asked, nonce, [tooLong(31)])],
-    ['what a peer did not sign', 'forged', (node, asked, nonce) => send(node, asked, nonce, [forged(31)])],
-    ['clients of others', 'without-address', (node, asked, nonce) => send(node, asked, nonce, [client(31)])],
-  ])('%s', (_, reason, act) => {
-    const { node, asked, nonce } = started();
-    nothingNew(node, () => act(node, asked, nonce));
-    expect(node.refusals).toEqual({ [reason]: 1 });
-  });
-
-  it('a second answer to the same pull', () => {
-    const { node, asked, nonce } = started();
-    send(node, asked, nonce, others.slice(30, 32));
-    send(node, asked, nonce, others.slice(40, 42));
-    node.wake(node.dueAtMs);
-    expect(peersOf(node.view)).toEqual(expect.arrayContaining(peersOf(others.slice(30, 32))));
-    for (const peer of peersOf(others.slice(40, 42))) expect(peersOf(node.view)).not.toContain(peer);
-    expect(node.refusals).toEqual({ unasked: 1 });
-  });
-
-  it('an answer that comes too late', () => {
-    const { node, asked, nonce } = started();
-    node.wake(startMs + peerSamplingDefaults.answerTimeoutMs);
-    send(node, asked, nonce, fresh);
-    expect(node.refusals).toEqual({ unasked: 1 });
-  });
-
-  it('an introduction in the name of another', () => {
-    const { node } = started();
-    const victim = others[60] as Descriptor;
-    nothingNew(node, () => expect(node.onPull(peerAt(61), pullOf(victim), startMs)).toEqual([]));
-    expect(node.refusals).toEqual({ 'wrong-peer': 1 });
-  });
-
-  it('one id many times in an answer for more than one', () => {
-    const { node, asked, nonce } = started();
-    send(node, asked, nonce, new Array<Descriptor>(10).fill(others[30] as Descriptor));
-    node.wake(node.dueAtMs);
-    expect(peersOf(node.view)).toHaveLength(2);
-    expect(node.refusals).toEqual({});
-  });
-
-  it('a word of life that was not asked for', () => {
-    const { node } = started();
-    expect(node.onProbe(peerAt(5), { kind: 'probe', nonce: 3, isReply: true })).toEqual([]);
-    expect(node.refusals).toEqual({ unasked: 1 });
-  });
-
-  it('an older version of what is known, while a newer one replaces it', () => {
-    const { node, asked, nonce } = started();
-    const versions = [3, 1, 2].map((version) => descriptorOfNumber(31, { version }));
-    const [newest] = versions as [Descriptor];
-    send(node, asked, nonce, [newest]);
-    const [again] = of(node.wake(node.dueAtMs), 'pull').filter(({ to }) => to === newest.peer);
-    expect(again).toBeDefined();
-    for (const version of versions) node.onPull(version.peer, pullOf(version), startMs + 1_000);
-    expect(node.descriptorOf(newest.peer)?.version).toBe(3);
-    const newer = descriptorOfNumber(31, { version: 9 });
-    node.onPull(newer.peer, pullOf(newer), startMs + 1_000);
-    expect(node.descriptorOf(newest.peer)?.version).toBe(9);
-  });
-
-  it('anything that makes it throw or grow, whatever comes from whomever and whenever', () => {
-    const messages = fc.oneof(
-      fc.record({ kind: fc.constant('pull' as const), nonce: fc.nat(3), who: fc.nat(79), want: fc.integer() }),
-      fc.record({
-        kind: fc.constant('view' as const),
-        nonce: fc.nat(3),
-        whom: fc.array(fc.nat(79), { maxLength: 15 }),
-      }),
-      fc.record({ kind: fc.constant('probe' as const), nonce: fc.nat(3), isReply: fc.boolean() }),
-      fc.record({ kind: fc.constant('link' as const), now: fc.constantFrom('made', 'gone', 'impossible') }),
-    );
-    const step = fc.record({ from: fc.nat(79), message: messages, afterMs: fc.nat(4_000), isAnswer: fc.boolean() });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), fc.integer(), (steps, seed) => {
-        const node = made({ seed });
-        let nowMs = startMs;
-        let sent = node.start(others.slice(0, 5), nowMs);
-        for (const { from, message, afterMs, isAnswer } of steps) {
-          nowMs += afterMs;
-          if (isAnswer) answerAll(node, sent, nowMs, () => someOf(others));
-          const peer = (all[from] as Descriptor).peer;
-          if (message.kind === 'link') {
-            if (message.now === 'made') sent = node.connected(peer, nowMs);
-            else if (message.now === 'gone') node.disconnected(peer);
-            else node.unreachable(peer, nowMs);
-          } else if (message.kind === 'probe') node.onProbe(peer, message);
-          else if (message.kind === 'pull') {
-            const pull = { ...message, self: all[message.who] as Descriptor };
-            for (const answer of of(node.onPull(peer, pull, nowMs), 'view')) {
-              expect(answer.message.descriptors.length).toBeLessThanOrEqual(10);
-            }
-          } else {
-            const descriptors = message.whom.map((index) => all[index] as Descriptor);
-            node.onView(peer, { ...message, descriptors }, nowMs);
-          }
-          if (node.dueAtMs <= nowMs) sent = node.wake(nowMs);
-          expect(node.dueAtMs).toBeGreaterThan(nowMs);
-          expect(node.view.length).toBeLessThanOrEqual(20);
-          expect(peersOf(node.view)).not.toContain(self.peer);
-          expect(new Set(peersOf(node.view)).size).toBe(node.view.length);
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
-});
-
 describe('peers that are gone', () => {
   it('leave the view after two pulls or probes without answer, and are held for dead', () => {
     const node = made();
@@ -470,19 +306,3 @@ describe('connections', () => {
     expect(node.connected((others[70] as Descriptor).peer, nowMs)).toEqual([]);
   });
 });
-
-const peerAt = (index: number) => (others[index] as Descriptor).peer;
-const expired = (index: number) => descriptorOfNumber(index, { expiresAtMs: startMs });
-const tooLong = (index: number) => descriptorOfNumber(index, { expiresAtMs: startMs + 25 * 3_600_000 });
-const client = (index: number) => descriptorOfNumber(index, { addresses: [] });
-const forged = (index: number) => ({ ...(others[index] as Descriptor), addresses: ['/ip4/203.0.113.66/tcp/1'] });
-
-function send(
-  node: PeerSampling,
-  from: PeerId,
-  nonce: number,
-  descriptors: readonly Descriptor[],
-  nowMs = startMs + 100,
-): void {
-  expect(node.onView(from, { kind: 'view', nonce, descriptors }, nowMs)).toEqual([]);
-}

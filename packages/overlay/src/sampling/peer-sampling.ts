@@ -1,15 +1,16 @@
 import type { Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
-import { type Descriptor, isCurrent } from '../descriptor.ts';
+import type { Descriptor } from '../descriptor.ts';
 import type { Outgoing, ProbeMessage, PullMessage, ViewMessage } from '../message.ts';
 import type { Trust } from '../trust.ts';
+import { AnswerBudget, chooseAnswer } from './answers.ts';
+import { composeView } from './compose-view.ts';
 import { type IntroductionRefusal, Introductions } from './introductions.ts';
 import { type DescriptorRefusal, KnownPeers } from './known-peers.ts';
 import { MinWise } from './min-wise.ts';
 import { OpenQuestions } from './open-questions.ts';
 import { completeOptions, peerSamplingLimits as limits, type PeerSamplingOptions } from './options.ts';
 import { ReceivedCounts } from './received-counts.ts';
-import { weightedSample } from './weighted-sample.ts';
 
 /** Why something that came in was left out. */
 export type SamplingRefusal = DescriptorRefusal | IntroductionRefusal | 'unasked' | 'oversized' | 'wrong-peer' | 'busy';
@@ -33,6 +34,7 @@ export class PeerSampling {
   readonly #history: MinWise;
   readonly #counts: ReceivedCounts;
   readonly #introductions: Introductions;
+  readonly #answers: AnswerBudget;
   readonly #pulls: OpenQuestions;
   readonly #probes: OpenQuestions;
   /** Peers in the view and when each was last asked, in rounds. */
@@ -45,9 +47,6 @@ export class PeerSampling {
    */
   readonly #pullsMissed = new Map<PeerId, number>();
   readonly #probesMissed = new Map<PeerId, number>();
-  /** Answers given in this round. */
-  readonly #answers = new Map<PeerId, number>();
-  #answerCount = 0;
   /** Whom to ask when nobody is left: the seeds, and the last view that was not empty. */
   #lastResort: readonly Descriptor[] = [];
   readonly #seeds = new Map<PeerId, Descriptor>();
@@ -78,6 +77,7 @@ export class PeerSampling {
       { random },
     );
     this.#introductions = new Introductions(this.#options);
+    this.#answers = new AnswerBudget(this.#options);
     const questions = { timeoutMs: this.#options.answerTimeoutMs, openMax: limits.openMax };
     this.#pulls = new OpenQuestions(questions, { random });
     this.#probes = new OpenQuestions(questions, { random });
@@ -86,7 +86,7 @@ export class PeerSampling {
 
   /** The peers in the view, at most `viewSize`, in no order. */
   get view(): readonly Descriptor[] {
-    this.#viewCache ??= this.#descriptorsOf(this.#view.keys());
+    this.#viewCache ??= [...this.#view.keys()].flatMap((peer) => this.#known.descriptorOf(peer) ?? []);
     return this.#viewCache;
   }
 
@@ -137,11 +137,12 @@ export class PeerSampling {
   onPull(from: PeerId, message: PullMessage, nowMs: number): Outgoing[] {
     if (message.self.peer !== from) return this.#refuse('wrong-peer');
     if (!(message.want >= 1)) return this.#refuse('oversized');
-    if (!this.#mayAnswer(from)) return this.#refuse('busy');
+    if (!this.#answers.take(from)) return this.#refuse('busy');
     this.#known.revive(from);
     this.#takeIntroduction(message.self, nowMs);
     const { nonce, want } = message;
-    const descriptors = this.#answerFor(from, Math.min(Math.floor(want), this.#options.answerSize), nowMs);
+    const question = { asker: from, count: Math.min(Math.floor(want), this.#options.answerSize), nowMs };
+    const descriptors = chooseAnswer([this.#self, ...this.view], question, this.#random);
     return [{ to: from, message: { kind: 'view', nonce, descriptors } }];
   }
 
@@ -175,7 +176,7 @@ export class PeerSampling {
       this.#probesMissed.delete(from);
       return [];
     }
-    if (!this.#mayAnswer(from)) return this.#refuse('busy');
+    if (!this.#answers.take(from)) return this.#refuse('busy');
     return [{ to: from, message: { kind: 'probe', nonce: message.nonce, isReply: true } }];
   }
 
@@ -283,42 +284,27 @@ export class PeerSampling {
     }
     for (const peer of this.#received) this.#history.feed(peer);
     for (const peer of this.#history.peers()) if (!this.#known.isUsable(peer, nowMs)) this.#history.empty(peer);
-    this.#composeView(introduced, nowMs);
+    this.#renewView(introduced, nowMs);
     this.#received.clear();
-    this.#answers.clear();
-    this.#answerCount = 0;
+    this.#answers.renew();
     this.#prune(nowMs);
     if (this.#view.size > 0) this.#lastResort = this.view;
   }
 
-  #composeView(introduced: readonly PeerId[], nowMs: number): void {
-    const { viewSize, introducedShare, pulledShare } = this.#options;
-    const weight = (peer: PeerId) => this.#weight(peer);
-    const chosen = new Set<PeerId>();
-    const add = (peers: Iterable<PeerId>) => {
-      for (const peer of peers) {
-        if (chosen.size >= viewSize) return;
-        const isSilent = (this.#pullsMissed.get(peer) ?? 0) >= limits.triesMax;
-        if (!isSilent && this.#known.isUsable(peer, nowMs)) chosen.add(peer);
-      }
+  #renewView(introduced: readonly PeerId[], nowMs: number): void {
+    const isFit = (peer: PeerId) =>
+      (this.#pullsMissed.get(peer) ?? 0) < limits.triesMax && this.#known.isUsable(peer, nowMs);
+    const sources = {
+      introduced,
+      received: this.#received,
+      history: this.#history.peers(),
+      view: [...this.#view.keys()],
+      isFit,
+      weight: (peer: PeerId) => this.#weight(peer),
     };
-    // Where nobody answered nothing is known anew, and who can stop answers must not decide what takes their place.
-    if (this.#received.size === 0) add(this.#view.keys());
-    add(weightedSample(introduced, weight, Math.floor(introducedShare * viewSize), this.#random));
-    const pulled = weightedSample(this.#received, weight, this.#received.size, this.#random);
-    const pulledMax = chosen.size + Math.floor(pulledShare * viewSize);
-    for (const peer of pulled) {
-      if (chosen.size >= pulledMax) break;
-      add([peer]);
-    }
-    add(this.#random.shuffle(this.#history.peers()));
-    // At the beginning the history is short.
-    add(this.#view.keys());
-    add(pulled);
-    add(introduced);
     const before = this.#view;
     this.#view = new Map();
-    for (const peer of chosen) this.#view.set(peer, before.get(peer) ?? 0);
+    for (const peer of composeView(this.#options, sources, this.#random)) this.#view.set(peer, before.get(peer) ?? 0);
     this.#viewCache = undefined;
   }
 
@@ -394,29 +380,6 @@ export class PeerSampling {
     else this.#introductions.add(descriptor, nowMs);
   }
 
-  /** A uniform choice of the view and ourselves, without the asker, and without whom only we can reach. */
-  #answerFor(asker: PeerId, count: number, nowMs: number): Descriptor[] {
-    const given: Descriptor[] = [];
-    const left = [this.#self, ...this.view];
-    while (left.length > 0 && given.length < count) {
-      const index = this.#random.integer(left.length);
-      const descriptor = left[index] as Descriptor;
-      left[index] = left.at(-1) as Descriptor;
-      left.pop();
-      const mayBeGiven = descriptor.peer !== asker && descriptor.addresses.length > 0;
-      if (mayBeGiven && isCurrent(descriptor, nowMs)) given.push(descriptor);
-    }
-    return given;
-  }
-
-  #mayAnswer(peer: PeerId): boolean {
-    const given = this.#answers.get(peer) ?? 0;
-    if (given >= this.#options.answersPerPeerMax || this.#answerCount >= this.#options.answersMax) return false;
-    this.#answers.set(peer, given + 1);
-    this.#answerCount += 1;
-    return true;
-  }
-
   #addToView(descriptor: Descriptor, nowMs: number): void {
     if (descriptor.peer === this.#self.peer || this.#view.size >= this.#options.viewSize) return;
     if (this.#known.learn(descriptor, nowMs) !== null) return;
@@ -427,15 +390,6 @@ export class PeerSampling {
 
   #removeFromView(peer: PeerId): void {
     if (this.#view.delete(peer)) this.#viewCache = undefined;
-  }
-
-  #descriptorsOf(peers: Iterable<PeerId>): Descriptor[] {
-    const found: Descriptor[] = [];
-    for (const peer of peers) {
-      const descriptor = this.#known.descriptorOf(peer);
-      if (descriptor !== undefined) found.push(descriptor);
-    }
-    return found;
   }
 
   #refuse(reason: SamplingRefusal): [] {
