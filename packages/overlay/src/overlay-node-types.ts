@@ -1,6 +1,7 @@
 import type { Random } from '@pulsemesh/base';
 import type { Signer } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
+import type { Descriptor } from './descriptor.ts';
 import type { Outgoing } from './message.ts';
 import type { Topic } from './topic.ts';
 import type { Trust } from './trust.ts';
@@ -58,6 +59,8 @@ export interface OverlayNodeDependencies {
   readonly random: Random;
   /** Default: nobody is trusted in particular. */
   readonly trust?: Trust;
+  /** Reads others' descriptors; one that remembers those it has checked spares signatures. Default: none are remembered. */
+  readonly decode?: (bytes: Uint8Array) => Descriptor;
 }
 
 /** How a topic is subscribed to. */

@@ -84,7 +84,7 @@ export class OverlayNode {
     this.self = this.#own.descriptor.peer;
     this.#sampling = new PeerSampling({ self: this.#own.descriptor }, { random, trust });
     this.#clustering = this.#createClustering(random, trust);
-    this.#joining = this.#createJoining(random, trust);
+    this.#joining = this.#createJoining(dependencies, trust);
     this.#outlets = new Outlets(random);
     const carry = { offers: options.carry === true, asks: options.carry === true };
     this.#rings = new Rings(
@@ -401,7 +401,7 @@ export class OverlayNode {
     );
   }
 
-  #createJoining(random: Random, trust: Trust): Joining {
+  #createJoining({ random, decode }: OverlayNodeDependencies, trust: Trust): Joining {
     return new Joining(
       {
         self: () => this.#own.descriptor,
@@ -410,7 +410,7 @@ export class OverlayNode {
         members: (topic) => this.#rings.membersToTell(topic, 5),
         friends: () => trust.friends(),
       },
-      { random },
+      { random, ...(decode === undefined ? {} : { decode }) },
     );
   }
 
