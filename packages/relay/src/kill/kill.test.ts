@@ -12,10 +12,17 @@ const seed = Number(process.env['RELAY_SEED'] ?? 1);
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-kill-'));
 afterAll(() => rm(base, { recursive: true, force: true }));
 
-describe('a relay and two agents that are killed under load', () => {
+const ways = [
+  { how: 'raw', text: 'what others sealed', killsOfReader: 'raw' },
+  { how: 'sealed', text: 'in envelopes and pair sessions', killsOfReader: 'sealed' },
+  { how: 'sealed', text: 'in pair sessions that the reader forgets', killsOfReader: 'forgetful' },
+] as const;
+
+describe.each(ways)('a relay and two agents that are killed under load, $text', ({ how, killsOfReader }) => {
   it(`lose nothing that a send acknowledged, and give it once, in order: ${kills} kills, seed ${seed}`, async () => {
     const random = createSeededRandom(seed);
-    const at = (name: string) => join(base, name);
+    const at = (name: string) => join(base, killsOfReader, name);
+    let sessions = 0;
     const startRelay = async (port: string) => {
       const relay = new Child(relayProgram, [at('relay'), port]);
       await relay.until((lines) => lines.length > 0);
@@ -27,10 +34,14 @@ describe('a relay and two agents that are killed under load', () => {
     let first = 0;
     const acknowledged: number[] = [];
     const startSender = (count: number) =>
-      new Child(agentProgram, [at('sender'), url, '1', '2', `${first}`, `${count}`]);
-    const startReceiver = () => new Child(agentProgram, [at('receiver'), url, '2', '1', '0', '0']);
+      new Child(agentProgram, [at('sender'), url, '1', '2', `${first}`, `${count}`, how]);
+    const startReceiver = (like: string = how) =>
+      new Child(agentProgram, [at('receiver'), url, '2', '1', '0', '0', like]);
     const collect = ({ lines }: Child) => {
-      for (const line of lines) if (line.startsWith('sent ')) acknowledged.push(Number(line.slice(5)));
+      for (const line of lines) {
+        if (line.startsWith('sent ')) acknowledged.push(Number(line.slice(5)));
+        if (line === 'in-session') sessions += 1;
+      }
       first = (acknowledged.at(-1) ?? -1) + 2; // one more may be in the outbox without having been printed
     };
     let receiver = startReceiver();
@@ -49,7 +60,7 @@ describe('a relay and two agents that are killed under load', () => {
         sender = startSender(1_000_000);
       } else {
         await receiver.kill();
-        receiver = startReceiver();
+        receiver = startReceiver(killsOfReader);
       }
     }
     await sender.kill();
@@ -67,9 +78,10 @@ describe('a relay and two agents that are killed under load', () => {
     for (const child of [sender, receiver, relay]) await child.kill();
     const log = await logOf(at('receiver'));
     expect(acknowledged.length).toBeGreaterThan(kills);
+    expect(sessions > 0).toBe(how === 'sealed');
     const seen = new Set(log);
     expect(acknowledged.filter((number) => !seen.has(number))).toEqual([]);
     expect(seen.size).toBe(log.length);
     expect(log).toEqual([...log].sort((one, other) => one - other));
-  });
+  }, 240_000);
 });

@@ -112,6 +112,8 @@ class Simulation {
     // A store that crashed never answers: what the client would still write is not waited for.
     void agent.client[Symbol.asyncDispose]();
     for (const link of agent.links) await link[Symbol.asyncDispose]();
+    // What was being written is on the disk, or not, before the next process begins.
+    await sleep(this.clock, 100);
   }
 
   /** As with a store that was put back without them. */
