@@ -29,7 +29,7 @@ describe('a topic that is new to a node is found by one hint among noisy filters
     const reads = Array.from({ length: size.peers }, (_, index) => topicsOf(topics, index, random));
     network = createClusteredNetwork({ seed: 9, topics: reads, nowMs: startMs });
     for (let round = 0; round < size.rounds; round += 1) network.run(startMs + round * 20_000);
-  }, 60_000);
+  }, 600_000);
 
   it.each([
     { mode: 'open', copies: 1, tries: 1, least: 0.85 },

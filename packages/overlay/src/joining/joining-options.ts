@@ -16,6 +16,8 @@ export interface JoiningOptions {
   /** How long, and for how many queries, the way back is remembered. */
   readonly pathMs: number;
   readonly pathsMax: number;
+  /** Neighbours that one query is handed to: when it comes round again another one, instead of its end. */
+  readonly waysMax: number;
   /** Answers to one query that are handed back: one on its way cannot crowd out the true one. */
   readonly answersPerPathMax: number;
   /** Queries a minute to one neighbour, our own and forwarded ones counted apart; from one neighbour, their sum. */
@@ -36,6 +38,7 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   wanderShare: 0.1,
   pathMs: 60_000,
   pathsMax: 10_000,
+  waysMax: 3,
   answersPerPathMax: 4,
   queriesPerMinute: 10,
   peersMax: 1_024,

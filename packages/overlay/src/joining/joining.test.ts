@@ -303,16 +303,23 @@ describe('an answer', () => {
 });
 
 describe('hostile queries', () => {
-  it('a repeated query, and one that comes back to its asker, is dropped', () => {
+  it('a query that comes round again goes another way, three in all; then it is dropped, as is one that we asked', () => {
     const node = createNode();
-    node.neighbours.push({ peer: peerOf(), filter: undefined }, { peer: peerOf(), filter: undefined });
+    const neighbours = Array.from({ length: 6 }, () => ({ peer: peerOf(), filter: undefined }));
+    node.neighbours.push(...neighbours);
     const query = queryOf(secretTopic);
-    expect(joinsOf(node.joining.onJoin(peerOf(), query, startMs))).toHaveLength(1);
-    expect(node.joining.onJoin(peerOf(), query, startMs)).toEqual([]);
+    const ways = Array.from({ length: 5 }, () => joinsOf(node.joining.onJoin(peerOf(), query, startMs)));
+    expect(ways.map((way) => way.length)).toEqual([1, 1, 1, 0, 0]);
+    const to = ways.flat().map((way) => way.to);
+    expect(new Set(to).size).toBe(joiningDefaults.waysMax);
+    for (const peer of to) {
+      const message = { kind: 'joined', id: query.id, box: random.bytes(100) } as const;
+      expect(answersOf(node.joining.onJoined(peer, message, startMs))).toHaveLength(1);
+    }
     const [own] = joinsOf(node.joining.seek(openTopic, 'open', startMs));
     if (own === undefined) throw new Error('asked');
     expect(node.joining.onJoin(own.to, own.query, startMs)).toEqual([]);
-    expect(node.joining.refusals.get('repeated')).toBe(2);
+    expect(node.joining.refusals.get('repeated')).toBe(3);
   });
 
   it('with the wrong lengths, positions or hops is refused', () => {

@@ -10,7 +10,7 @@ import { epochAt, epochMs, type Topic } from '../topic.ts';
 import { joinAnswerLimits, openJoinAnswer, sealJoinAnswer } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
-import { ReturnPaths } from './return-paths.ts';
+import { type ReturnPath, ReturnPaths } from './return-paths.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
 /** A topic this node reads, as far as answering queries for it goes. */
@@ -153,18 +153,35 @@ export class Joining {
   onJoin(from: PeerId, query: JoinQuery, nowMs: number): JoinOutput[] {
     if (!isWellFormed(query, this.#shape)) return this.#refuse('malformed');
     const id = idText(query.id);
-    if (this.#paths.get(id, nowMs) !== undefined || this.#seekOfId.has(id)) return this.#refuse('repeated');
     if (!this.#received.take(from, nowMs)) return this.#refuse('too-often');
+    const path = this.#paths.get(id, nowMs);
+    if (path !== undefined || this.#seekOfId.has(id)) return this.#comeRound(from, query, path, nowMs);
     const topic = this.#recognised(query, nowMs);
     const box = topic && this.#answerTo(query, topic);
     if (box !== undefined) {
-      this.#remember(id, from, undefined, nowMs);
+      this.#remember(id, from, [], nowMs);
       return [{ kind: 'send', to: from, message: { kind: 'joined', id: query.id, box } }];
     }
-    const to = query.ttl > 1 ? this.#next(query.hint, from, this.#forwarded, nowMs) : undefined;
+    const to: PeerId[] = [];
     this.#remember(id, from, to, nowMs);
-    if (to === undefined) return query.ttl > 1 ? this.#refuse('no-way') : [];
-    return [{ kind: 'send', to, message: { kind: 'join', query: { ...query, ttl: query.ttl - 1 } } }];
+    return this.#handOn(query, to, [from], nowMs);
+  }
+
+  /** A query that was here before goes another way: a greedy walk among peers who are alike soon meets itself. */
+  #comeRound(from: PeerId, query: JoinQuery, path: ReturnPath | undefined, nowMs: number): JoinOutput[] {
+    const ways = path?.to.length ?? 0;
+    const isOwn = this.#seekOfId.has(idText(query.id));
+    if (path === undefined || isOwn || ways === 0 || ways >= this.#options.waysMax) return this.#refuse('repeated');
+    return this.#handOn(query, path.to, [from, path.from], nowMs);
+  }
+
+  /** Hands a query to one more neighbour, which joins those in `to`. */
+  #handOn(query: JoinQuery, to: PeerId[], without: readonly PeerId[], nowMs: number): JoinOutput[] {
+    if (query.ttl <= 1) return [];
+    const next = this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]);
+    if (next === undefined) return this.#refuse('no-way');
+    to.push(next);
+    return [{ kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: query.ttl - 1 } } }];
   }
 
   /** An answer on its way back, or to us. */
@@ -176,7 +193,7 @@ export class Joining {
     // An answer to a seek of ours that ended finds the path, but nobody who waits.
     const isLate = path?.from === this.#around.self().peer && seek === undefined;
     if (path === undefined || isLate) return this.#refuse('not-asked');
-    if (path.to !== from) return this.#refuse('wrong-peer');
+    if (!path.to.includes(from)) return this.#refuse('wrong-peer');
     if (path.answersLeft === 0) return this.#refuse('too-often');
     path.answersLeft -= 1;
     if (seek === undefined) return [{ kind: 'send', to: path.from, message }];
@@ -207,7 +224,7 @@ export class Joining {
       seek.ids.push(id);
       seek.asked.push(to);
       this.#seekOfId.set(id, seek);
-      this.#remember(id, self, to, nowMs);
+      this.#remember(id, self, [to], nowMs);
       outputs.push({ kind: 'send', to, message: { kind: 'join', query } });
     }
     return outputs;
@@ -230,8 +247,7 @@ export class Joining {
     }
     while (chosen.length < copies) {
       const next =
-        this.#next(hint, undefined, this.#own, nowMs, [...chosen, ...seek.asked]) ??
-        this.#next(hint, undefined, this.#own, nowMs, chosen);
+        this.#next(hint, this.#own, nowMs, [...chosen, ...seek.asked]) ?? this.#next(hint, this.#own, nowMs, chosen);
       if (next === undefined) break;
       chosen.push(next);
     }
@@ -239,18 +255,12 @@ export class Joining {
   }
 
   /** The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. */
-  #next(
-    hint: readonly number[],
-    from: PeerId | undefined,
-    budget: TokenBuckets,
-    nowMs: number,
-    without: readonly PeerId[] = [],
-  ): PeerId | undefined {
+  #next(hint: readonly number[], budget: TokenBuckets, nowMs: number, without: readonly PeerId[]): PeerId | undefined {
     const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
     let best: PeerId[] = [];
     let most = -1;
     for (const { peer, filter } of this.#around.neighbours()) {
-      if (peer === from || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
+      if (without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
       const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
       if (score > most) {
         most = score;
@@ -289,7 +299,7 @@ export class Joining {
     return sealJoinAnswer(query, topic, [this.#around.self(), ...others], { random: this.#random });
   }
 
-  #remember(id: string, from: PeerId, to: PeerId | undefined, nowMs: number): void {
+  #remember(id: string, from: PeerId, to: PeerId[], nowMs: number): void {
     const { pathMs, answersPerPathMax } = this.#options;
     this.#paths.set(id, { from, to, untilMs: nowMs + pathMs, answersLeft: answersPerPathMax }, nowMs);
   }

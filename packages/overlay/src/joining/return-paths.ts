@@ -3,7 +3,8 @@ import type { PeerId } from '@pulsemesh/wire';
 /** Where a query came from and went: its answers come from there and go back here. */
 export interface ReturnPath {
   readonly from: PeerId;
-  readonly to: PeerId | undefined;
+  /** Nobody where it ended here; more than one where it came round again. */
+  readonly to: PeerId[];
   readonly untilMs: number;
   answersLeft: number;
 }
