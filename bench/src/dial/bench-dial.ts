@@ -7,8 +7,9 @@ import { type BenchLine, benchLine, percentile } from '../report.ts';
 import type { Dialler } from './contender.ts';
 import { contenderNames, contenderOf } from './contenders.ts';
 
-const warmUpDials = 60;
-const dials = 300;
+/** A node that runs has dialled before: node's compiler is done with the code by then. */
+const warmUpDials = 600;
+const dials = 500;
 const bulkBytes = 64 * 1024 * 1024;
 
 /** Ours beside whom. */
@@ -50,7 +51,7 @@ export async function benchDial(say: (text: string) => void): Promise<readonly B
 function linesOf(figures: ReadonlyMap<string, readonly Figures[]>, ours: string, peer: string): BenchLine[] {
   if (!figures.has(ours) || !figures.has(peer)) return [];
   const of = (name: string, metric: string) => (figures.get(name) ?? []).map((one) => one[metric] ?? Number.NaN);
-  const conditions = `loopback, a process each, ${dials} dials one after the other, 64 MiB in 64 KiB writes`;
+  const conditions = `loopback, a process each, ${dials} dials one after the other after ${warmUpDials}, 64 MiB in 64 KiB writes`;
   return Object.entries(units).map(([metric, unit]) => {
     const what = { bench: 'dial', metric: `${contenderOf(ours).name}: ${metric}`, unit, conditions };
     return benchLine({ ...what, peerName: contenderOf(peer).name }, of(ours, metric), of(peer, metric));

@@ -3,7 +3,7 @@ import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
-import { nativeTcp, nativeTls } from '@pulsemesh/network/tls';
+import { createQuietLogger, nativeTcp, nativeTls } from '@pulsemesh/network/tls';
 import { createLibp2p } from 'libp2p';
 import { type Contender, type Dialler, pieceBytes } from './contender.ts';
 
@@ -30,6 +30,7 @@ export function libp2pContender(name: string, kind: Kind): Contender {
 function startHost(kind: Kind, listen: string[]): Promise<Libp2p> {
   return createLibp2p({
     addresses: { listen },
+    logger: createQuietLogger(), // of both kinds alike: what a log costs is another matter
     transports: [kind === 'stock' ? tcp() : nativeTcp()],
     connectionEncrypters: [kind === 'stock' ? tls() : nativeTls({ isResuming: kind === 'resumed' })],
     streamMuxers: [yamux()],

@@ -12,11 +12,10 @@ import type { NatOptions } from '../libp2p-network.ts';
 import { createGossipSub, type PubSub, type PubSubFactory } from '../pubsub.ts';
 import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';
-import { nativeTcp, nativeTls } from '../tls/index.ts';
+import { createQuietLogger, nativeTcp, nativeTls } from '../tls/index.ts';
 import { keptCircuits } from './kept-circuits.ts';
 import { circuitAddresses, natServices } from './nat.ts';
 import { openPeerBook } from './peer-book.ts';
-import { createQuietLogger } from './quiet-logger.ts';
 import { relayedTransport } from './relayed-transport.ts';
 
 /** Limits of one libp2p host. */

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { AbortOptions, MessageStream } from '@libp2p/interface';
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils';
+import { writeTogether } from './write-together.ts';
 
 /** What libp2p multiplexes on: the plain side of a TLS socket. Ends with the raw connection under it, and ends that. */
 export class SecureConnection extends AbstractMessageStream {
@@ -46,10 +47,7 @@ export class SecureConnection extends AbstractMessageStream {
 
   sendData(data: Parameters<AbstractMessageStream['sendData']>[0]): SendResult {
     const socket = this.#socket;
-    // A header and its body together: one record and one system call.
-    socket.cork();
-    for (const bytes of data) socket.write(bytes);
-    socket.uncork();
+    writeTogether(socket, data);
     return { sentBytes: data.byteLength, canSendMore: !socket.writableNeedDrain };
   }
 

@@ -4,6 +4,7 @@ import type { AbortOptions, MessageStreamDirection } from '@libp2p/interface';
 import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { assert, Condition } from '@pulsemesh/base';
+import { flush, writeTogether } from './write-together.ts';
 
 interface TcpConnectionInit {
   readonly socket: Socket;
@@ -44,6 +45,7 @@ export class TcpConnection extends AbstractMultiaddrConnection {
     const socket = this.#socket;
     const isBusy = this.status !== 'open' || socket.destroyed || this.#secured !== undefined;
     if (isBusy || this.writeBufferLength > 0) return undefined;
+    flush(socket);
     socket.removeListener('data', this.#onBytes);
     socket.pause();
     const early = this.readBuffer.subarray();
@@ -58,9 +60,7 @@ export class TcpConnection extends AbstractMultiaddrConnection {
   sendData(data: Parameters<AbstractMultiaddrConnection['sendData']>[0]): SendResult {
     assert(this.#secured === undefined, 'a secured connection is written through TLS');
     const socket = this.#socket;
-    socket.cork();
-    for (const bytes of data) socket.write(bytes);
-    socket.uncork();
+    writeTogether(socket, data);
     return { sentBytes: data.byteLength, canSendMore: !socket.writableNeedDrain };
   }
 
