@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, type Random } from '@pulsemesh/base';
+import { makeDirectory } from '@pulsemesh/store';
 import { toHex } from '@pulsemesh/wire';
 import { IdentityDamagedError, IdentityFileError, KeyFileExposedError } from './errors.ts';
 
@@ -57,7 +58,7 @@ export async function createSmallFile(
 ): Promise<boolean> {
   const temporary = temporaryName(file, dependencies.random);
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     await writeDurably(temporary, content);
     try {
       await link(temporary, file);
@@ -85,7 +86,7 @@ export async function overwriteFile(
 ): Promise<void> {
   const temporary = temporaryName(file, dependencies.random);
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     await writeDurably(temporary, content);
     await rename(temporary, file);
     await syncDirectory(dirname(file));
@@ -115,7 +116,7 @@ export async function replaceSmallFile(
   const temporary = temporaryName(file, dependencies.random);
   const claim = `${file}.${next.generation}`;
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     await writeDurably(temporary, next.content);
     const isClaimed = await linkExclusively(temporary, claim);
     const isCurrent = await isGeneration(file, next.generation - 1, generationOf);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, type Random } from '@pulsemesh/base';
+import { makeDirectory } from '@pulsemesh/store';
 import { equalBytes, fromHex, toHex } from '@pulsemesh/wire';
 import { KeyStoreError } from './errors.ts';
 import { overwriteFile, readSmallFile } from './files.ts';
@@ -142,7 +142,7 @@ function sealingStore(
     },
     async put(account, secret) {
       const sealed = await seal(account, textOf(secret));
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      makeDirectory(folder);
       await overwriteFile(fileOf(account), new TextEncoder().encode(sealed), dependencies);
     },
   };

@@ -11,6 +11,7 @@ export { type FreeBytes, freeBytesOnDisk } from './free-space.ts';
 export { openJournaledTables } from './journal/journaled-tables.ts';
 export { type LmdbTablesDependencies, type LmdbTablesOptions, openLmdbTables } from './lmdb-tables.ts';
 export { lockDirectory } from './lock-directory.ts';
+export { makeDirectory } from './make-directory.ts';
 export { createMemoryRecords } from './memory-records.ts';
 export { createMemoryTables } from './memory-tables.ts';
 export {

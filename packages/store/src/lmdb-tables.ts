@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { type Logger, silentLogger } from '@pulsemesh/base';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { StoreBusyError, StoreClosedError, StoreFailedError, StoreFullError, StoreSchemaError } from './errors.ts';
 import { type FreeBytes, freeBytesOnDisk, reserveBytesDefault } from './free-space.ts';
+import { makeDirectory } from './make-directory.ts';
 import type { TableChange, TableEntry, TableRange, TableStore } from './table.ts';
 import { checkedChangeBytes, checkNewTable, tableLimits } from './table-limits.ts';
 
@@ -47,7 +47,7 @@ export async function openLmdbTables(
 ): Promise<LmdbTableStore> {
   let root: RootDatabase<Uint8Array, Uint8Array> | undefined;
   try {
-    await mkdir(options.directory, { recursive: true, mode: 0o700 });
+    makeDirectory(options.directory);
     root = open<Uint8Array, Uint8Array>({
       path: options.directory,
       noSubdir: false,

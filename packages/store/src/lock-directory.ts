@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreInUseError } from './errors.ts';
+import { makeDirectory } from './make-directory.ts';
 
 /**
  * Takes a directory for one holder, until disposed or until the process ends in whatever way: the lock is the operating system's,
@@ -9,7 +9,7 @@ import { StoreInUseError } from './errors.ts';
  * @throws {StoreInUseError} while somebody else holds it; what the operating system says of the directory.
  */
 export function lockDirectory(directory: string): Disposable {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const database = new DatabaseSync(join(directory, 'lock'));
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');

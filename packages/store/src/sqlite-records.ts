@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createSystemRandom, type Logger, type Random, silentLogger } from '@pulsemesh/base';
 import { StoreBusyError, StoreClosedError, StoreFailedError } from './errors.ts';
 import { reserveBytesDefault } from './free-space.ts';
+import { makeDirectory } from './make-directory.ts';
 import type {
   BucketDigest,
   CopyHolder,
@@ -47,7 +47,7 @@ export async function openSqliteRecords(
 ): Promise<RecordStore> {
   const random = dependencies.random ?? createSystemRandom();
   try {
-    await mkdir(dirname(options.file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(options.file));
   } catch (error) {
     throw new StoreFailedError('open', { cause: error });
   }

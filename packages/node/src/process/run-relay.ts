@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { createPrometheusMeter, createSystemClock, createSystemRandom } from '@pulsemesh/base';
+import { makeDirectory } from '@pulsemesh/store';
 import type { NodeConfigInput } from '../config/node-config.ts';
 import { parseNodeConfig, readNodeSecrets } from '../config/node-config.ts';
 import { startRelayService } from '../relay/relay-service.ts';
@@ -29,7 +29,7 @@ export async function runRelay({ config: input, drainMs, onListening }: RunRelay
   const logger = createNodeLogger(config);
   const stop = watchForStop(false);
   stopOnBugs(logger);
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  makeDirectory(dataDirectory);
   const meter = createPrometheusMeter({ role: 'relay', instance: config.name });
   const deps = { clock: createSystemClock(), random: createSystemRandom(), logger, meter };
   const secrets = readNodeSecrets(config);

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
 import { type Identity, type IdentityOptions, identityFileNames, openKeyStore } from '@pulsemesh/identity';
 import type { PubSubFactory, RoleName } from '@pulsemesh/network';
+import { makeDirectory } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
 import type { RelaySessions } from '../relay/relay-sessions.ts';
@@ -57,7 +57,7 @@ export async function startNode(
   secrets: NodeSecrets,
   deps: NodeDependencies,
 ): Promise<RunningNode> {
-  mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 });
+  makeDirectory(config.dataDirectory);
   const identity = await loadNodeIdentity(config, secrets, deps);
   const { startLibp2pNetwork } = await import('@pulsemesh/network');
   await using stack = new AsyncDisposableStack();
