@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createSeededRandom, createSystemRandom } from '@pulsemesh/base';
 import { afterAll, describe, expect, it } from 'vitest';
 import { StoreFailedError, StoreFullError } from '../errors.ts';
+import { openLmdbTables } from '../lmdb-tables.ts';
 import { createMemoryTables } from '../memory-tables.ts';
 import type { TableChange, TableStore } from '../table.ts';
 import { runTableStoreContract } from '../table-store-contract.ts';
@@ -160,6 +161,20 @@ describe('tables behind a journal', () => {
     await appendFile(join(place, 'journal', '0'), Buffer.from('PMJ1 and more'));
     await using store = await openAt(place);
     expect(contentOf(store)).toEqual(['0.0=3', '0.1=3', '0.2=2', '0.3=1', '0.4=0']);
+  });
+
+  it('take over tables that had no journal, and leave ones that need none', async () => {
+    const place = newDirectory();
+    {
+      await using plain = await openLmdbTables({ directory: join(place, 'tables') });
+      await plain.commit([put(1, 'before')]);
+    }
+    {
+      await using store = await openAt(place);
+      await store.commit([put(2, 'after')]);
+    }
+    await using plain = await openLmdbTables({ directory: join(place, 'tables') });
+    expect(contentOf(plain)).toEqual(['0.1=before', '0.2=after']);
   });
 
   it('keep what was acknowledged while the tables have no room, refuse more in the end, and go on after', async () => {
