@@ -1,7 +1,15 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
+import { createServer } from 'node:tls';
 import type { PeerId } from '@libp2p/interface';
-import { createSystemClock, type Meter } from '@pulsemesh/base';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createSeededRandom, createSystemClock, type Meter } from '@pulsemesh/base';
 import { describe, expect, it } from 'vitest';
+import { createHostCertificate } from './host-certificate.ts';
 import { tlsLimits } from './limits.ts';
+import { createQuietLogger } from './quiet-logger.ts';
+import { TcpConnection } from './tcp-connection.ts';
 import { echoOnce, type HostKind, loneNativeTls, meet, newIdentity, startEchoHost } from './test-hosts.ts';
 
 const dayMs = 86_400_000;
@@ -142,6 +150,31 @@ describe('a native TLS handshake', () => {
       const { near, far } = await meet(client, await loneNativeTls({ clock: clockAhead(days * dayMs) }));
       expect([near.status, far.status]).toEqual(['fulfilled', 'fulfilled']);
     }
+  });
+
+  it('looks at the first certificate of a chain alone', async () => {
+    const client = await loneNativeTls();
+    const [identity, stranger] = [await newIdentity(), await newIdentity()];
+    const validity = { notBeforeMs: Date.UTC(2020, 0), notAfterMs: Date.UTC(2049, 0) };
+    const random = createSeededRandom(1);
+    const first = await createHostCertificate(identity, validity, { random });
+    const second = await createHostCertificate(stranger, validity, { random });
+    const server = createServer({ cert: first.cert + second.cert, key: first.key, ALPNProtocols: ['libp2p'] });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    await once(socket, 'connect');
+    const connection = new TcpConnection({
+      socket,
+      remoteAddr: multiaddr('/ip4/127.0.0.1/tcp/1'),
+      direction: 'outbound',
+      log: createQuietLogger().forComponent(''),
+      idleMs: 60_000,
+    });
+    const { remotePeer } = await client.encrypter.secureOutbound(connection);
+    expect(remotePeer.equals(peerIdFromPrivateKey(identity))).toBe(true);
+    connection.abort(new Error('over'));
+    server.close();
   });
 
   it('refuses what is no TLS, and a connection that breaks in the middle', async () => {
