@@ -122,6 +122,18 @@ export class DeliveryBook {
     return this.#report({ expected, served, late, overTime, missing });
   }
 
+  /** The share of what was published from `fromMs` to `untilMs`, on topics it reads, that one node was given. */
+  servedShareOf(node: number, fromMs: number, untilMs: number): number {
+    let expected = 0;
+    let served = 0;
+    for (const { atMs, topic, publisher, given: has } of this.#entries.values()) {
+      if (atMs < fromMs || atMs >= untilMs || publisher === node || !this.#reads[topic]?.has(node)) continue;
+      expected += 1;
+      if (((has[node] as number) & given.ever) !== 0) served += 1; // below the length
+    }
+    return expected === 0 ? 1 : served / expected;
+  }
+
   #report(sums: Pick<DeliveryReport, 'expected' | 'served' | 'late' | 'overTime' | 'missing'>): DeliveryReport {
     const { expected, served, late, missing } = sums;
     const ratio = expected === 0 ? 1 : served / expected;

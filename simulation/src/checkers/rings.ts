@@ -1,5 +1,5 @@
-import { sha256 } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
+import { ringPlace } from '../behaviours/ring-takeover.ts';
 
 /** A living reader of a topic, and whom it takes for its neighbours. */
 export interface RingMember {
@@ -26,7 +26,7 @@ export interface RingFigures {
  */
 export function ringFigures(members: readonly RingMember[], epoch: number): RingFigures {
   const order = members
-    .map((member) => ({ member, place: placeOf(member.publicKey, epoch) }))
+    .map((member) => ({ member, place: ringPlace(member.publicKey, epoch) }))
     .sort((one, other) => (one.place < other.place ? -1 : 1));
   const count = order.length;
   if (count < 2) return { members: count, correctShare: 1, halfCorrectShare: 1, aloneShare: 0 };
@@ -42,12 +42,4 @@ export function ringFigures(members: readonly RingMember[], epoch: number): Ring
     if (member.successors.length + member.predecessors.length === 0) alone += 1;
   });
   return { members: count, correctShare: correct / count, halfCorrectShare: half / count, aloneShare: alone / count };
-}
-
-function placeOf(publicKey: Uint8Array, epoch: number): bigint {
-  const input = new Uint8Array(40);
-  input.set(publicKey);
-  new DataView(input.buffer).setBigUint64(32, BigInt(epoch));
-  const digest = sha256(input);
-  return new DataView(digest.buffer, digest.byteOffset).getBigUint64(0);
 }

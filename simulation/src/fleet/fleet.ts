@@ -1,11 +1,11 @@
 import { createSeededRandom, type Random } from '@pulsemesh/base';
-import { type Descriptor, OverlayNode, type Topic } from '@pulsemesh/overlay/protocol';
+import { type Descriptor, DescriptorMemory, OverlayNode, type Topic } from '@pulsemesh/overlay/protocol';
 import { latencies } from '../network/latency.ts';
 import type { LinkOptions } from '../network/links.ts';
 import type { SimulatedNode } from '../network/node.ts';
 import type { Place } from '../network/place.ts';
 import { World } from '../network/world.ts';
-import { createIdentity, type Identity } from './identity.ts';
+import { createIdentity, type Identity, type IdentityPlace } from './identity.ts';
 
 /** A network of nodes that run the real overlay, and of attackers among them. */
 export interface FleetOptions {
@@ -17,6 +17,8 @@ export interface FleetOptions {
   readonly links?: Partial<LinkOptions>;
   /** ε of the interest filters. */
   readonly epsilon?: number;
+  /** Unix milliseconds at the beginning; by default noon. */
+  readonly startMs?: number;
   /** Whether nodes carry sealed events of topics they do not read. */
   readonly carry?: boolean;
   /** Peers each node knows when it comes up for the first time, at random. */
@@ -36,7 +38,7 @@ export interface SybilOptions {
   /** Whether nodes may be given them as their first acquaintances. */
   readonly areSeeds: boolean;
   /** An identity of its choosing; by default any. */
-  readonly identity?: (fleet: Fleet, index: number, random: Random) => Identity;
+  readonly identity?: (fleet: Fleet, at: IdentityPlace, random: Random) => Identity;
   readonly make: (fleet: Fleet, identity: Identity, random: Random) => SimulatedNode;
   /** Links an attacker holds; it has as many as it likes. */
   readonly linksMax?: number;
@@ -52,6 +54,8 @@ interface Member {
 }
 
 const seedsPerNodeDefault = 8;
+/** All the networks that addresses can tell apart. */
+const subnetsMax = 65_536;
 
 /** Makes and keeps the nodes of a simulated network. The same options and calls give the same run. */
 export class Fleet {
@@ -61,14 +65,22 @@ export class Fleet {
   readonly sybilPlaces: Place[] = [];
   readonly random: Random;
   readonly #options: FleetOptions;
+  /** One for all nodes: a signature is looked at once in the whole network. */
+  readonly #memory: DescriptorMemory;
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#memory = new DescriptorMemory(4 * (options.nodes + (options.sybils?.count ?? 0)));
     this.random = createSeededRandom(options.seed);
-    const { latency: name, linksMax, links } = options;
+    const { latency: name, linksMax, links, startMs } = options;
     const latency = latencies[name]?.(this.#fork());
     if (latency === undefined) throw new RangeError(`no latency "${name}"`);
-    const worldOptions = { latency, linksMax, ...(links === undefined ? {} : { links }) };
+    const worldOptions = {
+      latency,
+      linksMax,
+      ...(links === undefined ? {} : { links }),
+      ...(startMs === undefined ? {} : { startMs }),
+    };
     this.world = new World(worldOptions, { random: this.#fork() });
     for (let index = 0; index < options.nodes; index += 1) this.members.push(this.#addMember(index));
     for (let index = 0; index < (options.sybils?.count ?? 0); index += 1) this.#addSybil(index);
@@ -120,7 +132,7 @@ export class Fleet {
   #addMember(index: number): Member {
     const { skewMsMax = 0, clientShare = 0 } = this.#options;
     const isClient = this.random.float() < clientShare;
-    const made = createIdentity(index, 65_536, this.random);
+    const made = createIdentity({ index, subnets: subnetsMax, startMs: this.world.startMs }, this.random);
     const identity = isClient ? { ...made, addresses: [] } : made;
     const deviceSecret = this.random.bytes(32);
     const node = this.#createNode(identity, deviceSecret);
@@ -133,9 +145,9 @@ export class Fleet {
   #addSybil(index: number): void {
     const { sybils } = this.#options;
     if (sybils === undefined) return;
-    const { subnets = 65_536, linksMax = 100_000 } = sybils;
-    const at = this.#options.nodes + index;
-    const identity = sybils.identity?.(this, index, this.random) ?? createIdentity(at, subnets, this.random);
+    const { subnets = subnetsMax, linksMax = 100_000 } = sybils;
+    const at = { index: this.#options.nodes + index, subnets, startMs: this.world.startMs };
+    const identity = sybils.identity?.(this, at, this.random) ?? createIdentity(at, this.random);
     this.sybils.push(identity);
     const node = sybils.make(this, identity, this.#fork());
     const { peer } = identity.descriptor;
@@ -154,7 +166,7 @@ export class Fleet {
         ...(carry === undefined ? {} : { carry }),
         ...(interestState === undefined ? {} : { interestState }),
       },
-      { random: this.#fork() },
+      { random: this.#fork(), decode: (bytes) => this.#memory.decode(bytes) },
     );
   }
 

@@ -25,6 +25,8 @@ export interface OverlayRunOptions extends Omit<FleetOptions, 'nodes' | 'linksMa
   /** Nodes come up at random within this time. */
   readonly upWithinMs?: number;
   readonly eventClass?: 'normal' | 'urgent';
+  /** Attackers other than the workload's own. */
+  readonly sybils?: (run: OverlayRun) => SybilPlan;
   /** Called before anything happens: sets what goes wrong, and when. */
   readonly prepare?: (run: OverlayRun) => void;
   readonly onProgress?: (virtualMs: number, untilMs: number) => void;
@@ -57,10 +59,12 @@ export class OverlayRun {
       const secret = random.bytes(32);
       return options.isPrivate === true ? createTopic(topicNameOf(topic), secret) : createTopic(topicNameOf(topic));
     });
-    this.#sybils = workload.attack === undefined ? undefined : planSybils(workload.attack, this.plan);
+    const ownSybils = workload.attack === undefined ? undefined : planSybils(workload.attack, this.plan);
+    this.#sybils = options.sybils?.(this) ?? ownSybils;
     const { nodes, linksMax } = workload;
+    const { sybils: _, ...shared } = options;
     const sybils = this.#sybils === undefined ? {} : { sybils: this.#sybils.options };
-    this.fleet = new Fleet({ ...options, nodes, linksMax, ...sybils });
+    this.fleet = new Fleet({ ...shared, nodes, linksMax, ...sybils });
     this.book = new DeliveryBook(options.promise, nodes, this.plan.readersOf);
     this.traffic = new TrafficCount(nodes);
     this.links = new LinkWatch(this.fleet.world.places);
@@ -160,10 +164,13 @@ export class OverlayRun {
     const { world, random } = this.fleet;
     const sybils = this.#sybils;
     if (sybils === undefined) return;
+    // Without the secret a topic is another one, whatever it is called.
+    const sybilTopics =
+      this.#options.isPrivate === true ? this.topics.map(({ name }) => createTopic(name)) : this.topics;
     this.fleet.sybilPlaces.forEach((place, index) => {
       world.at(sybils.upAtMs + random.float() * upWithinMs, () => {
         this.fleet.startSybil(index);
-        for (const topic of this.topics) {
+        for (const topic of sybilTopics) {
           world.act(place, (nowMs) => sybils.worn[index]?.subscribe(topic, {}, nowMs) ?? []);
         }
       });

@@ -4,7 +4,6 @@ import type { PeerId } from '@pulsemesh/wire';
 import { Crowd } from '../behaviours/crowd.ts';
 import { type Carries, Silent } from '../behaviours/silent.ts';
 import type { SimulatedNode } from '../network/node.ts';
-import { worldStartMs } from '../network/world.ts';
 import type { Attack, WorkloadPlan } from '../workload/workload.ts';
 import type { Fleet, SybilOptions } from './fleet.ts';
 import type { Identity } from './identity.ts';
@@ -31,7 +30,7 @@ export function planSybils(attack: Attack, plan: WorkloadPlan): SybilPlan {
       case 'censor':
         return new Silent(inner, censoring(victimOf(fleet, plan.publications[0]?.node ?? 0)));
       case 'flash':
-        return new Silent(inner, (nowMs) => nowMs < worldStartMs + atMs);
+        return new Silent(inner, (nowMs) => nowMs < fleet.world.startMs + atMs);
       default:
         return new Silent(inner);
     }

@@ -71,8 +71,9 @@ export class World {
   readonly partitions = new Partitions();
   readonly counts: WorldCounts = { events: 0, sent: 0, received: 0, lost: 0, toNobody: 0, cutOff: 0 };
   readonly links: Links;
+  /** Unix milliseconds at the beginning. */
+  readonly startMs: number;
   conditions: Conditions = fairConditions;
-  readonly #startMs: number;
   readonly #latency: Latency;
   readonly #linksMax: number;
   readonly #keepAliveMs: number;
@@ -85,7 +86,7 @@ export class World {
   #nowMs = 0;
 
   constructor(options: WorldOptions, dependencies: { readonly random: Random }) {
-    this.#startMs = options.startMs ?? worldStartMs;
+    this.startMs = options.startMs ?? worldStartMs;
     this.#latency = options.latency;
     this.#linksMax = options.linksMax;
     this.#tendEveryMs = options.tendEveryMs ?? 5_000;
@@ -111,7 +112,7 @@ export class World {
 
   /** What a place's own clock says, unix milliseconds. */
   clockOf(place: Place): number {
-    return Math.floor(this.#startMs + this.#nowMs) + place.skewMs;
+    return Math.floor(this.startMs + this.#nowMs) + place.skewMs;
   }
 
   indexOf(peer: PeerId): number | undefined {
@@ -229,7 +230,7 @@ export class World {
   /** Does what a node asked for, and sets when it is woken again, not before `restMs` have passed. */
   #settle(place: Place, outputs: readonly NodeOutput[], restMs = 0): void {
     for (const output of outputs) this.#perform(place, output);
-    const dueMs = Math.ceil(place.node.dueAtMs) - place.skewMs - this.#startMs;
+    const dueMs = Math.ceil(place.node.dueAtMs) - place.skewMs - this.startMs;
     const atMs = Math.max(dueMs, this.#nowMs + restMs);
     if (!place.isUp || !(atMs < place.wakeAtMs)) return;
     place.wakeAtMs = atMs;

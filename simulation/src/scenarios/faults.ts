@@ -3,9 +3,9 @@ import type { OverlayRun } from '../fleet/run-overlay.ts';
 import { playOverlay } from './common.ts';
 import { defineScenario } from './scenario.ts';
 
-const warmSeconds = 25;
-const faultSeconds = 40;
-const healingSeconds = 60;
+const warmSeconds = 20;
+const faultSeconds = 30;
+const healingSeconds = 50;
 const publishSeconds = 6;
 const latencyNames = ['constant', 'uniform', 'lognormal', 'regions'];
 

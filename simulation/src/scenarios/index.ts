@@ -8,6 +8,7 @@ import { pubsubScenario } from './pubsub.ts';
 import { ringsScenario } from './rings.ts';
 import { samplingScenario } from './sampling.ts';
 import type { Scenario } from './scenario.ts';
+import { takeoverScenario } from './takeover.ts';
 
 /** All that can be simulated, in the order in which help lists it. */
 export const scenarios: readonly Scenario[] = [
@@ -19,5 +20,6 @@ export const scenarios: readonly Scenario[] = [
   churnScenario,
   partitionScenario,
   ...attackScenarios,
+  takeoverScenario,
   faultsScenario,
 ];
