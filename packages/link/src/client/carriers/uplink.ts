@@ -13,6 +13,8 @@ const secondPostMs = 5;
 /** So many POSTs within a second: then one body that goes on is tried. */
 export const postsBeforeUpload = 16;
 const busyMs = 1_000;
+/** A knock that was not answered says little where everybody is busy: so long until the next, milliseconds, doubling. */
+export const knockAgainMs = 10_000;
 
 export interface UplinkOptions {
   readonly path: string;
@@ -46,8 +48,9 @@ export class Uplink {
   /** Closed until the stream stands: the server does not know the carrier before. */
   #isOpen = false;
   #lane: UploadLane | null = null;
-  /** A body that goes on does not pass here. */
-  #isUploadRefused = false;
+  /** No body that goes on before this; infinite once one was cut: that does not pass here. */
+  #noUploadBeforeMs = 0;
+  #knockAgainMs = knockAgainMs;
   #busySinceMs = Number.NEGATIVE_INFINITY;
   #busyPosts = 0;
 
@@ -117,9 +120,9 @@ export class Uplink {
 
   #mayUpload(): void {
     const { exchange, uploadPath } = this.#options;
-    if (this.#lane !== null || this.#isUploadRefused || uploadPath === undefined || exchange.upload === undefined)
-      return;
+    if (this.#lane !== null || uploadPath === undefined || exchange.upload === undefined) return;
     const nowMs = this.#deps.clock.monotonicMs();
+    if (nowMs < this.#noUploadBeforeMs) return;
     if (nowMs - this.#busySinceMs > busyMs) {
       this.#busySinceMs = nowMs;
       this.#busyPosts = 0;
@@ -142,7 +145,10 @@ export class Uplink {
         },
         onFailed: (isLossPossible) => {
           if (this.#lane === lane) this.#lane = null;
-          this.#isUploadRefused = true;
+          this.#noUploadBeforeMs = isLossPossible
+            ? Number.POSITIVE_INFINITY
+            : this.#deps.clock.monotonicMs() + this.#knockAgainMs;
+          this.#knockAgainMs *= 2;
           if (isLossPossible) this.#options.onLost();
           this.#goOn();
         },

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { framePackets } from '../../framing.ts';
 import { recordingHandler, ScriptedExchange, type ScriptedUpload } from './scripted-exchange.ts';
 import { StreamCarrier } from './stream-carrier.ts';
-import { postsBeforeUpload } from './uplink.ts';
+import { knockAgainMs, postsBeforeUpload } from './uplink.ts';
 import { knockMsMax, uploadLookMs, uploadLooksMax } from './upload-lane.ts';
 
 const packet = (length: number) => new Uint8Array(length).fill(7);
@@ -62,28 +62,41 @@ describe('a body that goes on', () => {
     expect(handler.packets).toEqual([]);
   });
 
-  it('is given up for good where the knock is not answered in time, without a loss', async () => {
+  it('is given up for a while where the knock is not answered in time, without a loss, each time for longer', async () => {
     const { clock, exchange, post, upload, handler, answerKnock } = await openBusy();
     await clock.advance(knockMsMax);
     expect(upload.state).toBe('cut');
     answerKnock();
-    for (let count = 0; count < 2 * postsBeforeUpload; count += 1) await post();
-    expect(exchange.uploads.length).toBe(1);
+    const isTriedAfter = async (ms: number) => {
+      await clock.advance(ms);
+      const before = exchange.uploads.length;
+      for (let count = 0; count < 2 * postsBeforeUpload; count += 1) await post();
+      return exchange.uploads.length > before;
+    };
+    expect(await isTriedAfter(knockAgainMs - 1)).toBe(false);
+    expect(await isTriedAfter(1)).toBe(true);
+    await clock.advance(knockMsMax);
+    expect(await isTriedAfter(2 * knockAgainMs - 1)).toBe(false);
+    expect(await isTriedAfter(1)).toBe(true);
     expect(handler.events).not.toContain('lost');
   });
 
-  it('that is cut or refused in the middle is a loss, and POSTs go on', async () => {
+  it('that is cut or refused in the middle is a loss; POSTs go on, and it is not tried again', async () => {
     for (const end of [
       (upload: ScriptedUpload) => upload.fail(new Error('cut')),
       (upload: ScriptedUpload) => upload.answer(413),
       (upload: ScriptedUpload) => upload.answer(204),
     ]) {
-      const { clock, exchange, carrier, upload, handler, answerKnock } = await openBusy();
+      const { clock, exchange, carrier, post, upload, handler, answerKnock } = await openBusy();
       answerKnock();
       carrier.send(packet(2));
       await clock.advance(0);
       await end(upload);
       expect(handler.events).toContain('lost');
+      for (let count = 0; count < 2 * postsBeforeUpload; count += 1) await post();
+      await clock.advance(100 * knockAgainMs);
+      for (let count = 0; count < 2 * postsBeforeUpload; count += 1) await post();
+      expect(exchange.uploads.length).toBe(1);
       carrier.send(packet(5));
       await clock.advance(0);
       expect(exchange.last.body).toEqual(framePackets([packet(5)]));
