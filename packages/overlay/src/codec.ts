@@ -9,8 +9,8 @@ export const codecLimits = {
   messagesPerFrameMax: 64,
   /** A frame: the largest event, or many small messages. */
   frameBytesMax: messageLimits.eventBytesMax + 128 * 1024,
-  /** Descriptors whose signatures need no second look. */
-  descriptorsRememberedMax: 4_096,
+  /** Descriptors whose signatures need no second look, about half a KiB each. */
+  descriptorsRememberedMax: 16_384,
   /** The longest nesting: frame, message, list. */
   depthMax: 3,
   noncesBelow: 2 ** 48,
@@ -36,11 +36,11 @@ export class DescriptorMemory {
     return this.#known.size;
   }
 
-  /** @throws {DecodeError} for bytes that are no descriptor, or whose signature does not hold. */
+  /** @throws {DescriptorRefusedError} for bytes that are no descriptor, or whose signature does not hold. */
   decode(bytes: Uint8Array): Descriptor {
-    if (bytes.length > descriptorLimits.bytesMax) throw new DecodeError('a descriptor that is too long');
+    if (bytes.length > descriptorLimits.bytesMax) throw new DescriptorRefusedError('malformed');
     const key = contentId(bytes);
-    const known = this.#known.get(key) ?? decodeChecked(bytes);
+    const known = this.#known.get(key) ?? decodeDescriptor(bytes);
     this.#known.delete(key); // a Map keeps the order of insertion: the first is the one asked for longest ago
     this.#known.set(key, known);
     if (this.#known.size > this.#entriesMax) this.#known.delete(this.#known.keys().next().value as string);
@@ -48,15 +48,8 @@ export class DescriptorMemory {
   }
 }
 
-function decodeChecked(bytes: Uint8Array): Descriptor {
-  try {
-    return decodeDescriptor(bytes);
-  } catch (error) {
-    if (error instanceof DescriptorRefusedError)
-      throw new DecodeError('a descriptor that does not hold', { cause: error });
-    throw error;
-  }
-}
+/** The memory of this process: whether a signature holds depends on nothing but the bytes. */
+export const descriptorMemory = new DescriptorMemory();
 
 /** The bytes of one message: deterministic CBOR of `[kind, …]`. Made once for each message object. */
 export function encodeMessage(message: Message): Uint8Array {
@@ -241,12 +234,12 @@ class Fields {
   }
 
   descriptor(memory: DescriptorMemory): Descriptor {
-    return memory.decode(this.bytes(descriptorLimits.bytesMax));
+    return decodeIn(memory, this.bytes(descriptorLimits.bytesMax));
   }
 
   descriptors(memory: DescriptorMemory): Descriptor[] {
     return this.#list(messageLimits.descriptorsMax, (item) =>
-      memory.decode(checkedBytes(item, descriptorLimits.bytesMax)),
+      decodeIn(memory, checkedBytes(item, descriptorLimits.bytesMax)),
     );
   }
 
@@ -285,4 +278,15 @@ function checkedBytes(value: unknown, max: number, min = 0): Uint8Array {
     throw new DecodeError('bytes that are missing or of a wrong length');
   }
   return value;
+}
+
+function decodeIn(memory: DescriptorMemory, bytes: Uint8Array): Descriptor {
+  try {
+    return memory.decode(bytes);
+  } catch (error) {
+    if (error instanceof DescriptorRefusedError) {
+      throw new DecodeError('a descriptor that does not hold', { cause: error });
+    }
+    throw error;
+  }
 }

@@ -59,7 +59,7 @@ export interface OverlayNodeDependencies {
   readonly random: Random;
   /** Default: nobody is trusted in particular. */
   readonly trust?: Trust;
-  /** Reads others' descriptors; one that remembers those it has checked spares signatures. Default: none are remembered. */
+  /** Reads others' descriptors; default: with the memory of this process, see `DescriptorMemory`. */
   readonly decode?: (bytes: Uint8Array) => Descriptor;
 }
 

@@ -1,5 +1,12 @@
 /** The machines and their words, without libp2p: for drivers of another kind, and for the simulator. */
-export { codecLimits, DescriptorMemory, decodeMessages, encodeMessage, encodeMessages } from './codec.ts';
+export {
+  codecLimits,
+  DescriptorMemory,
+  decodeMessages,
+  descriptorMemory,
+  encodeMessage,
+  encodeMessages,
+} from './codec.ts';
 export {
   capability,
   createDescriptor,

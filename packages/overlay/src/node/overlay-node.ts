@@ -1,6 +1,7 @@
 import { type Random, unreachable } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import { Clustering } from '../clustering/clustering.ts';
+import { descriptorMemory } from '../codec.ts';
 import type { Descriptor } from '../descriptor.ts';
 import { createEvent, type EventContent, readEventHead } from '../events/event.ts';
 import type { InterestFilter } from '../interest/interest-filter.ts';
@@ -23,6 +24,7 @@ import { PeerSampling } from '../sampling/peer-sampling.ts';
 import type { Topic } from '../topic.ts';
 import { TrustBook } from '../trust/trust-book.ts';
 import type { Trust } from '../trust.ts';
+import { Glance } from './glance.ts';
 import { Outlets } from './outlets.ts';
 import { OwnDescriptor } from './own-descriptor.ts';
 import { Seeking } from './seeking.ts';
@@ -67,6 +69,9 @@ export class OverlayNode {
   readonly #connections = new Set<PeerId>();
   readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
   readonly #refusals = new Map<string, number>();
+  // Asked for with every hop of every query, and put together from many parts: as they were some moments ago will do.
+  readonly #ringNeighbours = new Glance(() => this.#rings.neighbours());
+  readonly #askable = new Glance(() => this.#findAskable());
   #sequenceNumber = 0n;
 
   constructor(options: OverlayNodeOptions, dependencies: OverlayNodeDependencies) {
@@ -172,6 +177,7 @@ export class OverlayNode {
   receive(from: PeerId, message: Message, nowMs: number): NodeOutput[] {
     if (from === this.self) return this.#refuse('own');
     if (message.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
+    this.#age(nowMs);
     switch (message.kind) {
       case 'pull':
         return sends(this.#sampling.onPull(from, message, nowMs));
@@ -209,6 +215,7 @@ export class OverlayNode {
   /** Does what is due. */
   wake(nowMs: number): NodeOutput[] {
     const outputs: NodeOutput[] = [];
+    this.#age(nowMs);
     this.#renewDescriptor(nowMs);
     if (this.#sampling.dueAtMs <= nowMs) outputs.push(...sends(this.#sampling.wake(nowMs)));
     if (this.#clustering.dueAtMs <= nowMs) outputs.push(...sends(this.#clustering.wake(nowMs)));
@@ -216,7 +223,11 @@ export class OverlayNode {
     if (this.#rings.dueAtMs <= nowMs) outputs.push(...this.#rings.wake(nowMs));
     if (this.#outlets.dueAtMs <= nowMs) this.#outlets.wake(nowMs);
     for (const subscription of this.#subscriptions.values()) {
-      if (subscription.seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(subscription, nowMs));
+      const { topic, seeking } = subscription;
+      if (seeking.dueAtMs > nowMs) continue;
+      // A ring that grows by its own gossip needs nobody to be asked.
+      if (seeking.grew(this.#rings.view(topic).memberCount, nowMs)) continue;
+      outputs.push(...this.#seek(subscription, nowMs));
     }
     return outputs;
   }
@@ -224,6 +235,7 @@ export class OverlayNode {
   /** There is a connection to `peer`, which speaks the protocol. */
   connected(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#connections.add(peer);
+    this.#age(nowMs, true);
     this.#rings.connected(peer, nowMs);
     return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#seekSoon(nowMs)];
   }
@@ -330,6 +342,11 @@ export class OverlayNode {
     return known ?? this.#clustering.neighbours().find((neighbour) => neighbour.peer === peer)?.descriptor;
   }
 
+  #age(nowMs: number, isChanged = false): void {
+    this.#ringNeighbours.age(nowMs, isChanged);
+    this.#askable.age(nowMs, isChanged);
+  }
+
   #content(data: Uint8Array, eventClass: EventClass): EventContent {
     if (this.#options.signaturePolicy === 'StrictNoSign') return { data, class: eventClass };
     this.#sequenceNumber += 1n;
@@ -395,27 +412,28 @@ export class OverlayNode {
         shownFilter: () => this.#own.filter,
         exactInterest: (epoch) => this.#interest.exact(epoch, (topic) => !this.#rings.view(topic).isComplete),
         sampled: () => this.#sampling.view,
-        ringNeighbours: () => this.#rings.neighbours(),
+        ringNeighbours: () => this.#ringNeighbours.value,
       },
       { random, trust },
     );
   }
 
-  #createJoining({ random, decode }: OverlayNodeDependencies, trust: Trust): Joining {
+  #createJoining(dependencies: OverlayNodeDependencies, trust: Trust): Joining {
+    const { random, decode = (bytes: Uint8Array) => descriptorMemory.decode(bytes) } = dependencies;
     return new Joining(
       {
         self: () => this.#own.descriptor,
-        neighbours: () => this.#askable(),
+        neighbours: () => this.#askable.value,
         subscriptions: () => this.#subscriptions.values(),
         members: (topic) => this.#rings.membersToTell(topic, 5),
         friends: () => trust.friends(),
       },
-      { random, ...(decode === undefined ? {} : { decode }) },
+      { random, decode },
     );
   }
 
   /** Whom a join query may go to: neighbours of any kind, and who is just connected. */
-  #askable(): { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[] {
+  #findAskable(): { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[] {
     const known: { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[] =
       this.#clustering.neighbours();
     const peers = new Set(known.map(({ peer }) => peer));

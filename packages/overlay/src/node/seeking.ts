@@ -9,8 +9,6 @@ export const seekPeriods = {
   /** Likewise once it is: rings that came about apart find each other. */
   settledFirstMs: 15_000,
   maxMs: 600_000,
-  /** So many searches of one state of the ring are hurried at most. */
-  hurriedMax: 5,
 } as const;
 
 /**
@@ -24,6 +22,7 @@ export class Seeking {
   #count = 0;
   #wasComplete = false;
   #hasAsked = false;
+  #memberCount = 0;
 
   constructor(nowMs: number, random: Random) {
     this.#random = random;
@@ -45,15 +44,23 @@ export class Seeking {
     this.#atMs = nowMs + waitMs * (0.75 + this.#random.float() / 2);
   }
 
+  /** Whether the ring has more members than when last asked; then the next search waits for another while. */
+  grew(memberCount: number, nowMs: number): boolean {
+    const hasGrown = memberCount > this.#memberCount;
+    this.#memberCount = memberCount;
+    if (hasGrown) this.#atMs = nowMs + seekPeriods.firstMs * (0.75 + this.#random.float() / 2);
+    return hasGrown;
+  }
+
   /** Whether anybody was there to be asked. */
   asked(hasAsked: boolean): void {
     this.#hasAsked = hasAsked;
     if (!hasAsked) this.#lastMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** Somebody may be there to be asked who was not before: the next search is soon, if there were not many already. */
+  /** Somebody is there to be asked: where nobody was before, the next search is soon. */
   hurry(nowMs: number): void {
-    if (this.#hasAsked && this.#count > seekPeriods.hurriedMax) return;
+    if (this.#hasAsked) return;
     this.#atMs = Math.min(this.#atMs, Math.max(nowMs, this.#lastMs + seekPeriods.spacingMs));
   }
 }

@@ -2,7 +2,7 @@ import type { Connection, PeerStore, Stream } from '@libp2p/interface';
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal';
 import { type Clock, errorForLog, type Logger, type Random, type Timer } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
-import { DescriptorMemory } from '../codec.ts';
+import { descriptorMemory } from '../codec.ts';
 import type { Message } from '../message.ts';
 import type { OverlayNode } from '../node/overlay-node.ts';
 import type { DeliveredEvent, NodeOutput } from '../overlay-node-types.ts';
@@ -42,7 +42,6 @@ export class Driver {
   readonly #deps: DriverDependencies;
   readonly #node: OverlayNode;
   readonly #links: Links;
-  readonly #memory = new DescriptorMemory();
   readonly #inbound = new Set<InboundStream>();
   readonly #paces = new Map<PeerId, Pace>();
   #outputs: NodeOutput[] = [];
@@ -177,7 +176,7 @@ export class Driver {
       return;
     }
     const from = connection.remotePeer.toString() as PeerId; // libp2p's text form is ours
-    const inbound = new InboundStream(stream, this.#memory, {
+    const inbound = new InboundStream(stream, descriptorMemory, {
       onMessages: (messages) => this.#takeMessages(from, messages, inbound),
       onMalformed: (error) => {
         this.#deps.count.malformed.add();
