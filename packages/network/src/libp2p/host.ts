@@ -13,7 +13,7 @@ import { createGossipSub, type PubSub, type PubSubFactory } from '../pubsub.ts';
 import { isRelayed, relayedListen } from '../relayed-address.ts';
 import type { RelayedStreams } from '../relayed-streams.ts';
 import { createQuietLogger, nativeTcp, nativeTls } from '../tls/index.ts';
-import { keptCircuits } from './kept-circuits.ts';
+import { type KeptCircuitsDependencies, keptCircuits } from './kept-circuits.ts';
 import { circuitAddresses, natServices } from './nat.ts';
 import { openPeerBook } from './peer-book.ts';
 import { relayedTransport } from './relayed-transport.ts';
@@ -73,7 +73,7 @@ export async function createHost(
   options: HostOptions,
   dependencies: { readonly clock: Clock; readonly random: Random; readonly logger: Logger; readonly meter?: Meter },
 ): Promise<Host> {
-  const { dataDirectory, relayed, isDirect, nat } = options;
+  const { dataDirectory, relayed } = options;
   const book = dataDirectory === undefined ? undefined : await openPeerBook(dataDirectory, dependencies);
   const config: Libp2pOptions = {
     start: false,
@@ -81,19 +81,7 @@ export async function createHost(
     ...(process.env['DEBUG'] === undefined ? { logger: createQuietLogger() } : {}),
     nodeInfo: { name: 'pulsemesh', version: '0.1.0', userAgent: 'pulsemesh/0.1.0' },
     privateKey: privateKeyFromRaw(options.identityKeyBytes),
-    addresses: {
-      listen: [
-        ...(isDirect ? [...options.listen, ...circuitAddresses(nat)] : []),
-        ...(relayed === undefined ? [] : [relayedListen]),
-      ],
-      announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
-    },
-    transports: [
-      ...(isDirect ? [nativeTcp()] : []),
-      // Before libp2p's own circuits, whose addresses look the same: what our relays know is dialled through them.
-      ...(relayed === undefined ? [] : [relayedTransport(relayed, dependencies)]),
-      ...(isDirect && nat.circuitRelay === 'client' ? [keptCircuits(dependencies)] : []),
-    ],
+    ...waysIn(options, dependencies),
     connectionEncrypters: [nativeTls({}, dependencies), noise()],
     streamMuxers: [
       yamux({
@@ -131,7 +119,7 @@ export async function createHost(
       peerInfoMapper: passthroughMapper,
       allowQueryWithZeroPeers: true,
     }),
-    ...natServices(nat),
+    ...natServices(options.nat),
   };
   if (!options.hasPubSub) {
     const libp2p = await createLibp2p({ ...config, services });
@@ -142,6 +130,29 @@ export async function createHost(
     services: { ...services, pubsub: options.pubSub ?? createGossipSub() },
   });
   return { libp2p, pubsub: libp2p.services.pubsub, close: async () => book?.close() };
+}
+
+/** Where the host listens, and by what it dials. */
+function waysIn(
+  options: HostOptions,
+  dependencies: KeptCircuitsDependencies,
+): Pick<Libp2pOptions, 'addresses' | 'transports'> {
+  const { relayed, isDirect, nat } = options;
+  return {
+    addresses: {
+      listen: [
+        ...(isDirect ? [...options.listen, ...circuitAddresses(nat)] : []),
+        ...(relayed === undefined ? [] : [relayedListen]),
+      ],
+      announceFilter: (addresses) => addresses.filter((address) => options.isAnnounced(address.toString())),
+    },
+    transports: [
+      ...(isDirect ? [nativeTcp()] : []),
+      // Before libp2p's own circuits, whose addresses look the same: what our relays know is dialled through them.
+      ...(relayed === undefined ? [] : [relayedTransport(relayed, dependencies)]),
+      ...(isDirect && nat.circuitRelay === 'client' ? [keptCircuits(dependencies)] : []),
+    ],
+  };
 }
 
 function createGater(isAllowed: (peer: PeerId) => boolean): ConnectionGater {
