@@ -233,7 +233,8 @@ export class Rings {
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
     const outputs = known.gossip.onRing(from, message, known.epoch, nowMs);
-    if (message.isReply) outputs.push(...this.#dissemination.recap(from, known.gossip, nowMs));
+    // Both sides of an exchange name what the other may have missed; who did not prove itself is told nothing.
+    outputs.push(...this.#dissemination.recap(from, known.gossip, nowMs));
     return outputs;
   }
 
