@@ -26,11 +26,20 @@ describe('drawPlot', () => {
       for (const [, x = '', y = ''] of svg.matchAll(/cx="([^"]+)" cy="([^"]+)"/g)) {
         expect(Number(x)).toBeGreaterThanOrEqual(72);
         expect(Number(x)).toBeLessThanOrEqual(736);
-        expect(Number(y)).toBeGreaterThanOrEqual(64);
+        expect(Number(y)).toBeGreaterThanOrEqual(84);
         expect(Number(y)).toBeLessThanOrEqual(364);
       }
       expect(svg).not.toContain('NaN');
     }
+  });
+
+  it('breaks a long note into two lines, and names moments', () => {
+    const note = Array.from({ length: 30 }, (_, index) => `option-${index} ${index}`).join(', ');
+    const svg = drawPlot({ ...plot, marks: [{ x: 100, label: 'the attack begins' }] }, note);
+    expect(svg).toContain('>option-0 0, ');
+    expect(svg).toContain('stroke-dasharray');
+    expect(svg).toContain('>the attack begins<');
+    for (const [, line = ''] of svg.matchAll(/>(option[^<]*)</g)) expect(line.length).toBeLessThanOrEqual(105);
   });
 
   it('draws no more points than it must, and escapes what it is given', () => {

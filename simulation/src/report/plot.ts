@@ -8,6 +8,8 @@ export interface Plot {
   /** The least range the y axis shows; the data widens it. */
   readonly yRange?: readonly [number, number];
   readonly series: readonly Series[];
+  /** Moments worth a line across, such as when an attack began. */
+  readonly marks?: readonly { readonly x: number; readonly label: string }[];
 }
 
 /** One line of a plot; its points in the order of x. */
@@ -18,7 +20,8 @@ export interface Series {
 
 const width = 760;
 const height = 420;
-const margin = { left: 72, right: 24, top: 64, bottom: 56 };
+const margin = { left: 72, right: 24, top: 84, bottom: 56 };
+const noteColumns = 105;
 const pointsMax = 2_000;
 // Okabe and Ito's colours, which most kinds of colour blindness tell apart.
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
@@ -39,7 +42,13 @@ export function drawPlot(plot: Plot, note: string): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(margin.left, 22, plot.title, 'font-size="15" font-weight="600"'),
-    text(margin.left, 40, note, 'fill="#555555"'),
+    text(margin.left, 40, firstOf(note), 'fill="#555555" font-size="11"'),
+    text(
+      margin.left,
+      54,
+      note.slice(firstOf(note).length).trim().slice(0, noteColumns),
+      'fill="#555555" font-size="11"',
+    ),
     ...yAxis.map((value) => {
       const y = place.y(value).toFixed(1);
       const line = `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y}" y2="${y}" stroke="#dddddd"/>`;
@@ -54,6 +63,7 @@ export function drawPlot(plot: Plot, note: string): string {
     text((margin.left + width - margin.right) / 2, height - 14, plot.x, 'text-anchor="middle"'),
     `<g transform="translate(18 ${(margin.top + height - margin.bottom) / 2}) rotate(-90)">${text(0, 0, plot.y, 'text-anchor="middle"')}</g>`,
     ...drawn.map((series, index) => line(series, place, colours[index % colours.length] as string)), // a remainder
+    ...(plot.marks ?? []).map(({ x, label: name }) => mark(place.x(x), name)),
     ...legend(drawn),
     '</svg>',
     '',
@@ -81,14 +91,27 @@ function line(series: Series, place: Placing, colour: string): string {
   return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.8"/>${marks}`;
 }
 
+function mark(x: number, name: string): string {
+  const [top, bottom] = [margin.top, height - margin.bottom];
+  const line = `<line x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${top}" y2="${bottom}" stroke="#777777" stroke-dasharray="4 3"/>`;
+  return line + text(x + 5, bottom - 8, name, 'fill="#555555" font-size="11"');
+}
+
+/** As many whole words of a note as one line takes. */
+function firstOf(note: string): string {
+  if (note.length <= noteColumns) return note;
+  const end = note.lastIndexOf(' ', noteColumns);
+  return note.slice(0, end > 0 ? end : noteColumns);
+}
+
 function legend(series: readonly Series[]): string[] {
   if (series.length < 2) return [];
   let x = margin.left;
   return series.map(({ name }, index) => {
     const at = x;
     x += 34 + name.length * 6.4;
-    const swatch = `<rect x="${at}" y="47" width="14" height="3" fill="${colours[index % colours.length]}"/>`;
-    return swatch + text(at + 18, 53, name, 'font-size="11"');
+    const swatch = `<rect x="${at}" y="67" width="14" height="3" fill="${colours[index % colours.length]}"/>`;
+    return swatch + text(at + 18, 73, name, 'font-size="11"');
   });
 }
 

@@ -1,5 +1,6 @@
 import { createSystemClock } from '@pulsemesh/base';
-import { runGossipsub } from '../gossipsub/run-gossipsub.ts';
+import type { DeliveryReport } from '../checkers/delivery-book.ts';
+import type { Plot } from '../report/plot.ts';
 import type { AttackKind, Workload } from '../workload/workload.ts';
 import {
   deliveryOverTime,
@@ -28,6 +29,9 @@ const abouts: Readonly<Record<AttackKind, string>> = {
  * there 1,000 honest nodes, of which 100 publish 120 messages of 2 KiB a second, links of 25 ms ± 10 %.
  */
 export const attackScenarios: readonly Scenario[] = (Object.keys(abouts) as AttackKind[]).map(attackScenario);
+
+/** What attackers kept back comes when ring neighbours next talk: some rounds of ten seconds. */
+const coolDownSeconds = 30;
 
 function attackScenario(kind: AttackKind): Scenario {
   return defineScenario({
@@ -62,27 +66,31 @@ function attackScenario(kind: AttackKind): Scenario {
         payloadBytes: values.payload,
         warmUpSeconds: values.warm,
         publishSeconds: values.seconds,
-        coolDownSeconds: 15,
+        coolDownSeconds,
         linksMax: values.links,
         attack: { kind, sybils: values.sybils, atSeconds: values.attack },
       };
       const promise = { withinMs: 10_000, ratioMin: values.promise, settledMs: 0 };
+      const marks = [{ x: values.attack, label: 'the attack begins' }];
+      const plot = (delivery: DeliveryReport): Plot => ({ ...deliveryOverTime(delivery), marks });
       if (values.over === 'upsycle') {
         const options = { latency: values.latency, promise, isPrivate: values.topic === 'private' };
-        return playOverlay(workload, options, context);
+        return playOverlay(workload, options, context, plot);
       }
       const variant = values.over === 'gossipsub' ? ('default' as const) : ('best' as const);
       const { onProgress, seed } = context;
       const clock = createSystemClock();
+      // Loaded where it is wanted: most runs never touch libp2p.
+      const { runGossipsub } = await import('../gossipsub/run-gossipsub.ts');
       const { delivery, figures } = await runGossipsub(workload, { seed, variant, promise }, { clock, onProgress });
-      const virtualMs = 1_000 * (values.warm + values.seconds + 15);
+      const virtualMs = 1_000 * (values.warm + values.seconds + coolDownSeconds);
       // Gossipsub reads the machine's clock: no two runs of it are the same.
       return {
         figures,
         violations: delivery.violations,
         traceHash: 'none',
         virtualMs,
-        plot: deliveryOverTime(delivery),
+        plot: plot(delivery),
       };
     },
   });

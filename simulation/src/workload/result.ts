@@ -9,6 +9,8 @@ export interface WorkloadResult {
 /** Figures that both runners give; a runner may add its own. */
 export interface WorkloadFigures extends Readonly<Record<string, number>> {
   readonly deliveryRatio: number;
+  /** The same, of what came in the time promised. */
+  readonly inTimeRatio: number;
   /** From publishing to the first delivery. */
   readonly p50Ms: number;
   readonly p95Ms: number;
@@ -38,6 +40,7 @@ export function workloadFigures(
     messages: report.messages,
     expected: report.expected,
     deliveryRatio: report.ratio,
+    inTimeRatio: (report.served - report.late) / Math.max(1, report.expected),
     p50Ms: book.latencyMs.at(0.5),
     p95Ms: book.latencyMs.at(0.95),
     p99Ms: book.latencyMs.at(0.99),
