@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base/clock';
 import type { NodeLinkOptions, TransportName } from '@pulsemesh/link';
 import { createTestAuthority, startBox } from '@pulsemesh/link/testing';
-import { addressOfKey, inboxIdOf } from '@pulsemesh/relay/client';
+import { addressOfKey, createMemoryPairs, inboxIdOf } from '@pulsemesh/relay/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { moveFiles } from './file-courier.ts';
 import {
@@ -65,6 +65,34 @@ async function talk(what: string, url: string, link: Partial<NodeLinkOptions>): 
   stream.end();
 }
 
+/** Writes 64 markers from Alice to Dave (4), who is there and offers a session; how many of them were sealed in one. */
+async function talkInSession(): Promise<number> {
+  const pairs = createMemoryPairs();
+  let inSession = 0;
+  const counting = {
+    ...pairs,
+    save(changes: Parameters<typeof pairs.save>[0]) {
+      inSession += changes.filter(({ kind, value }) => kind === 'kept' && value !== null).length;
+      return pairs.save(changes);
+    },
+  };
+  await using dave = await startAgent({ number: 4, url: relay.url, link: trusted, pairs: createMemoryPairs() });
+  await dave.known;
+  await using alice = await startAgent({ number: 1, url: relay.url, link: trusted, pairs: counting });
+  alice.client.receive(async () => {});
+  let received = 0;
+  const all = Promise.withResolvers<void>();
+  dave.client.receive(async () => {
+    received += 1;
+    if (received === 64) all.resolve();
+  });
+  for (const marker of markersOf('session')) {
+    await (await alice.client.send(contactOf(4), Buffer.from(marker))).stored;
+  }
+  await all.promise;
+  return inSession;
+}
+
 /** Talks through a box that opens TLS with an authority the agents trust; all that it sees. */
 async function talkInspected(transport: TransportName): Promise<Buffer> {
   const seen: Uint8Array[] = [];
@@ -103,6 +131,10 @@ describe('row 1: 64 markers that agents seal, to a mailbox, in requests and in s
     expect(holds(seen, formsOf(tagOf(`${transport}-in-clear`)))).toBe(true);
   });
 
+  it('are sealed in a pair session too, once two write often', async () => {
+    expect(await talkInSession()).toBeGreaterThan(32);
+  });
+
   it('are seen by nobody who carries the files of a site without a network', async () => {
     const folder = join(place.path, 'drop-of-site');
     const carried: Buffer[] = [];
@@ -127,7 +159,7 @@ describe('row 1: 64 markers that agents seal, to a mailbox, in requests and in s
     const log = Buffer.from(relay.log.join(''));
     expect(log.length).toBeGreaterThan(0);
     expect(holds(log, [Buffer.from(drawn)])).toBe(false);
-    for (const number of [1, 2, 3]) {
+    for (const number of [1, 2, 3, 4]) {
       const { peerId, publicKey } = identityOf(number);
       const key = Buffer.from(publicKey);
       const names = [peerId, addressOfKey(publicKey), key.toString('hex'), key.toString('base64url')];
@@ -137,7 +169,7 @@ describe('row 1: 64 markers that agents seal, to a mailbox, in requests and in s
 
   it('are not on its disk, where what was sent without a seal is found', async () => {
     const disk = () => bytesOfFiles(join(place.path, 'relay'));
-    for (const what of [...transports, 'drop']) expect(holds(disk(), formsOf(tagOf(what)))).toBe(false);
+    for (const what of [...transports, 'drop', 'session']) expect(holds(disk(), formsOf(tagOf(what)))).toBe(false);
     await using alice = await startAgent({ number: 1, url: relay.url, link: trusted });
     await using bob = await startAgent({ number: 2, url: relay.url, link: trusted });
     const unsealed = Buffer.from(tagOf('unsealed'));
@@ -147,7 +179,7 @@ describe('row 1: 64 markers that agents seal, to a mailbox, in requests and in s
 
   it.skipIf(!canReadMemory)('are not in its memory, where what was sent without a seal is found', async () => {
     const pid = relay.child.pid ?? 0;
-    for (const what of [...transports, 'drop']) expect(memoryHolds(pid, formsOf(tagOf(what)))).toBe(false);
+    for (const what of [...transports, 'drop', 'session']) expect(memoryHolds(pid, formsOf(tagOf(what)))).toBe(false);
     await using alice = await startAgent({ number: 1, url: relay.url, link: trusted });
     await using carol = await startAgent({ number: 3, url: relay.url, link: trusted });
     const topic = inboxIdOf(new Uint8Array(16).fill(5));

@@ -17,6 +17,7 @@ import {
   connectRelay,
   createEnvelopeSealer,
   createMemoryInboxState,
+  type PairStore,
   type RelayClient,
   type RelayClientLimits,
   type RelayUse,
@@ -130,6 +131,8 @@ export interface ClientOptions {
   readonly meter?: Meter;
   /** Default: the machine's. */
   readonly clock?: Clock;
+  /** Default: envelopes only. */
+  readonly pairs?: PairStore;
 }
 
 /** A client with envelopes. */
@@ -148,6 +151,7 @@ export async function connectClient({
   limits = {},
   meter = silentMeter,
   clock = dependencies.clock,
+  pairs,
 }: ClientOptions): Promise<SealingClient> {
   const identity = identityOf(number);
   const deps = { ...dependencies, meter, clock };
@@ -166,6 +170,7 @@ export async function connectClient({
         },
       },
       limits: { retryMsMin: 50, retryMsMax: 200, ...limits },
+      ...(pairs === undefined ? {} : { pairs }),
     },
     deps,
   );

@@ -123,6 +123,24 @@ describe('connecting a link', () => {
     await expect(link.open('echo')).rejects.toBeInstanceOf(LinkRefusedError);
   });
 
+  it('tries again, with more and more time in between, while the server cannot judge logins', async () => {
+    let tries = 0;
+    await using server = await startTestServer({
+      admit: async () => {
+        tries += 1;
+        if (tries < 3) throw new Error('the register of agents is away');
+        return { kind: 'admitted' };
+      },
+    });
+    await using link = startLink(optionsFor(server), testDependencies);
+    const problems: (string | undefined)[] = [];
+    link.onStatus(({ problem }) => problems.push(problem?.code));
+    await link.waitForSession();
+    expect(tries).toBe(3);
+    expect(problems).toContain('link-refused');
+    expect(link.status.state).toBe('up');
+  });
+
   it('refuses a server of another key', async () => {
     await using server = await startTestServer();
     const options = optionsFor(server, { server: testIdentity(9).peerId });

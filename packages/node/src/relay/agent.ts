@@ -1,9 +1,16 @@
 import { join } from 'node:path';
 import { Condition, sleep, type WaitOptions } from '@pulsemesh/base';
+import { type Box, createBox, hkdfSha256 } from '@pulsemesh/crypto';
 import { type Identity, identityFileNames } from '@pulsemesh/identity';
 import { certificateToPem, Enrolment, type EnrolmentToken, type EnrolmentWish } from '@pulsemesh/identity/authority';
 import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
-import { connectRelay, createTableInboxState, createTableOutbox, type RelayClient } from '@pulsemesh/relay/client';
+import {
+  connectRelay,
+  createTableInboxState,
+  createTableOutbox,
+  createTablePairs,
+  type RelayClient,
+} from '@pulsemesh/relay/client';
 import type { TableChange, TableStore } from '@pulsemesh/store';
 import { refreshDaily } from '../process/fresh-identity.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
@@ -161,6 +168,8 @@ export async function startAgent(
         sealer: createAgentSealer({ identity: live, contacts }, deps),
         inboxState: card.inboxState,
         ...(use === 'receive' ? {} : { outbox: createTableOutbox(store) }),
+        // Only where this process reads: two that seal in one session would use its keys twice, and one process reads at a time.
+        ...(receives ? { pairs: createTablePairs(store, { box: pairBoxOf(identity, deps) }) } : {}),
         ...(receives ? { inboxes: card.tokens() } : {}),
       },
       deps,
@@ -185,6 +194,11 @@ export async function startAgent(
       ended.resolve(null);
     },
   };
+}
+
+/** Seals the agent's pair sessions on its disk. */
+function pairBoxOf({ nodeBoxKey }: Identity, deps: NodeDependencies): Box {
+  return createBox(hkdfSha256({ key: nodeBoxKey, info: 'pulsemesh/pairs-secret/1', length: 32 }), deps);
 }
 
 /** The agent's link, with a certificate that is kept fresh. */

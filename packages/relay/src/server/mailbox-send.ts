@@ -23,7 +23,8 @@ const resultCostBytes = 24;
 
 /** Serves `mailbox.send`: each item is answered once it is durable or refused. */
 export function serveSend(own: AgentSession, stream: LinkStream): void {
-  new SendStream(own, stream).start();
+  // Right after its first login an agent's address is being claimed: what it sends to itself is not refused meanwhile.
+  void own.agent.ready.then(() => new SendStream(own, stream).start());
 }
 
 class SendStream {

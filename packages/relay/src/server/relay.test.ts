@@ -1,4 +1,4 @@
-import { createSystemClock } from '@pulsemesh/base';
+import { createSystemClock, sleep } from '@pulsemesh/base';
 import type { LinkSession } from '@pulsemesh/link';
 import { describe, expect, it } from 'vitest';
 import { createMemoryInboxState, inboxTokensAhead, type SendReceipt } from '../client/index.ts';
@@ -95,6 +95,20 @@ describe('what no relay would take', () => {
     await expect(raw.send([address], envelope)).rejects.toMatchObject({ code: 'unsendable' });
     expect(alice.client.outboxCount).toBe(0);
     await (await raw.send([address], envelope.subarray(1))).stored;
+  });
+});
+
+describe('an agent that has just logged in for the first time', () => {
+  it('can send to its own address at once, also while claiming it takes a while', async () => {
+    await using opened = await openWorld();
+    const claim = opened.engine.claim.bind(opened.engine);
+    opened.engine.claim = async (claims) => {
+      await sleep(clock, 50);
+      return claim(claims);
+    };
+    await using alice = await opened.world.connect('alice', ['relay']);
+    await alice.links[0]?.up();
+    await (await alice.client.raw.send([alice.client.address], bytesOf('a note to self'))).stored;
   });
 });
 
