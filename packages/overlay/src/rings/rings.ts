@@ -232,9 +232,11 @@ export class Rings {
     this.#dueAtMs = null;
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
+    const wasProven = known.gossip.ring.isProven(from);
     const outputs = known.gossip.onRing(from, message, known.epoch, nowMs);
-    // Both sides of an exchange name what the other may have missed; who did not prove itself is told nothing.
-    outputs.push(...this.#dissemination.recap(from, known.gossip, nowMs));
+    // Both sides of an exchange name what the other may have missed. Who asks for the first time does not know us yet, and
+    // would refuse it where it overtakes our answer.
+    if (message.isReply || wasProven) outputs.push(...this.#dissemination.recap(from, known.gossip, nowMs));
     return outputs;
   }
 
