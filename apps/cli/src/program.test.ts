@@ -34,6 +34,13 @@ describe('the command', () => {
     expect((await run('help', 'node')).out).toContain('--roles storage,prediction');
   });
 
+  it('simulates a whole network, and lists what it can simulate', async () => {
+    expect((await run('simulate', '--help')).out).toContain('  rings ');
+    const { code, out } = await run('simulate', 'sampling', '--nodes', '8', '--byzantine', '0', '--seconds', '20');
+    expect(out).toContain('sampling seed 1: holds');
+    expect(code).toBe(0);
+  });
+
   it.each([
     ['an unknown command', ['frob']],
     ['a speed that is none', ['start', '--speed', 'fast']],

@@ -11,6 +11,7 @@ import { type PlaceFlags, withPlaceFlags } from './identity/place.ts';
 
 interface ReceiveFlags extends PlaceFlags, NetworkFlags {
   readonly once?: true;
+  readonly dropStrangers?: true;
   readonly out?: string;
   readonly wait: number;
 }
@@ -37,9 +38,12 @@ export function addReceive(program: Command, output: Output, setExitCode: (code:
     .description(
       'Takes part as the enrolled agent, as `pulsemesh enrol --stay` does, and gives out what contacts send: one line of JSON each,\n' +
         'or with --out one file each. A message is taken once, whatever crashes; a line that is written in the moment of a crash may\n' +
-        'come again, with the same id. Messages of people who are not among the contacts are dropped.',
+        'come again, with the same id. A message of somebody who is not among the contacts is said, with their peer id, and stays at\n' +
+        'the relay for its 14 days: add their card (`pulsemesh identity contacts add`), and it comes with the next start, or before the\n' +
+        'next thing they write. At most 32 wait that way; what comes then is dropped, and said.',
     )
     .option('--out <directory>', 'into files named by time, sender and id')
+    .option('--drop-strangers', 'drop what people write who are not among the contacts')
     .option('--once', 'take what waits, and end')
     .option('--wait <seconds>', 'with --once: how long to wait for the relay', parseSeconds, 60)
     .addHelpText(
@@ -67,6 +71,7 @@ async function receive(flags: ReceiveFlags, output: Output): Promise<number> {
   void running.ended.then(over.resolve);
   const quiet = new Quiet(running, () => over.resolve(null), deps.clock);
   const take = await takerOf(running, flags.out, output);
+  running.client.onStranger(strangerTeller(flags.dropStrangers === true, output));
   running.client.receive(async (message, mark) => {
     quiet.pause();
     try {
@@ -92,6 +97,26 @@ async function receive(flags: ReceiveFlags, output: Output): Promise<number> {
   quiet.stop();
   if (reason !== null) throw reason;
   return exitCodes.done;
+}
+
+type StrangerHandler = Parameters<RunningAgent['client']['onStranger']>[0];
+
+const strangersToldMax = 1_000;
+
+/** Says once in a run who it is that writes and is not among the contacts, and what becomes of it. */
+function strangerTeller(isDropping: boolean, output: Output): StrangerHandler {
+  const told = new Set<string>();
+  return ({ publicKey, canBeKept }) => {
+    const fate = canBeKept && !isDropping ? 'keep' : 'drop';
+    const peer = peerIdOfEd25519(publicKey);
+    const key = `${fate} ${peer}`;
+    if (!told.has(key) && told.size < strangersToldMax) {
+      told.add(key);
+      const text = fate === 'keep' ? 'waits at the relay until you add their card' : 'is dropped';
+      output.err(`a message of ${peer}, who is not among your contacts, ${text}`);
+    }
+    return fate;
+  };
 }
 
 type Taker = (

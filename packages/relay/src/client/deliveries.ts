@@ -12,6 +12,16 @@ export interface DoneLater {
   readonly doneWhen: Promise<void>;
 }
 
+/** It stays at the relay until something of the same sender is read. */
+export interface Held {
+  readonly heldFor: string;
+}
+
+/** What is held for this sender is read before it. */
+export interface AfterHeld {
+  readonly afterHeldFor: string;
+}
+
 export type RawHandler<Mark> = (message: RawMessage, mark: Mark) => Promise<unknown>;
 
 /** What is done with receipts. */
@@ -34,6 +44,10 @@ export class Deliveries<Mark> {
   readonly #receipts: ReceiptUse;
   /** Bounded by what the relays may have under way. */
   #arrived: Arrival[] = [];
+  /** By sender; not acknowledged. Bounded by `strangersCountMax` and `strangersBytesMax`. */
+  readonly #held = new Map<string, Arrival[]>();
+  #heldCount = 0;
+  #heldBytes = 0;
   #handler: RawHandler<Mark> | null = null;
   #isRunning = false;
   #isStopped = false;
@@ -68,11 +82,39 @@ export class Deliveries<Mark> {
   /** A session is over: what came by it and is not begun comes again. */
   drop(relay: string): void {
     this.#arrived = this.#arrived.filter((arrival) => arrival.relay !== relay);
+    for (const sender of [...this.#held.keys()]) {
+      for (const arrival of this.#takeHeld(sender)) if (arrival.relay !== relay) this.#hold(sender, arrival);
+    }
+  }
+
+  /** True where one more of a stranger can be held. */
+  hasRoomFor(bytes: number): boolean {
+    const { strangersCountMax, strangersBytesMax } = this.#limits;
+    return this.#heldCount < strangersCountMax && this.#heldBytes + bytes <= strangersBytesMax;
+  }
+
+  hasHeldFor(sender: string): boolean {
+    return this.#held.has(sender);
+  }
+
+  #hold(sender: string, arrival: Arrival): void {
+    this.#held.set(sender, [...(this.#held.get(sender) ?? []), arrival]);
+    this.#heldCount += 1;
+    this.#heldBytes += arrival.delivery.envelope.length;
+  }
+
+  #takeHeld(sender: string): readonly Arrival[] {
+    const held = this.#held.get(sender) ?? [];
+    this.#held.delete(sender);
+    this.#heldCount -= held.length;
+    for (const { delivery } of held) this.#heldBytes -= delivery.envelope.length;
+    return held;
   }
 
   stop(): void {
     this.#isStopped = true;
     this.#arrived = [];
+    for (const sender of [...this.#held.keys()]) this.#takeHeld(sender);
   }
 
   #takeReceipt(arrival: Arrival): void {
@@ -135,7 +177,15 @@ export class Deliveries<Mark> {
       try {
         const mark = this.#state.markOf(messageId);
         const outcome = await handler(message, mark);
-        if (isLater(outcome)) {
+        if (has(outcome, 'heldFor')) {
+          this.#hold(outcome.heldFor, arrival);
+          return;
+        }
+        if (has(outcome, 'afterHeldFor')) {
+          this.#arrived.unshift(...this.#takeHeld(outcome.afterHeldFor), arrival);
+          return;
+        }
+        if (has(outcome, 'doneWhen')) {
           this.#events.received(relay, 'unopened');
           outcome.doneWhen.then(arrival.done, () => {});
           return;
@@ -154,8 +204,10 @@ export class Deliveries<Mark> {
   }
 }
 
-function isLater(outcome: unknown): outcome is DoneLater {
-  return typeof outcome === 'object' && outcome !== null && 'doneWhen' in outcome;
+type Outcome = DoneLater & Held & AfterHeld;
+
+function has<Key extends keyof Outcome>(outcome: unknown, key: Key): outcome is Pick<Outcome, Key> {
+  return typeof outcome === 'object' && outcome !== null && key in outcome;
 }
 
 /** Null where it is not a receipt as this client knows it: of no use here. */

@@ -35,11 +35,14 @@ export interface EnvelopeSealerOptions<Contact extends AgentContact> {
   readonly isSenderKeyAccepted?: OpenEnvelopeInput['isSenderKeyAccepted'];
 }
 
-/** The envelope was sealed by somebody who is not among the contacts. */
+/** The envelope was sealed by somebody who is not among the contacts, and is theirs: it opened. */
 export class UnknownSenderError extends Condition {
   override readonly name = 'UnknownSenderError';
-  constructor() {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  constructor(publicKey: Uint8Array) {
     super('unknown-sender', 'the envelope is by nobody among the contacts');
+    this.publicKey = publicKey;
   }
 }
 
@@ -63,7 +66,7 @@ export function createEnvelopeSealer<Contact extends AgentContact>(
     open(envelope) {
       const { senderKey, content, messageId } = openEnvelope(envelope, { to: identity, context, ...asksOf(options) });
       const from = contactOf(senderKey);
-      if (from === null) throw new UnknownSenderError();
+      if (from === null) throw new UnknownSenderError(senderKey);
       const kind = kindOfEnvelope(messageId);
       return { from, kind, messageId: content.subarray(0, idBytes), bytes: content.subarray(idBytes) };
     },

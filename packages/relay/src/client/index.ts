@@ -66,4 +66,6 @@ export type {
   SendOptions,
   SendReceipt,
   SentMessage,
+  StrangerHandler,
+  StrangersMessage,
 } from './types.ts';

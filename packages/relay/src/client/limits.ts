@@ -17,6 +17,9 @@ export interface RelayClientLimits {
   readonly receiptGraceMs: number;
   /** Sent messages whose receipts are watched; the oldest are let go of. */
   readonly watchedReceiptsMax: number;
+  /** Messages of strangers that are left at the relay, as long as a session lasts, and their bytes; what comes then is dropped. */
+  readonly strangersCountMax: number;
+  readonly strangersBytesMax: number;
   /** Longest wait for the answer of a request, milliseconds. */
   readonly requestMs: number;
 }
@@ -32,5 +35,7 @@ export const relayClientLimits: RelayClientLimits = {
   retryMsMax: 30_000,
   receiptGraceMs: 60_000,
   watchedReceiptsMax: 10_000,
+  strangersCountMax: 32,
+  strangersBytesMax: 1024 * 1024,
   requestMs: 30_000,
 };

@@ -14,7 +14,7 @@ import { createMemoryOutbox } from './memory-state.ts';
 import { Outgoing } from './outgoing.ts';
 import { type PairUseLimits, pairUseLimits } from './pairs/pair-limits.ts';
 import type { PairStore } from './pairs/pair-store.ts';
-import { SealedMail, type SendEnvelope } from './pairs/sealed-mail.ts';
+import { SealedMail, type SendEnvelope, type Strangers } from './pairs/sealed-mail.ts';
 import { PeerCalls } from './peer-calls.ts';
 import { type PresenceHandler, PresenceWatch } from './presence.ts';
 import { RelayReceiver } from './receiver.ts';
@@ -36,6 +36,7 @@ import type {
   SendOptions,
   SendReceipt,
   SentMessage,
+  StrangerHandler,
 } from './types.ts';
 
 export interface RelayClientOptions<Contact, Mark> {
@@ -91,6 +92,8 @@ export interface RelayClient<Contact, Mark> extends AsyncDisposable {
   send(to: Contact, bytes: Uint8Array, options?: SendOptions): Promise<SentMessage>;
   /** Gives each message once to the handler, in order. One handler. What cannot be opened is dropped and counted. */
   receive(handler: MessageHandler<ReceivedMessage<Contact>, Mark>): void;
+  /** Asked about each message of somebody who is not among the contacts. One handler; default: they are dropped and counted. */
+  onStranger(handler: StrangerHandler): void;
   /** As `raw.request`, sealed both ways; the answer is to this question and by `to`. @throws {NotOfThisCallError}. */
   request(to: Contact, name: string, bytes: Uint8Array, options?: WaitOptions): Promise<Uint8Array>;
   /** As `raw.stream`, each message sealed. */
@@ -141,6 +144,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly #stack = new DisposableStack();
   /** Null: no sealer, or not started. */
   #mail: SealedMail<Contact, Mark> | null = null;
+  #strangerHandler: StrangerHandler = () => 'drop';
   readonly #callsSeen = createCallsSeen();
   #tokens: readonly InboxToken[];
 
@@ -189,6 +193,21 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     };
   }
 
+  #strangersOf(sealer: Sealer<Contact>): Strangers<Contact> {
+    return {
+      take: (message, publicKey) => {
+        const canBeKept = this.#deliveries.hasRoomFor(message.envelope.length);
+        const fate = this.#strangerHandler({ ...message, publicKey, canBeKept });
+        return fate === 'keep' && canBeKept ? { heldFor: toHex(publicKey) } : 'unopened';
+      },
+      heldBefore: (from) => {
+        const publicKey = sealer.pairs?.keyOf(from);
+        const sender = publicKey === undefined ? '' : toHex(publicKey);
+        return this.#deliveries.hasHeldFor(sender) ? { afterHeldFor: sender } : null;
+      },
+    };
+  }
+
   #newReceiver(relay: string, limits: RelayClientLimits): RelayReceiver {
     const { inboxState } = this.#options;
     const events = {
@@ -210,7 +229,8 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
     if (sealer !== null) {
       const limits = { ...pairUseLimits, ...pairLimits };
       const send: SendEnvelope = (to, envelope, options) => this.#send(to, envelope, options);
-      const options = { sealer, inboxState, pairs, limits, send, events: this.#events };
+      const strangers = this.#strangersOf(sealer);
+      const options = { sealer, inboxState, pairs, limits, send, events: this.#events, strangers };
       this.#mail = await SealedMail.open(options, this.#dependencies);
     }
     for (const position of await this.#options.inboxState.positions()) {
@@ -344,6 +364,10 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   serve(name: string, handler: (stream: SealedStream<Contact>) => Promise<void>): Disposable {
     const sealer = this.#sealer;
     return this.#calls.serve(name, (stream) => handler(SealedStream.called({ stream, sealer, name }, this.#callsSeen)));
+  }
+
+  onStranger(handler: StrangerHandler): void {
+    this.#strangerHandler = handler;
   }
 
   onReceipt(handler: (receipt: SendReceipt) => void): Disposable {

@@ -132,6 +132,20 @@ export interface RawMessage {
 /** A message opened. */
 export interface ReceivedMessage<Contact> extends RawMessage, Omit<Opened<Contact>, 'kind'> {}
 
+/** A message of somebody who is not among the contacts. */
+export interface StrangersMessage extends RawMessage {
+  /** Ed25519, 32 bytes: proven. */
+  readonly publicKey: Uint8Array;
+  /** False: as many of strangers wait already as may; it is dropped, whatever the handler says. */
+  readonly canBeKept: boolean;
+}
+
+/**
+ * What becomes of it. `keep`: it stays at the relay, not acknowledged; it is opened again before the sender's next message that opens, and
+ * on the next session.
+ */
+export type StrangerHandler = (message: StrangersMessage) => 'keep' | 'drop';
+
 /**
  * Acts on one message. Resolves with `marked` when it made `mark` durable itself, in one transaction with the effect: then
  * the effect happens exactly once, whatever crashes. Otherwise the client writes the mark after it: at least once.

@@ -1,6 +1,8 @@
 import { equalBytes, toHex } from '@pulsemesh/wire';
 import { type InboxId, idBytes } from '../../inbox-id.ts';
 import type { ReceiptContent } from '../../wire/receive.ts';
+import type { AfterHeld, DoneLater, Held } from '../deliveries.ts';
+import { UnknownSenderError } from '../envelope-sealer.ts';
 import { SendRefusedError } from '../errors.ts';
 import type { RelayClientEvents } from '../events.ts';
 import type {
@@ -28,11 +30,8 @@ export type SendEnvelope = (
   options: SendOptions & { readonly messageId: Uint8Array },
 ) => Promise<SentMessage>;
 
-/**
- * What became of a message. `marked`: its mark is durable. `unopened`: dropped, without a mark. `later`: to be acknowledged when that
- * resolves, without a mark; not in this session if it rejects.
- */
-export type TakeOutcome = 'marked' | 'unopened' | undefined | { readonly doneWhen: Promise<void> };
+/** What became of a message. `marked`: its mark is durable. `unopened`: dropped, without a mark. */
+export type TakeOutcome = 'marked' | 'unopened' | undefined | DoneLater | Held | AfterHeld;
 
 export interface SealedMailOptions<Contact, Mark> {
   readonly sealer: Sealer<Contact>;
@@ -42,6 +41,14 @@ export interface SealedMailOptions<Contact, Mark> {
   readonly limits: PairUseLimits;
   readonly send: SendEnvelope;
   readonly events: RelayClientEvents;
+  readonly strangers: Strangers<Contact>;
+}
+
+/** What is done with messages of those who are not among the contacts. */
+export interface Strangers<Contact> {
+  take(message: RawMessage, publicKey: Uint8Array): Held | 'unopened';
+  /** Not null: messages of this contact from when it was none are to be read first. */
+  heldBefore(from: Contact): AfterHeld | null;
 }
 
 /**
@@ -116,12 +123,15 @@ export class SealedMail<Contact, Mark> implements AsyncDisposable {
     let opened: Opened<Contact>;
     try {
       opened = await this.#options.sealer.open(message.envelope);
-    } catch {
-      return 'unopened'; // forged, damaged, or for somebody else: it will not get better
+    } catch (error) {
+      // Else it is forged, damaged, or for somebody else: it will not get better.
+      return error instanceof UnknownSenderError ? this.#options.strangers.take(message, error.publicKey) : 'unopened';
     }
     // The same envelope under another id would be the same message again.
     if (!equalBytes(opened.messageId, message.messageId)) return 'unopened';
     const { from, bytes, kind = 'plain' } = opened;
+    const after = this.#options.strangers.heldBefore(from);
+    if (after !== null) return after;
     if (kind === 'control') return this.#pairs?.control(from, bytes);
     if (kind === 'again') return this.#takeAgain({ ...message, from, bytes }, handler);
     await this.#give({ ...message, from, bytes }, mark, handler);
