@@ -59,17 +59,9 @@ export const takeoverScenario = defineScenario({
       promise: { withinMs: 10_000, ratioMin: values.promise, settledMs: 0 },
       onProgress: context.onProgress,
       sybils: () => planTakeover(epochAt(startMs, epochMs.ring), values.tries),
-      prepare: ({ fleet, topics }) => {
-        const attackers = () => new Set(fleet.sybilPlaces.map(({ peer }) => peer));
+      prepare: (prepared) => {
         for (const atMs of [midnightMs - 1, midnightMs + 1_000 * turnoverSeconds]) {
-          fleet.world.at(atMs, () => {
-            const [victim, topic] = [fleet.members[0], topics[0]];
-            const epoch = epochAt(startMs + fleet.world.nowMs, epochMs.ring);
-            const shape = topic && victim?.node.ring(topic).shapes.find((one) => one.epoch === epoch);
-            const neighbours: readonly PeerId[] = [...(shape?.successors ?? []), ...(shape?.predecessors ?? [])];
-            const taken = neighbours.filter((peer) => attackers().has(peer)).length;
-            shares.push(taken / Math.max(1, neighbours.length));
-          });
+          prepared.fleet.world.at(atMs, () => shares.push(takenShare(prepared)));
         }
       },
     });
@@ -94,6 +86,17 @@ export const takeoverScenario = defineScenario({
     };
   },
 });
+
+/** The share of attackers among the victim's ring neighbours now. */
+function takenShare({ fleet, topics: [topic] }: OverlayRun): number {
+  const attackers = new Set(fleet.sybilPlaces.map(({ peer }) => peer));
+  const { world } = fleet;
+  const epoch = epochAt(world.startMs + world.nowMs, epochMs.ring);
+  const shapes = topic === undefined ? [] : (fleet.members[0]?.node.ring(topic).shapes ?? []);
+  const shape = shapes.find((one) => one.epoch === epoch);
+  const neighbours: readonly PeerId[] = [...(shape?.successors ?? []), ...(shape?.predecessors ?? [])];
+  return neighbours.filter((peer) => attackers.has(peer)).length / Math.max(1, neighbours.length);
+}
 
 function planTakeover(epoch: number, tries: number): SybilPlan {
   const worn: OverlayNode[] = [];
