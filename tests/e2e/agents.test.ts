@@ -19,7 +19,7 @@ async function command(args: readonly string[]): Promise<string> {
   return text;
 }
 
-/** A relay with an authority, and two agents that enrolled there and know each other's cards. */
+/** A relay with an authority, and two agents that enrolled there. */
 async function twoAgents(directory: string) {
   const relayData = join(directory, 'relay');
   const authority = (...args: readonly string[]) => command(['authority', ...args, '--data', relayData]);
@@ -39,7 +39,6 @@ async function twoAgents(directory: string) {
     await command(['identity', 'card', '--data', data, '--name', name, '--file', card]);
   }
   const [anna, bela] = agents as [(typeof agents)[number], (typeof agents)[number]];
-  await command(['identity', 'contacts', 'add', anna.card, '--data', bela.data]);
   return { relay, anna, bela };
 }
 
@@ -48,6 +47,7 @@ describe('two agents of one relay', () => {
     using directory = temporaryDirectory();
     const { relay, anna, bela } = await twoAgents(directory.path);
     await using _relay = relay;
+    await command(['identity', 'contacts', 'add', anna.card, '--data', bela.data]);
     const letter = join(directory.path, 'letter.txt');
     writeFileSync(letter, 'come at ten');
     const to = ['send', '--data', anna.data, '--to'];
@@ -87,6 +87,24 @@ describe('two agents of one relay', () => {
       code: 1,
       text: expect.stringMatching(/^pulsemesh: another process already receives as the agent of this data directory\./),
     });
+  });
+
+  it('leave what a stranger writes at the relay, say who it is, and have it once they know the card', {
+    timeout: 180_000,
+  }, async () => {
+    using directory = temporaryDirectory();
+    const { relay, anna, bela } = await twoAgents(directory.path);
+    await using _relay = relay;
+    const letter = join(directory.path, 'letter.txt');
+    writeFileSync(letter, 'who is this?');
+    await command(['send', '--data', anna.data, '--to', bela.card, letter]);
+    const receive = ['receive', '--once', '--data', bela.data];
+    const said = await command(receive);
+    expect(said).toMatch(/^a message of 12D3\w+, who is not among your contacts, waits at the relay/);
+    await command(['identity', 'contacts', 'add', anna.card, '--data', bela.data]);
+    const { from, text } = JSON.parse(await command(receive));
+    expect({ text, isSame: said.includes(from) }).toEqual({ text: 'who is this?', isSame: true });
+    expect(await command(receive)).toBe('');
   });
 
   it('says in a sentence what is wrong', { timeout: 60_000 }, async () => {

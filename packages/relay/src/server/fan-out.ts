@@ -1,4 +1,8 @@
+import type { LinkStream } from '@pulsemesh/link';
 import type { InboxId } from '../inbox-id.ts';
+import { decodeIds } from '../wire/agents.ts';
+import type { RelayContext } from './context.ts';
+import { MalformedError } from './errors.ts';
 
 /** Who is told about which id: presence by address, messages by topic. */
 export class FanOut<Listener> {
@@ -24,4 +28,45 @@ export class FanOut<Listener> {
   get size(): number {
     return this.#listeners.size;
   }
+}
+
+/** What a stream that names ids is served with. */
+export interface IdStream<Listener> {
+  readonly method: string;
+  readonly listener: Listener;
+  readonly context: RelayContext;
+  /** The ids it names now, in the place of those before. */
+  readonly onNamed?: (ids: readonly InboxId[]) => void;
+}
+
+/** Serves a stream whose every message names all the ids it wants to hear of, until it ends; malformed ones break it. */
+export function serveIds<Listener>(
+  fanOut: FanOut<Listener>,
+  stream: LinkStream,
+  { method, listener, context, onNamed = () => {} }: IdStream<Listener>,
+): void {
+  let named: readonly InboxId[] = [];
+  const name = (ids: readonly InboxId[]) => {
+    fanOut.replace(listener, named, ids);
+    named = ids;
+  };
+  stream.consume(
+    (message) => {
+      if (message === null) {
+        name([]);
+        stream.end();
+        return;
+      }
+      try {
+        name(decodeIds(message));
+      } catch (error) {
+        name([]);
+        context.events.malformed(method);
+        stream.abort(new MalformedError(error));
+        return;
+      }
+      onNamed(named);
+    },
+    () => name([]),
+  );
 }

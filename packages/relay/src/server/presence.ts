@@ -1,10 +1,10 @@
 import type { LinkStream } from '@pulsemesh/link';
 import type { InboxId } from '../inbox-id.ts';
-import { decodeIds, decodePresenceSet, encodePresenceSet, encodePresences, type Presence } from '../wire/agents.ts';
+import { decodePresenceSet, encodePresenceSet, encodePresences, type Presence } from '../wire/agents.ts';
 import type { Agent, Agents } from './agents.ts';
 import type { AgentSession } from './context.ts';
 import { MalformedError } from './errors.ts';
-import { FanOut } from './fan-out.ts';
+import { FanOut, serveIds } from './fan-out.ts';
 
 /** Who is online, told to those who name the address, as far as its owner shows it. */
 export class PresenceBoard {
@@ -16,29 +16,11 @@ export class PresenceBoard {
   }
 
   serveWatch({ context }: AgentSession, stream: LinkStream): void {
-    const watcher = new PresenceWatcher(stream);
-    let watched: readonly InboxId[] = [];
-    const stop = () => {
-      this.#watchers.replace(watcher, watched, []);
-      watched = [];
+    const listener = new PresenceWatcher(stream);
+    const onNamed = (addresses: readonly InboxId[]) => {
+      for (const address of addresses) listener.tell(presenceFrom(context.agents, address));
     };
-    stream.consume((message) => {
-      if (message === null) {
-        stop();
-        stream.end();
-        return;
-      }
-      try {
-        const addresses = decodeIds(message);
-        this.#watchers.replace(watcher, watched, addresses);
-        watched = addresses;
-        for (const address of addresses) watcher.tell(presenceFrom(context.agents, address));
-      } catch (error) {
-        stop();
-        context.events.malformed('presence.watch');
-        stream.abort(new MalformedError(error));
-      }
-    }, stop);
+    serveIds(this.#watchers, stream, { method: 'presence.watch', listener, context, onNamed });
   }
 
   async serveSet({ agent }: AgentSession, stream: LinkStream): Promise<void> {

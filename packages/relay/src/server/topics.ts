@@ -1,10 +1,9 @@
 import type { LinkStream } from '@pulsemesh/link';
-import type { InboxId } from '../inbox-id.ts';
-import { decodeIds, decodeTopicBatch, encodeTopicBatch, type TopicMessage } from '../wire/agents.ts';
+import { decodeTopicBatch, encodeTopicBatch, type TopicMessage } from '../wire/agents.ts';
 import { relayWireLimits } from '../wire/limits.ts';
 import type { AgentSession, RelayContext } from './context.ts';
 import { MalformedError } from './errors.ts';
-import { FanOut } from './fan-out.ts';
+import { FanOut, serveIds } from './fan-out.ts';
 
 /** Hands messages of a topic to those who are online, at most once; who does not read misses some. */
 export class Topics {
@@ -33,28 +32,8 @@ export class Topics {
   }
 
   serveSubscribe({ context }: AgentSession, stream: LinkStream): void {
-    const subscriber = new Subscriber(stream, context);
-    let topics: readonly InboxId[] = [];
-    const stop = () => {
-      this.#subscribers.replace(subscriber, topics, []);
-      topics = [];
-    };
-    stream.consume((message) => {
-      if (message === null) {
-        stop();
-        stream.end();
-        return;
-      }
-      try {
-        const wanted = decodeIds(message);
-        this.#subscribers.replace(subscriber, topics, wanted);
-        topics = wanted;
-      } catch (error) {
-        stop();
-        context.events.malformed('topic.subscribe');
-        stream.abort(new MalformedError(error));
-      }
-    }, stop);
+    const listener = new Subscriber(stream, context);
+    serveIds(this.#subscribers, stream, { method: 'topic.subscribe', listener, context });
   }
 }
 

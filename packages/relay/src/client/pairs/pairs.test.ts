@@ -1,5 +1,6 @@
 import { createSystemClock } from '@pulsemesh/base';
 import { createBox } from '@pulsemesh/crypto';
+import { batchOverheadBytes, sizeClasses } from '@pulsemesh/identity/envelope';
 import { identityOfSeed } from '@pulsemesh/identity/identity';
 import { createMemoryTables } from '@pulsemesh/store';
 import { concatBytes } from '@pulsemesh/wire';
@@ -15,6 +16,7 @@ import {
   type PairUseLimits,
   type RelayClientOptions,
 } from '../index.ts';
+import { pairFrameOverheadBytes } from './pair-frame.ts';
 import { type NotedEnvelope, SealedWorld } from './sealed-world.ts';
 
 const clock = createSystemClock({ unref: true });
@@ -156,6 +158,20 @@ describe('a pair that talks often', () => {
     world.contacts.set('bob', { ...before, sealingKey: identityOfSeed(new Uint8Array(32).fill(9)).sealing.publicKey });
     await say(alice, 'bob', 'to the new key');
     expect(framesNow().at(-1)).toBe('envelope');
+  });
+});
+
+describe('what a relay sees of a session', () => {
+  it('is the size classes that envelopes have too, each with its own constant', async () => {
+    const [alice, bob] = [await start('alice'), await start('bob')];
+    await talkUntilSession(alice, bob);
+    const count = noted.length;
+    const lengths = [0, 100, 239, 1000, 5000, 40_000, 100_000];
+    for (const length of lengths) await say(alice, 'bob', 'x'.repeat(length));
+    const classes = sizeClasses.map((size) => size + batchOverheadBytes + pairFrameOverheadBytes);
+    const seen = noted.slice(count).filter(isFrame);
+    expect(seen.length).toBe(lengths.length);
+    for (const { bytes } of seen) expect(classes).toContain(bytes);
   });
 });
 
