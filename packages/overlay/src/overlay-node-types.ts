@@ -69,6 +69,11 @@ export interface SubscribeOptions {
   readonly sensitive?: boolean;
 }
 
+/** How an event is published; `sensitive` counts where its topic is not subscribed to, and has to be looked for. */
+export interface PublishOptions extends SubscribeOptions {
+  readonly class: EventClass;
+}
+
 /** What became of a publication at once. */
 export interface Published {
   /** 32 bytes. */

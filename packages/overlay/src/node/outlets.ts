@@ -20,6 +20,7 @@ export const outletLimits = {
 
 interface Outlet {
   readonly topic: Topic;
+  readonly isSensitive: boolean;
   readonly members: Map<PeerId, Descriptor>;
   waiting: { readonly bytes: Uint8Array; readonly untilMs: number }[];
   usedAtMs: number;
@@ -48,8 +49,8 @@ export class Outlets {
   }
 
   /** Topics with events that wait for a first member. */
-  waitingTopics(): Topic[] {
-    return [...this.#outlets.values()].flatMap(({ topic, waiting }) => (waiting.length > 0 ? [topic] : []));
+  waiting(): { readonly topic: Topic; readonly isSensitive: boolean }[] {
+    return [...this.#outlets.values()].filter(({ waiting }) => waiting.length > 0);
   }
 
   descriptorOf(peer: PeerId): Descriptor | undefined {
@@ -61,8 +62,9 @@ export class Outlets {
   }
 
   /** Begins to publish to a topic; the one used longest ago gives way to it. */
-  open(topic: Topic, nowMs: number): void {
-    const outlet = this.#outlets.get(topic.name) ?? { topic, members: new Map(), waiting: [], usedAtMs: nowMs };
+  open(topic: Topic, isSensitive: boolean, nowMs: number): void {
+    const known = this.#outlets.get(topic.name);
+    const outlet = known ?? { topic, isSensitive, members: new Map(), waiting: [], usedAtMs: nowMs };
     outlet.usedAtMs = nowMs;
     this.#outlets.delete(topic.name);
     this.#outlets.set(topic.name, outlet);
@@ -76,10 +78,10 @@ export class Outlets {
     for (const { bytes } of outlet.waiting) this.#waitingBytes -= bytes.length;
   }
 
-  /** Hands an event to some members, or keeps it for the first that is found. */
+  /** Hands an event of an open topic to some members, or keeps it for the first that is found. */
   publish(topic: Topic, bytes: Uint8Array, nowMs: number): NodeOutput[] {
-    this.open(topic, nowMs);
-    const outlet = this.#outlets.get(topic.name) as Outlet; // opened above
+    const outlet = this.#outlets.get(topic.name);
+    if (outlet === undefined) return [];
     if (outlet.members.size > 0) return this.#send(outlet, bytes);
     const { waitingMax, waitingBytesMax, waitMs } = outletLimits;
     if (outlet.waiting.length >= waitingMax || this.#waitingBytes + bytes.length > waitingBytesMax) return [];

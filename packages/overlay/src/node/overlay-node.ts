@@ -6,8 +6,7 @@ import type { Descriptor } from '../descriptor.ts';
 import { createEvent, type EventContent, readEventHead } from '../events/event.ts';
 import type { InterestFilter } from '../interest/interest-filter.ts';
 import { InterestKeeper } from '../interest/interest-keeper.ts';
-import type { JoinMode } from '../joining/join-hint.ts';
-import { Joining, type JoinOutput } from '../joining/joining.ts';
+import { joinAnswerLimits } from '../joining/join-answer.ts';
 import { TokenBuckets } from '../joining/token-buckets.ts';
 import type { Message, Outgoing } from '../message.ts';
 import type {
@@ -17,6 +16,7 @@ import type {
   OverlayNodeDependencies,
   OverlayNodeOptions,
   Published,
+  PublishOptions,
   SubscribeOptions,
 } from '../overlay-node-types.ts';
 import { Rings, type RingView } from '../rings/rings.ts';
@@ -25,9 +25,8 @@ import type { Topic } from '../topic.ts';
 import { TrustBook } from '../trust/trust-book.ts';
 import type { Trust } from '../trust.ts';
 import { Glance } from './glance.ts';
-import { Outlets } from './outlets.ts';
 import { OwnDescriptor } from './own-descriptor.ts';
-import { Seeking } from './seeking.ts';
+import { Searching } from './searching.ts';
 
 /** What holds where {@link OverlayNodeOptions} says nothing. */
 export const overlayNodeDefaults = { epsilon: 3, linksMax: 48, signaturePolicy: 'StrictSign' } as const;
@@ -43,12 +42,6 @@ export const overlayNodeLimits = {
   gossipLinks: 4,
 } as const;
 
-interface Subscription {
-  readonly topic: Topic;
-  readonly isSensitive: boolean;
-  readonly seeking: Seeking;
-}
-
 /**
  * One peer of the overlay: sampling, clustering, joining and the rings as one machine. No input and output, no clock:
  * methods take what came in and `nowMs` (unix milliseconds) and return what to do, in order; {@link dueAtMs} says when
@@ -62,10 +55,8 @@ export class OverlayNode {
   readonly #interest: InterestKeeper;
   readonly #sampling: PeerSampling;
   readonly #clustering: Clustering;
-  readonly #joining: Joining;
+  readonly #searching: Searching;
   readonly #rings: Rings;
-  readonly #outlets: Outlets;
-  readonly #subscriptions = new Map<string, Subscription>();
   readonly #connections = new Set<PeerId>();
   readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
   readonly #refusals = new Map<string, number>();
@@ -89,8 +80,7 @@ export class OverlayNode {
     this.self = this.#own.descriptor.peer;
     this.#sampling = new PeerSampling({ self: this.#own.descriptor }, { random, trust });
     this.#clustering = this.#createClustering(random, trust);
-    this.#joining = this.#createJoining(dependencies, trust);
-    this.#outlets = new Outlets(random);
+    this.#searching = this.#createSearching(dependencies, trust);
     const carry = { offers: options.carry === true, asks: options.carry === true };
     this.#rings = new Rings(
       { signaturePolicy, carry },
@@ -119,7 +109,7 @@ export class OverlayNode {
   }
 
   get topics(): readonly Topic[] {
-    return [...this.#subscriptions.values()].map(({ topic }) => topic);
+    return this.#searching.topics();
   }
 
   /** What passed along the rings, since the start. */
@@ -135,23 +125,21 @@ export class OverlayNode {
     };
     add('sampling', Object.entries(this.#sampling.refusals));
     add('clustering', this.#clustering.refusals);
-    add('joining', this.#joining.refusals);
+    add('joining', this.#searching.refusals);
     add('rings', this.#rings.refusals);
     return all;
   }
 
   /** When {@link wake} wants to be called, unix milliseconds; calling it earlier does no harm. */
   get dueAtMs(): number {
-    let due = Math.min(
+    return Math.min(
       this.#own.dueAtMs,
       this.#interest.dueAtMs,
       this.#sampling.dueAtMs,
       this.#clustering.dueAtMs,
-      this.#joining.dueAtMs,
+      this.#searching.dueAtMs,
+      this.#rings.dueAtMs,
     );
-    due = Math.min(due, this.#rings.dueAtMs, this.#outlets.dueAtMs);
-    for (const { seeking } of this.#subscriptions.values()) due = Math.min(due, seeking.dueAtMs);
-    return due;
   }
 
   /** The ring of a topic as it stands. */
@@ -194,9 +182,9 @@ export class OverlayNode {
       case 'filters':
         return sends(this.#clustering.onFilters(from, message, nowMs));
       case 'join':
-        return this.#joined(this.#joining.onJoin(from, message.query, nowMs), nowMs);
+        return this.#searching.onJoin(from, message, nowMs);
       case 'joined':
-        return this.#joined(this.#joining.onJoined(from, message, nowMs), nowMs);
+        return this.#searching.onJoined(from, message, nowMs);
       case 'ring':
         return this.#rings.onRing(from, message, nowMs);
       case 'event':
@@ -219,16 +207,8 @@ export class OverlayNode {
     this.#renewDescriptor(nowMs);
     if (this.#sampling.dueAtMs <= nowMs) outputs.push(...sends(this.#sampling.wake(nowMs)));
     if (this.#clustering.dueAtMs <= nowMs) outputs.push(...sends(this.#clustering.wake(nowMs)));
-    if (this.#joining.dueAtMs <= nowMs) outputs.push(...this.#joined(this.#joining.wake(nowMs), nowMs));
     if (this.#rings.dueAtMs <= nowMs) outputs.push(...this.#rings.wake(nowMs));
-    if (this.#outlets.dueAtMs <= nowMs) this.#outlets.wake(nowMs);
-    for (const subscription of this.#subscriptions.values()) {
-      const { topic, seeking } = subscription;
-      if (seeking.dueAtMs > nowMs) continue;
-      // A ring that grows by its own gossip needs nobody to be asked.
-      if (seeking.grew(this.#rings.view(topic).memberCount, nowMs)) continue;
-      outputs.push(...this.#seek(subscription, nowMs));
-    }
+    if (this.#searching.dueAtMs <= nowMs) outputs.push(...this.#searching.wake(nowMs));
     return outputs;
   }
 
@@ -237,14 +217,14 @@ export class OverlayNode {
     this.#connections.add(peer);
     this.#age(nowMs, true);
     this.#rings.connected(peer, nowMs);
-    return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#seekSoon(nowMs)];
+    return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#searching.connected(nowMs)];
   }
 
-  /** The last connection to `peer` is gone. */
-  disconnected(peer: PeerId, nowMs: number): NodeOutput[] {
+  /** The last connection to `peer` is gone: one end let it go for want of room (`closed`), or nobody knows why (`lost`). */
+  disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost' = 'lost'): NodeOutput[] {
     this.#connections.delete(peer);
     this.#sampling.disconnected(peer);
-    this.#rings.disconnected(peer, nowMs);
+    this.#rings.disconnected(peer, nowMs, why);
     return [];
   }
 
@@ -252,7 +232,7 @@ export class OverlayNode {
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#sampling.unreachable(peer, nowMs);
     this.#clustering.unreachable(peer, nowMs);
-    this.#outlets.unreachable(peer);
+    this.#searching.unreachable(peer);
     return this.#rings.unreachable(peer, nowMs);
   }
 
@@ -260,20 +240,15 @@ export class OverlayNode {
   subscribe(topic: Topic, options: SubscribeOptions, nowMs: number): NodeOutput[] {
     const { sensitive: isSensitive = false } = options;
     if (!this.#rings.join(topic, nowMs)) return [];
-    const subscription = { topic, isSensitive, seeking: new Seeking(nowMs, this.#random) };
-    this.#subscriptions.set(topic.name, subscription);
     if (!isSensitive) this.#interest.add(topic, nowMs);
-    // What was found for publishing serves reading, too; its search goes on under the same name.
-    this.#outlets.close(topic.name);
-    this.#joining.stop(topic);
-    return this.#seek(subscription, nowMs);
+    return this.#searching.read(topic, isSensitive, nowMs);
   }
 
   /** Leaves a topic, and says so to its members. */
   unsubscribe(topic: Topic, nowMs: number): NodeOutput[] {
-    if (!this.#subscriptions.delete(topic.name)) return [];
+    if (!this.#searching.isRead(topic)) return [];
+    this.#searching.leave(topic);
     this.#interest.remove(topic, nowMs);
-    this.#joining.stop(topic);
     return this.#rings.leave(topic, nowMs);
   }
 
@@ -281,25 +256,20 @@ export class OverlayNode {
    * Publishes to a topic, be it one of ours or not. Who is not known yet gets it when found within some seconds.
    * @throws {EventTooLargeError}
    */
-  publish(topic: Topic, data: Uint8Array, options: { readonly class: EventClass }, nowMs: number): Published {
+  publish(topic: Topic, data: Uint8Array, options: PublishOptions, nowMs: number): Published {
     const content = this.#content(data, options.class);
-    if (this.#subscriptions.has(topic.name)) {
-      const published = this.#rings.publish(topic, content, nowMs);
-      if (published !== null) return { ...published, recipients: recipientsOf(published.outputs) };
-    }
+    const published = this.#rings.publish(topic, content, nowMs);
+    if (published !== null) return { ...published, recipients: recipientsOf(published.outputs) };
     const bytes = createEvent(topic, content, nowMs, this.#random);
-    const isNew = !this.#outlets.hasMembers(topic);
-    const outputs = this.#outlets.publish(topic, bytes, nowMs);
-    const recipients = recipientsOf(outputs);
-    if (isNew) outputs.push(...this.lookFor(topic, nowMs));
-    return { id: readEventHead(bytes)?.id ?? bytes.subarray(0, 0), bytes, recipients, outputs };
+    const search = this.lookFor(topic, options, nowMs);
+    const outputs = this.#searching.publish(topic, bytes, nowMs);
+    const id = readEventHead(bytes)?.id ?? bytes.subarray(0, 0); // made here: there is a head
+    return { id, bytes, recipients: recipientsOf(outputs), outputs: [...outputs, ...search] };
   }
 
   /** Looks for members of a topic that is about to be published to. */
-  lookFor(topic: Topic, nowMs: number): NodeOutput[] {
-    if (this.#subscriptions.has(topic.name)) return [];
-    this.#outlets.open(topic, nowMs);
-    return this.#outlets.hasMembers(topic) ? [] : this.#ask(topic, modeOf(topic, false), nowMs);
+  lookFor(topic: Topic, options: SubscribeOptions, nowMs: number): NodeOutput[] {
+    return this.#searching.lookFor(topic, options.sensitive === true, nowMs);
   }
 
   /** An event that `mustValidate` made wait has been looked at: accepted, it goes on. */
@@ -314,8 +284,7 @@ export class OverlayNode {
 
   /** Whether an event for the topic would go to anybody now. */
   knowsSubscribers(topic: Topic): boolean {
-    if (this.#subscriptions.has(topic.name)) return this.#rings.view(topic).memberCount > 0;
-    return this.#outlets.hasMembers(topic);
+    return this.#rings.view(topic).memberCount > 0 || this.#searching.hasOutlet(topic);
   }
 
   /** Whom to stay connected to, the most wanted first; some links are left for gossip. */
@@ -338,7 +307,7 @@ export class OverlayNode {
 
   #descriptorOf(peer: PeerId): Descriptor | undefined {
     const known =
-      this.#sampling.descriptorOf(peer) ?? this.#rings.descriptorOf(peer) ?? this.#outlets.descriptorOf(peer);
+      this.#sampling.descriptorOf(peer) ?? this.#rings.descriptorOf(peer) ?? this.#searching.descriptorOf(peer);
     return known ?? this.#clustering.neighbours().find((neighbour) => neighbour.peer === peer)?.descriptor;
   }
 
@@ -363,48 +332,6 @@ export class OverlayNode {
     this.#sampling.renew(this.#own.descriptor);
   }
 
-  /** Somebody new is connected: rings without any other member may be found through it. */
-  #seekSoon(nowMs: number): NodeOutput[] {
-    const outputs: NodeOutput[] = [];
-    for (const subscription of this.#subscriptions.values()) {
-      const { topic, seeking } = subscription;
-      if (this.#rings.view(topic).memberCount > 0) continue;
-      seeking.hurry(nowMs);
-      if (seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(subscription, nowMs));
-    }
-    for (const topic of this.#outlets.waitingTopics()) outputs.push(...this.#ask(topic, modeOf(topic, false), nowMs));
-    return outputs;
-  }
-
-  #seek({ topic, isSensitive, seeking }: Subscription, nowMs: number): NodeOutput[] {
-    seeking.began(this.#rings.view(topic).isComplete, nowMs);
-    this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
-    const outputs = this.#ask(topic, modeOf(topic, isSensitive), nowMs);
-    seeking.asked(outputs.length > 0);
-    return outputs;
-  }
-
-  #ask(topic: Topic, mode: JoinMode, nowMs: number): NodeOutput[] {
-    const outputs = this.#joining.seek(topic, mode, nowMs);
-    if (!outputs.some(({ kind }) => kind === 'send')) this.#joining.stop(topic);
-    return this.#joined(outputs, nowMs);
-  }
-
-  #joined(outputs: readonly JoinOutput[], nowMs: number): NodeOutput[] {
-    const result: NodeOutput[] = [];
-    for (const output of outputs) {
-      if (output.kind === 'send') result.push(output);
-      if (output.kind !== 'found') continue;
-      const { topic } = output;
-      // A client can be reached only by whom it is connected to; it comes by itself.
-      const isReachable = ({ peer, addresses }: Descriptor) => addresses.length > 0 || this.#connections.has(peer);
-      const descriptors = output.descriptors.filter(isReachable);
-      if (this.#subscriptions.has(topic.name)) this.#rings.addCandidates(topic, descriptors, nowMs);
-      else result.push(...this.#outlets.found(topic, descriptors));
-    }
-    return result;
-  }
-
   #createClustering(random: Random, trust: Trust): Clustering {
     return new Clustering(
       {
@@ -418,15 +345,17 @@ export class OverlayNode {
     );
   }
 
-  #createJoining(dependencies: OverlayNodeDependencies, trust: Trust): Joining {
+  #createSearching(dependencies: OverlayNodeDependencies, trust: Trust): Searching {
     const { random, decode = (bytes: Uint8Array) => descriptorMemory.decode(bytes) } = dependencies;
-    return new Joining(
+    return new Searching(
       {
         self: () => this.#own.descriptor,
         neighbours: () => this.#askable.value,
-        subscriptions: () => this.#subscriptions.values(),
-        members: (topic) => this.#rings.membersToTell(topic, 5),
+        members: (topic) => this.#rings.membersToTell(topic, joinAnswerLimits.descriptorsMax - 1),
         friends: () => trust.friends(),
+        ring: (topic) => this.#rings.view(topic),
+        addCandidates: (topic, descriptors, nowMs) => this.#rings.addCandidates(topic, descriptors, nowMs),
+        isConnected: (peer) => this.#connections.has(peer),
       },
       { random, decode },
     );
@@ -459,10 +388,4 @@ function sends(outgoing: readonly Outgoing[]): NodeOutput[] {
 
 function recipientsOf(outputs: readonly NodeOutput[]): PeerId[] {
   return [...new Set(outputs.flatMap((output) => (output.kind === 'send' ? [output.to] : [])))];
-}
-
-/** A topic without a secret is public: its searchers need not hide among decoys, and are found at once. */
-function modeOf(topic: Topic, isSensitive: boolean): JoinMode {
-  if (isSensitive) return 'sensitive';
-  return topic.isPrivate ? 'decoys' : 'open';
 }

@@ -54,6 +54,11 @@ export interface UpsycleInit {
   epsilon?: number;
   /** 32 bytes that the noise comes from; they must outlive restarts. Default: derived from the node's key. */
   deviceSecret?: Uint8Array;
+  /**
+   * Keeps what was told of this node's interests, some hundred bytes, so that the privacy budget outlives restarts. `load`
+   * gives what was last saved. Without it a restart forgets what was spent; the noise stays the same all the same.
+   */
+  interestState?: { load(): Uint8Array | undefined; save(state: Uint8Array): void };
   /** Connections the overlay keeps, 8 … 1,000; default 48. */
   linksMax?: number;
   /** Carry sealed events of topics of others where asked to. Costs traffic and memory, helps with few links. Default false. */

@@ -137,6 +137,8 @@ export class Links {
     if (this.#stopped.signal.aborted) return;
     const wanted = this.#deps.wanted();
     for (const peer of wanted) if (!this.isConnected(peer)) this.#wait(peer);
+    // A stream that broke a moment ago is not opened anew in haste, but is by and by.
+    for (const link of this.#links.values()) if (!link.isIdle) link.flushSoon();
     this.#tag(new Set(wanted));
     this.#closeSurplus(new Set(wanted));
   }

@@ -13,14 +13,14 @@ import {
 import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal';
 import { type Clock, type Logger, type Meter, type Random, silentMeter, sleep } from '@pulsemesh/base';
 import { createSigner, hkdfSha256 } from '@pulsemesh/crypto';
-import { ed25519KeyOf, type PeerId, toHex } from '@pulsemesh/wire';
+import { ed25519KeyOf, equalBytes, type PeerId, toHex } from '@pulsemesh/wire';
 import { EventTooLargeError, eventLimits, openEvent } from '../events/event.ts';
 import { OverlayNode } from '../node/overlay-node.ts';
 import type { DeliveredEvent, Published } from '../overlay-node-types.ts';
 import { ringsLimits } from '../rings/rings.ts';
 import { createTopic, type Topic, topicNameLengthMax } from '../topic.ts';
 import { descriptorAddresses } from './addresses.ts';
-import { createServiceCounters, type ServiceCounters } from './counters.ts';
+import { createServiceCounters, NodeReport, type ServiceCounters } from './counters.ts';
 import { Driver } from './driver.ts';
 import { KeyTypeError, NoSubscribersError, NotStartedError, TopicRefusedError } from './errors.ts';
 import { systemDefaults, topicSettings, type UpsycleInit, upsycleDefaults } from './init.ts';
@@ -35,6 +35,8 @@ export const upsycleProtocol = '/upsycle/1.0.0';
 /** How long a publication waits for somebody to be found who reads its topic, milliseconds. */
 const findMs = 3_000;
 const findPollMs = 20;
+/** How often the node's counts are handed to the meter, milliseconds. */
+const reportMs = 5_000;
 
 /** What libp2p gives a service; gossipsub's, and two that are used where they are there. */
 export interface UpsycleComponents {
@@ -76,6 +78,8 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   readonly #dataBytesMax: number;
   readonly #allowedTopics: ReadonlySet<string> | undefined;
   readonly #topics = new Map<string, Topic>();
+  #keptInterest: Uint8Array | undefined;
+  #reportedMs = Number.NEGATIVE_INFINITY;
   #running: { readonly node: OverlayNode; readonly driver: Driver } | undefined;
 
   constructor(components: UpsycleComponents, init: UpsycleInit) {
@@ -167,10 +171,11 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     const emitsSelf = this.#init.emitSelf === true && this.#topics.has(topic);
     const mayBeAlone = options.allowPublishToZeroTopicPeers ?? this.#init.allowPublishToZeroTopicPeers ?? false;
     if (!mayBeAlone && !emitsSelf && !(await this.#findSubscribers(made))) throw new NoSubscribersError();
-    const eventClass = options.class ?? topicSettings(this.#init, topic).class ?? 'normal';
+    const settings = topicSettings(this.#init, topic);
+    const how = { class: options.class ?? settings.class ?? 'normal', sensitive: settings.sensitive === true };
     let published: Published | undefined;
     driver.run((nowMs) => {
-      published = node.publish(made, data, { class: eventClass }, nowMs);
+      published = node.publish(made, data, how, nowMs);
       return published.outputs;
     });
     if (published === undefined) throw new NotStartedError();
@@ -185,10 +190,11 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   /** Whether anybody else is known to read a topic, now or within some seconds. */
   async #findSubscribers(topic: Topic): Promise<boolean> {
     const { node, driver } = this.#assertRunning();
+    const { sensitive = false } = topicSettings(this.#init, topic.name);
     const untilMs = this.#clock.monotonicMs() + findMs;
     while (!node.knowsSubscribers(topic)) {
       if (this.#running?.node !== node || this.#clock.monotonicMs() >= untilMs) return false;
-      driver.run((nowMs) => node.lookFor(topic, nowMs)); // nothing where a search is under way
+      driver.run((nowMs) => node.lookFor(topic, { sensitive }, nowMs)); // nothing where a search is under way
       await sleep(this.#clock, findPollMs);
     }
     return true;
@@ -196,6 +202,7 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
 
   #createNode(): OverlayNode {
     const { epsilon, linksMax, carry, trust, deviceSecret } = this.#init;
+    const interestState = this.#init.interestState?.load();
     const seed = this.#components.privateKey.raw.subarray(0, 32); // libp2p's raw Ed25519 key is the seed, then the public key
     return new OverlayNode(
       {
@@ -203,6 +210,7 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         addresses: this.#addresses(),
         deviceSecret: deviceSecret ?? hkdfSha256({ key: seed, info: 'upsycle/device-secret/1', length: 32 }),
         epsilon: epsilon ?? upsycleDefaults.epsilon,
+        ...(interestState === undefined ? {} : { interestState }),
         linksMax: linksMax ?? upsycleDefaults.linksMax,
         signaturePolicy: this.globalSignaturePolicy,
         carry: carry ?? false,
@@ -213,6 +221,7 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   }
 
   #createDriver(node: OverlayNode): Driver {
+    const report = new NodeReport(this.#meter);
     const { maxInboundStreams, maxOutboundStreams, maxOutboundBufferSize, linksMax } = {
       ...upsycleDefaults,
       ...this.#init,
@@ -238,9 +247,27 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         addresses: () => this.#addresses(),
         onEvent: (event) => this.#received(event),
         onSubscription: (peer, topic, isSubscribed) => this.#subscriptionChanged(peer, topic, isSubscribed),
-        onWake: () => this.safeDispatchEvent('gossipsub:heartbeat'),
+        onWake: () => this.#woken(node, report),
       },
     );
+  }
+
+  #woken(node: OverlayNode, report: NodeReport): void {
+    this.safeDispatchEvent('gossipsub:heartbeat');
+    this.#keepInterest(node);
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#reportedMs < reportMs) return;
+    this.#reportedMs = nowMs;
+    report.tell(node);
+  }
+
+  /** In the turn in which the node shows another filter: before its digest is sent, at the end of it. */
+  #keepInterest(node: OverlayNode): void {
+    const digest = node.descriptor.interestDigest;
+    if (this.#init.interestState === undefined || digest === undefined) return;
+    if (this.#keptInterest !== undefined && equalBytes(digest, this.#keptInterest)) return;
+    this.#keptInterest = digest;
+    this.#init.interestState.save(node.interestState());
   }
 
   #addresses(): string[] {

@@ -1,0 +1,170 @@
+import type { Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Descriptor } from '../descriptor.ts';
+import type { JoinMode } from '../joining/join-hint.ts';
+import { Joining, type JoiningSurroundings, type JoinOutput } from '../joining/joining.ts';
+import type { JoinedMessage, JoinMessage } from '../message.ts';
+import type { NodeOutput } from '../overlay-node-types.ts';
+import type { RingView } from '../rings/rings.ts';
+import type { Topic } from '../topic.ts';
+import { Outlets } from './outlets.ts';
+import { Seeking } from './seeking.ts';
+
+interface Search {
+  readonly topic: Topic;
+  readonly isSensitive: boolean;
+  readonly seeking: Seeking;
+}
+
+/** What searching needs of the node around it. */
+export interface SearchingSurroundings extends Omit<JoiningSurroundings, 'subscriptions'> {
+  ring(topic: Topic): RingView;
+  /** Members of a topic of ours were named. */
+  addCandidates(topic: Topic, descriptors: readonly Descriptor[], nowMs: number): void;
+  isConnected(peer: PeerId): boolean;
+}
+
+/** Decides when members of which topic are looked for: of those that are read, and of those that are published to. */
+export class Searching {
+  readonly #around: SearchingSurroundings;
+  readonly #random: Random;
+  readonly #joining: Joining;
+  readonly #outlets: Outlets;
+  readonly #searches = new Map<string, Search>();
+
+  constructor(
+    around: SearchingSurroundings,
+    dependencies: { readonly random: Random; readonly decode: (bytes: Uint8Array) => Descriptor },
+  ) {
+    this.#around = around;
+    this.#random = dependencies.random;
+    this.#outlets = new Outlets(dependencies.random);
+    const subscriptions = () => this.#searches.values();
+    this.#joining = new Joining({ ...around, subscriptions }, dependencies);
+  }
+
+  get dueAtMs(): number {
+    let due = Math.min(this.#joining.dueAtMs, this.#outlets.dueAtMs);
+    for (const { seeking } of this.#searches.values()) due = Math.min(due, seeking.dueAtMs);
+    return due;
+  }
+
+  get refusals(): Joining['refusals'] {
+    return this.#joining.refusals;
+  }
+
+  topics(): Topic[] {
+    return [...this.#searches.values()].map(({ topic }) => topic);
+  }
+
+  isRead(topic: Topic): boolean {
+    return this.#searches.has(topic.name);
+  }
+
+  /** A topic is read from now on. */
+  read(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {
+    const search = { topic, isSensitive, seeking: new Seeking(nowMs, this.#random) };
+    this.#searches.set(topic.name, search);
+    this.#outlets.close(topic.name); // who reads sends along the ring
+    return this.#seek(search, nowMs);
+  }
+
+  /** A topic is not read any longer. */
+  leave(topic: Topic): void {
+    this.#searches.delete(topic.name);
+    this.#joining.stop(topic);
+  }
+
+  /** Whether a member of a topic is known that is published to only. */
+  hasOutlet(topic: Topic): boolean {
+    return this.#outlets.hasMembers(topic);
+  }
+
+  descriptorOf(peer: PeerId): Descriptor | undefined {
+    return this.#outlets.descriptorOf(peer);
+  }
+
+  /** Hands an event of a topic that is not read to members of it, now or when some are found. */
+  publish(topic: Topic, bytes: Uint8Array, nowMs: number): NodeOutput[] {
+    return this.#outlets.publish(topic, bytes, nowMs);
+  }
+
+  /** Looks for members of a topic that is published to only. */
+  lookFor(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {
+    if (this.isRead(topic)) return [];
+    this.#outlets.open(topic, isSensitive, nowMs);
+    return this.#outlets.hasMembers(topic) ? [] : this.#ask(topic, isSensitive, nowMs);
+  }
+
+  wake(nowMs: number): NodeOutput[] {
+    const outputs = this.#joining.dueAtMs <= nowMs ? this.#done(this.#joining.wake(nowMs), nowMs) : [];
+    if (this.#outlets.dueAtMs <= nowMs) this.#outlets.wake(nowMs);
+    for (const search of this.#searches.values()) {
+      if (search.seeking.dueAtMs > nowMs) continue;
+      // A ring that grows by its own gossip needs nobody to be asked.
+      if (search.seeking.grew(this.#around.ring(search.topic).memberCount, nowMs)) continue;
+      outputs.push(...this.#seek(search, nowMs));
+    }
+    return outputs;
+  }
+
+  /** Somebody new is connected: topics without any known member may be found through it. */
+  connected(nowMs: number): NodeOutput[] {
+    const outputs: NodeOutput[] = [];
+    for (const search of this.#searches.values()) {
+      if (this.#around.ring(search.topic).memberCount > 0) continue;
+      search.seeking.hurry(nowMs);
+      if (search.seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(search, nowMs));
+    }
+    for (const { topic, isSensitive } of this.#outlets.waiting()) outputs.push(...this.#ask(topic, isSensitive, nowMs));
+    return outputs;
+  }
+
+  unreachable(peer: PeerId): void {
+    this.#outlets.unreachable(peer);
+  }
+
+  onJoin(from: PeerId, { query }: JoinMessage, nowMs: number): NodeOutput[] {
+    return this.#done(this.#joining.onJoin(from, query, nowMs), nowMs);
+  }
+
+  onJoined(from: PeerId, message: JoinedMessage, nowMs: number): NodeOutput[] {
+    return this.#done(this.#joining.onJoined(from, message, nowMs), nowMs);
+  }
+
+  #seek({ topic, isSensitive, seeking }: Search, nowMs: number): NodeOutput[] {
+    seeking.began(this.#around.ring(topic).isComplete, nowMs);
+    this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
+    const outputs = this.#ask(topic, isSensitive, nowMs);
+    seeking.asked(outputs.length > 0);
+    return outputs;
+  }
+
+  #ask(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {
+    const outputs = this.#joining.seek(topic, modeOf(topic, isSensitive), nowMs);
+    if (!outputs.some(({ kind }) => kind === 'send')) this.#joining.stop(topic);
+    return this.#done(outputs, nowMs);
+  }
+
+  #done(outputs: readonly JoinOutput[], nowMs: number): NodeOutput[] {
+    const result: NodeOutput[] = [];
+    for (const output of outputs) {
+      if (output.kind === 'send') result.push(output);
+      if (output.kind !== 'found') continue;
+      const { topic } = output;
+      // A client can be reached only by whom it is connected to; it comes by itself.
+      const descriptors = output.descriptors.filter(
+        ({ peer, addresses }) => addresses.length > 0 || this.#around.isConnected(peer),
+      );
+      if (this.isRead(topic)) this.#around.addCandidates(topic, descriptors, nowMs);
+      else result.push(...this.#outlets.found(topic, descriptors));
+    }
+    return result;
+  }
+}
+
+/** A topic without a secret is public: its searchers need not hide among decoys, and are found at once. */
+function modeOf(topic: Topic, isSensitive: boolean): JoinMode {
+  if (isSensitive) return 'sensitive';
+  return topic.isPrivate ? 'decoys' : 'open';
+}
