@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { GossipSub, GossipSubComponents } from '@libp2p/gossipsub';
 import { identify } from '@libp2p/identify';
 import { serviceCapabilities, serviceDependencies } from '@libp2p/interface';
+import { memory } from '@libp2p/memory';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
@@ -19,7 +20,7 @@ const waitMs = 20_000;
 async function createPeer(init: UpsycleInit = {}, listen: string[] = ['/ip4/127.0.0.1/tcp/0']) {
   return createLibp2p({
     addresses: { listen },
-    transports: [tcp()],
+    transports: [tcp(), memory()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false },
@@ -87,6 +88,22 @@ describe('the service', () => {
       expect(message.sequenceNumber).toBeGreaterThan(0n);
     }
     expect(heard[0]).toEqual([]);
+  });
+
+  it('finds everybody where everybody knows one, also with few links', async () => {
+    const linksMax = 10;
+    const peers: Peer[] = [];
+    for (let index = 0; index < 16; index += 1) peers.push(await startPeer({ linksMax }, [`/memory/crowd-${index}`]));
+    const [first, ...others] = peers as [Peer, ...Peer[]];
+    for (const other of others) await other.dial(first.getMultiaddrs());
+    const heard = peers.map(messagesOf);
+    for (const peer of peers) peer.services.pubsub.subscribe('news');
+    const ready = () => peers.every((peer) => subscribersSeen(peer, 'news') >= 4);
+    await expect.poll(ready, { timeout: waitMs }).toBe(true);
+    const publisher = peers[9] as Peer;
+    for (const text of ['one', 'two', 'three']) await publisher.services.pubsub.publish('news', bytes(text));
+    const counts = () => heard.map((messages) => messages.length).filter((_, index) => index !== 9);
+    await expect.poll(counts, { timeout: waitMs }).toEqual(others.map(() => 3));
   });
 
   it('says to libp2p what it is and what it needs, and needs an Ed25519 key', async () => {
