@@ -40,8 +40,8 @@ export class Puppet implements SimulatedNode {
     return this.altered(this.inner.connected(peer, nowMs), nowMs);
   }
 
-  disconnected(peer: PeerId, nowMs: number): readonly NodeOutput[] {
-    return this.altered(this.inner.disconnected(peer, nowMs), nowMs);
+  disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost'): readonly NodeOutput[] {
+    return this.altered(this.inner.disconnected(peer, nowMs, why), nowMs);
   }
 
   unreachable(peer: PeerId, nowMs: number): readonly NodeOutput[] {

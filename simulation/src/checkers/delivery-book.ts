@@ -134,6 +134,21 @@ export class DeliveryBook {
     return expected === 0 ? 1 : served / expected;
   }
 
+  /** The share of deliveries of one publisher's messages, from `fromMs`, that were made, to readers of any life. */
+  servedShareFrom(publisher: number, fromMs: number): number {
+    let expected = 0;
+    let served = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.publisher !== publisher || entry.atMs < fromMs) continue;
+      for (const node of this.#readersOf[entry.topic] ?? []) {
+        if (node === publisher) continue;
+        expected += 1;
+        if (((entry.given[node] as number) & given.ever) !== 0) served += 1; // below the length
+      }
+    }
+    return expected === 0 ? 1 : served / expected;
+  }
+
   #report(sums: Pick<DeliveryReport, 'expected' | 'served' | 'late' | 'overTime' | 'missing'>): DeliveryReport {
     const { expected, served, late, missing } = sums;
     const ratio = expected === 0 ? 1 : served / expected;

@@ -4,7 +4,7 @@ import { DeliveryBook, type DeliveryPromise } from '../checkers/delivery-book.ts
 import { LinkWatch } from '../checkers/links.ts';
 import { TrafficCount } from '../checkers/traffic.ts';
 import { viewFigures } from '../checkers/views.ts';
-import { type WorkloadResult, workloadFigures } from '../workload/result.ts';
+import { attackFigures, type WorkloadResult, workloadFigures } from '../workload/result.ts';
 import {
   numberOf,
   payloadOf,
@@ -95,7 +95,12 @@ export class OverlayRun {
     if (this.#unheard > 0) violations.push(`${this.#unheard} messages of nodes that were down`);
     return {
       delivery,
-      figures: { ...figures, ...this.#ownFigures(), viewByzantineShare: views.byzantineShare },
+      figures: {
+        ...figures,
+        ...this.#ownFigures(),
+        viewByzantineShare: views.byzantineShare,
+        ...attackFigures(this.#workload, this.plan, this.book, delivery),
+      },
       violations,
       traceHash: world.traceHash,
       virtualMs: untilMs,

@@ -4,7 +4,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import { Crowd } from '../behaviours/crowd.ts';
 import { type Carries, Silent } from '../behaviours/silent.ts';
 import type { SimulatedNode } from '../network/node.ts';
-import type { Attack, WorkloadPlan } from '../workload/workload.ts';
+import { type Attack, victims, type WorkloadPlan } from '../workload/workload.ts';
 import type { Fleet, SybilOptions } from './fleet.ts';
 import type { Identity } from './identity.ts';
 
@@ -26,9 +26,9 @@ export function planSybils(attack: Attack, plan: WorkloadPlan): SybilPlan {
     worn.push(inner);
     switch (attack.kind) {
       case 'eclipse':
-        return new Crowd(inner, identity.descriptor, victimOf(fleet, 0), random);
+        return new Crowd(inner, identity.descriptor, victimOf(fleet, victims.eclipsed()), random);
       case 'censor':
-        return new Silent(inner, censoring(victimOf(fleet, plan.publications[0]?.node ?? 0)));
+        return new Silent(inner, censoring(victimOf(fleet, victims.censored(plan))));
       case 'flash':
         return new Silent(inner, (nowMs) => nowMs < fleet.world.startMs + atMs);
       default:

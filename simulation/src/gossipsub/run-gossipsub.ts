@@ -1,6 +1,6 @@
 import { type Clock, createSeededRandom, type Random, sleep } from '@pulsemesh/base';
 import { DeliveryBook, type DeliveryPromise } from '../checkers/delivery-book.ts';
-import { type WorkloadResult, workloadFigures } from '../workload/result.ts';
+import { attackFigures, type WorkloadResult, workloadFigures } from '../workload/result.ts';
 import {
   numberOf,
   payloadOf,
@@ -149,7 +149,8 @@ class GossipsubRun {
       links: this.#honest.map((host) => host.getConnections().length),
     });
     const cpuSecondsPer1000 = (1_000 * cpuSeconds) / Math.max(1, delivery.delivered);
-    return { delivery, figures: { ...figures, cpuSecondsPer1000 } };
+    const attack = attackFigures(this.#workload, this.#plan, this.#book, delivery);
+    return { delivery, figures: { ...figures, cpuSecondsPer1000, ...attack } };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Message } from '@libp2p/gossipsub';
 import type { Random } from '@pulsemesh/base';
-import { numberOf, topicNameOf, type Workload, type WorkloadPlan } from '../workload/workload.ts';
+import { numberOf, topicNameOf, victims, type Workload, type WorkloadPlan } from '../workload/workload.ts';
 import { carryOnly, type GossipsubHost } from './host.ts';
 
 /** An attack of a workload, in gossipsub's terms. */
@@ -29,10 +29,15 @@ export function attackAt(
   const widely = { victims: everybody, connectionsMax: attackDegree };
   switch (attack.kind) {
     case 'eclipse':
-      return { sybilsAtSeconds: attack.atSeconds, victims: [0], connectionsMax: 1, isCarried: () => false };
+      return {
+        sybilsAtSeconds: attack.atSeconds,
+        victims: [victims.eclipsed()],
+        connectionsMax: 1,
+        isCarried: () => false,
+      };
     case 'censor': {
       const censored = new Set<number>();
-      const victim = plan.publications[0]?.node;
+      const victim = victims.censored(plan);
       for (const [number, { node }] of plan.publications.entries()) if (node === victim) censored.add(number);
       const isCarried = (message: Message) => !censored.has(numberOf(message.data) ?? -1);
       return { sybilsAtSeconds: attack.atSeconds, ...widely, isCarried };

@@ -26,6 +26,12 @@ export interface LinkOptions {
   readonly dialTimeoutMs: number;
   /** A connection over which nothing comes through is noticed after. */
   readonly keepAliveMs: number;
+  /** A dial that was refused for want of room, and for which messages wait, is made again after this, doubling, so often. */
+  readonly refusedWaitMs: number;
+  readonly refusedTriesMax: number;
+  /** Whoever had no room is not asked again only because it is wanted for so long, doubling up to the most. */
+  readonly holdMs: number;
+  readonly holdMsMax: number;
   /** What a node wants kept is asked for at most so often. */
   readonly wantedEveryMs: number;
 }
@@ -43,6 +49,10 @@ export const linkDefaults: LinkOptions = {
   dialRoundTrips: 3,
   dialTimeoutMs: 5_000,
   keepAliveMs: 20_000,
+  refusedWaitMs: 500,
+  refusedTriesMax: 3,
+  holdMs: 10_000,
+  holdMsMax: 300_000,
   wantedEveryMs: 2_000,
 };
 
@@ -72,7 +82,7 @@ export interface LinkWorld {
   /** Both ends have a connection from now on. */
   opened(one: Place, other: Place): void;
   /** An end learns that its connection is gone. */
-  closed(place: Place, other: Place): void;
+  closed(place: Place, other: Place, why: 'closed' | 'lost'): void;
   unreachable(place: Place, other: Place): void;
   transmit(link: Link, from: Place, to: Place, message: Message): void;
 }
@@ -116,7 +126,8 @@ export class Links {
     for (const index of wanted) {
       const other = places[index] as Place; // wanted holds numbers of places
       const isThere = place.links.has(index) || place.dials.has(index) || place.parked.has(index);
-      if (!isThere && other !== place) this.#dial(place, other);
+      const isHeld = (place.holds.get(index)?.untilMs ?? 0) > nowMs;
+      if (!isThere && !isHeld && other !== place) this.#dial(place, other);
     }
     for (const [index, link] of place.links) {
       if (nowMs - link.usedMs < this.#options.idleMsMax || wanted.includes(index)) continue;
@@ -129,9 +140,11 @@ export class Links {
   close(link: Link, closer: Place): void {
     const other = this.#world.places[link.otherEnd(closer.index)] as Place; // links join places
     this.#forget(link);
-    this.#world.closed(closer, other);
+    if (this.#world.nowMs - link.openedMs > this.#options.holdMsMax) other.holds.delete(closer.index);
+    this.#hold(other, closer);
+    this.#world.closed(closer, other, 'closed');
     const delayMs = this.#world.latencyMs(closer.index, other.index);
-    this.#world.after(delayMs, () => this.#tellClosed(other, closer));
+    this.#world.after(delayMs, () => this.#tellClosed(other, closer, 'closed'));
   }
 
   /** All connections of a place are gone; the other ends notice after `noticedAfterMs`, or one latency. */
@@ -140,10 +153,11 @@ export class Links {
       const other = this.#world.places[link.otherEnd(place.index)] as Place; // links join places
       this.#forget(link);
       const delayMs = noticedAfterMs ?? this.#world.latencyMs(place.index, other.index);
-      this.#world.after(delayMs, () => this.#tellClosed(other, place));
+      this.#world.after(delayMs, () => this.#tellClosed(other, place, 'lost'));
     }
     place.dials.clear();
     place.parked.clear();
+    place.holds.clear();
   }
 
   /** Closes, for both ends, every connection that a partition has silenced. */
@@ -153,19 +167,26 @@ export class Links {
         const other = this.#world.places[link.otherEnd(place.index)] as Place; // links join places
         if (!this.#world.isBlocked(place, other) && !this.#world.isBlocked(other, place)) continue;
         this.#forget(link);
-        this.#tellClosed(place, other);
-        this.#tellClosed(other, place);
+        this.#tellClosed(place, other, 'lost');
+        this.#tellClosed(other, place, 'lost');
       }
     }
   }
 
   /** Tells an end that its connection is gone, unless there is a new one already. */
-  #tellClosed(place: Place, other: Place): void {
-    if (place.isUp && !place.links.has(other.index)) this.#world.closed(place, other);
+  #tellClosed(place: Place, other: Place, why: 'closed' | 'lost'): void {
+    if (place.isUp && !place.links.has(other.index)) this.#world.closed(place, other, why);
+  }
+
+  /** `other` had no room for `place`, which asks it less and less often to keep a connection. */
+  #hold(place: Place, other: Place): void {
+    const count = place.holds.get(other.index)?.count ?? 0;
+    const waitMs = Math.min(this.#options.holdMsMax, this.#options.holdMs * 2 ** count);
+    place.holds.set(other.index, { count: count + 1, untilMs: this.#world.nowMs + waitMs });
   }
 
   #dial(from: Place, to: Place): Dial | undefined {
-    const dial: Dial = { waiting: [] };
+    const dial: Dial = { waiting: [], refusals: 0 };
     if (this.#makeRoom(from)) {
       this.#begin(from, to, dial);
       return dial;
@@ -177,15 +198,20 @@ export class Links {
   }
 
   /** Begins a dial as soon as there is room for its connection. */
-  #tryLater(from: Place, to: Place, dial: Dial, triesLeft: number): void {
-    this.#world.after(this.#options.parkedEveryMs, () => {
+  #tryLater(from: Place, to: Place, dial: Dial, triesLeft: number, afterMs = this.#options.parkedEveryMs): void {
+    this.#world.after(afterMs, () => {
       if (from.parked.get(to.index) !== dial) return; // went down meanwhile
-      const hasRoom = from.links.has(to.index) || this.#makeRoom(from);
+      const link = from.links.get(to.index); // the other end may have dialled meanwhile
+      const hasRoom = link !== undefined || this.#makeRoom(from);
       if (!hasRoom && triesLeft > 1) {
         this.#tryLater(from, to, dial, triesLeft - 1);
         return;
       }
       from.parked.delete(to.index);
+      if (link !== undefined) {
+        for (const message of dial.waiting) this.#world.transmit(link, from, to, message);
+        return;
+      }
       if (hasRoom) {
         this.#begin(from, to, dial);
         return;
@@ -214,10 +240,14 @@ export class Links {
     let link = from.links.get(to.index); // both may have dialled at once
     if (link === undefined) {
       const failure = isSilent || !to.isUp ? 'unanswered' : this.#makeRoom(to) ? undefined : 'refused';
-      if (failure !== undefined) {
-        this.counts[failure] += 1;
+      if (failure === 'refused') {
+        this.counts.refused += 1;
+        this.#refused(from, to, dial);
+        return;
+      }
+      if (failure === 'unanswered') {
+        this.counts.unanswered += 1;
         this.counts.dropped += dial.waiting.length;
-        // A dial refused for want of room looks to the dialler like any other that failed.
         world.unreachable(from, to);
         return;
       }
@@ -229,6 +259,19 @@ export class Links {
     for (const message of dial.waiting) {
       if (link.isOpen) world.transmit(link, from, to, message);
     }
+  }
+
+  /** The other end lives, but has no room: where messages wait, it is asked again some times. */
+  #refused(from: Place, to: Place, dial: Dial): void {
+    const { refusedWaitMs, refusedTriesMax } = this.#options;
+    this.#hold(from, to);
+    dial.refusals += 1;
+    if (dial.waiting.length === 0 || dial.refusals >= refusedTriesMax) {
+      this.counts.dropped += dial.waiting.length;
+      return;
+    }
+    from.parked.set(to.index, dial);
+    this.#tryLater(from, to, dial, this.#options.parkedTriesMax, refusedWaitMs * 2 ** (dial.refusals - 1));
   }
 
   /** Whether a place can hold one more connection, the least recently used that it does not want going for it. */

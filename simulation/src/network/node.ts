@@ -12,7 +12,8 @@ export interface SimulatedNode {
   wake(nowMs: number): readonly NodeOutput[];
   receive(from: PeerId, message: Message, nowMs: number): readonly NodeOutput[];
   connected(peer: PeerId, nowMs: number): readonly NodeOutput[];
-  disconnected(peer: PeerId, nowMs: number): readonly NodeOutput[];
+  /** A connection is gone: an end let it go for want of room, or it broke. */
+  disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost'): readonly NodeOutput[];
   /** A dial failed: nobody answers there. */
   unreachable(peer: PeerId, nowMs: number): readonly NodeOutput[];
   /** The connections it wants kept, most important first. */

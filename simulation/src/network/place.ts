@@ -31,9 +31,19 @@ export interface Place {
   /** The links it wants kept, remembered for a moment: numbers of places, most important first. */
   wanted: readonly number[];
   wantedUntilMs: number;
+  /** Places that had no room for it, or let it go: none is asked again before its time only because it is wanted. */
+  readonly holds: Map<number, Hold>;
+}
+
+/** How often in a row somebody had no room, and until when it is left alone; milliseconds of the world. */
+export interface Hold {
+  readonly count: number;
+  readonly untilMs: number;
 }
 
 /** A connection being made, and what waits for it. */
 export interface Dial {
   readonly waiting: Message[];
+  /** How often the other end had no room. */
+  refusals: number;
 }

@@ -140,6 +140,7 @@ export class World {
       wakeAtMs: Number.POSITIVE_INFINITY,
       wanted: [],
       wantedUntilMs: 0,
+      holds: new Map(),
     };
     this.places.push(place);
     this.#indexes.set(place.peer, place.index);
@@ -310,16 +311,16 @@ export class World {
         this.#call(other, () => other.node.connected(one.peer, this.clockOf(other)));
       },
       // Later, since a connection may be closed while a node's wishes are being carried out.
-      closed: (place, other) => this.at(this.#nowMs, () => this.#disconnected(place, other)),
+      closed: (place, other, why) => this.at(this.#nowMs, () => this.#disconnected(place, other, why)),
       unreachable: (place, other) => this.#call(place, () => place.node.unreachable(other.peer, this.clockOf(place))),
       transmit: (link, from, to, message) => this.#transmit(link, from, to, message),
     };
   }
 
-  #disconnected(place: Place, other: Place): void {
+  #disconnected(place: Place, other: Place, why: 'closed' | 'lost'): void {
     this.#linked(place);
     if (!place.links.has(other.index)) {
-      this.#call(place, () => place.node.disconnected(other.peer, this.clockOf(place)));
+      this.#call(place, () => place.node.disconnected(other.peer, this.clockOf(place), why));
     }
   }
 }

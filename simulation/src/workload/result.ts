@@ -1,4 +1,5 @@
 import type { DeliveryBook, DeliveryReport } from '../checkers/delivery-book.ts';
+import { victims, type Workload, type WorkloadPlan } from './workload.ts';
 
 /** What came of a workload, whoever ran it. */
 export interface WorkloadResult {
@@ -49,4 +50,25 @@ export function workloadFigures(
     linksMean: links.reduce((sum, count) => sum + count, 0) / Math.max(1, links.length),
     linksMax: links.reduce((most, count) => Math.max(most, count), 0),
   };
+}
+
+/** What an attack did: deliveries of what was published since it began, and how its victims fared. Nothing without one. */
+export function attackFigures(
+  { attack }: Workload,
+  plan: WorkloadPlan,
+  book: DeliveryBook,
+  { overTime }: DeliveryReport,
+): Readonly<Record<string, number>> {
+  if (attack === undefined) return {};
+  const since = overTime.filter(({ second }) => second >= attack.atSeconds);
+  const expected = since.reduce((sum, one) => sum + one.expected, 0);
+  const served = since.reduce((sum, one) => sum + one.served, 0);
+  const fromMs = 1_000 * attack.atSeconds;
+  const ratio = { attackedRatio: expected === 0 ? 1 : served / expected };
+  if (attack.kind === 'eclipse') {
+    return { ...ratio, victimServed: book.servedShareOf(victims.eclipsed(), fromMs, plan.untilMs) };
+  }
+  return attack.kind === 'censor'
+    ? { ...ratio, victimHeard: book.servedShareFrom(victims.censored(plan), fromMs) }
+    : ratio;
 }

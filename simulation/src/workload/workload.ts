@@ -92,6 +92,12 @@ export function planWorkload(workload: Workload, random: Random): WorkloadPlan {
   return { topicsOf, readersOf, publications, untilMs };
 }
 
+/** Whom attackers are after, where it is somebody: the one who is eclipsed, the one whose messages are censored. */
+export const victims = {
+  eclipsed: () => 0,
+  censored: (plan: WorkloadPlan) => plan.publications[0]?.node ?? 0,
+} as const;
+
 /** The name of a topic of a plan. */
 export function topicNameOf(topic: number): string {
   return `topic-${topic}`;
