@@ -1,6 +1,6 @@
 import { type BenchLine, benchLine } from '../report.ts';
 import { type Contender, measureInTurn, type Timing } from './contender.ts';
-import { ourBatch, ourEnvelope, ourHpke, ourHpkeContext } from './ours.ts';
+import { ourBatch, ourEnvelope, ourHpke, ourHpkeContext, ourPairMessage } from './ours.ts';
 import { corePeer, hpkeContextPeer, hpkeHybridPeer, hpkePeer, sodiumPeer } from './peers.ts';
 
 const rounds = 7;
@@ -81,6 +81,13 @@ async function compare(content: Uint8Array): Promise<readonly Comparison[]> {
       peers: [context],
       inOrder: true,
       conditions: 'ours has a key of its own for each batch and pads (to 4 KiB here)',
+    },
+    {
+      metric: 'message in a pair session, as the relay client sends it',
+      ours: ourPairMessage(content),
+      peers: [context],
+      inOrder: true,
+      conditions: 'ours keeps state and message sealed before it lets the batch go; without the disk itself',
     },
     {
       metric: `batch of ${batchMessages}`,

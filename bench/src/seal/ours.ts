@@ -1,5 +1,5 @@
 import { createSystemClock, createSystemRandom } from '@pulsemesh/base';
-import { createHpkeSuite, dhKemX25519 } from '@pulsemesh/crypto';
+import { createBox, createHpkeSuite, dhKemX25519 } from '@pulsemesh/crypto';
 import { identityOfSeed } from '@pulsemesh/identity';
 import {
   acceptPairSession,
@@ -50,6 +50,34 @@ export function ourEnvelope(content: Uint8Array, suite: EnvelopeSuite): Contende
   const seal = () => sealEnvelope({ from, to: card, content, context: 'bench', suite }, { random, clock });
   const envelope = seal();
   return { name: `envelope ${suite}`, seal, open: () => openEnvelope(envelope, { to, context: 'bench' }) };
+}
+
+/**
+ * A message in a pair session as the relay client sends it: a batch of its own, the state and the message sealed for the disk before it
+ * goes; read so that it could be read again, then forgotten.
+ */
+export function ourPairMessage(content: Uint8Array): Contender {
+  const limits = { unansweredMax: 2 ** 31 };
+  const card = { sealingKey: to.sealing.publicKey };
+  const { session, handshake } = startPairSession({ from, to: card }, { random, clock, limits });
+  const receiver = acceptPairSession(handshake, { to }, { random, limits }).session;
+  const other = restorePairSession(session.toBytes(), { random, limits });
+  const box = createBox(random.bytes(32), { random });
+  const messageId = random.bytes(16);
+  const sealWith = (pair: typeof session) => {
+    const batch = pair.seal([messageId, content]);
+    return { batch, kept: [box.seal(pair.toBytes()), box.seal(content)] };
+  };
+  return {
+    name: 'message in a pair session',
+    seal: () => sealWith(other),
+    open: () => {
+      const { batch } = sealWith(session);
+      const messages = receiver.peek(batch);
+      receiver.forget(batch);
+      return messages;
+    },
+  };
 }
 
 /** A batch of a pair session, `count` messages in each. */

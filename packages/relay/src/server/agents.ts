@@ -1,7 +1,7 @@
 import type { Clock } from '@pulsemesh/base';
 import type { LinkSession } from '@pulsemesh/link';
 import { addressOfKey, type InboxId } from '../inbox-id.ts';
-import { SessionReplacedError } from './errors.ts';
+import { SessionLeftError, SessionReplacedError } from './errors.ts';
 import type { RelayLimits } from './limits.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -29,6 +29,8 @@ export class Agents {
   readonly #limits: RelayLimits;
   readonly #clock: Clock;
   readonly #onPresence: (agent: Agent) => void;
+  /** Sessions that a timer will look at. */
+  readonly #leaving = new WeakSet<LinkSession>();
   #online = 0;
 
   constructor(limits: RelayLimits, clock: Clock, onPresence: (agent: Agent) => void) {
@@ -64,7 +66,10 @@ export class Agents {
       const [oldest] = agent.sessions;
       oldest?.end(new SessionReplacedError());
     }
-    const status = session.onStatus(() => this.update(agent));
+    const status = session.onStatus(() => {
+      this.update(agent);
+      this.#lookAfterLeft(agent);
+    });
     void session.closed.then(() => {
       status[Symbol.dispose]();
       agent.sessions.delete(session);
@@ -72,7 +77,26 @@ export class Agents {
       if (agent.sessions.size === 0 && this.#agents.get(address) === agent) this.#agents.delete(address);
     });
     this.update(agent);
+    this.#lookAfterLeft(agent);
     return agent;
+  }
+
+  /**
+   * Older sessions that have no carrier: most likely of a process that was killed. What others had open to it would hang until the session's
+   * time is over; so it gets a little only. Sessions of one agent that are all there live side by side.
+   */
+  #lookAfterLeft(agent: Agent): void {
+    const isLeft = (session: LinkSession) =>
+      session.status.state === 'connecting' && [...agent.sessions].at(-1) !== session;
+    for (const session of agent.sessions) {
+      if (!isLeft(session) || this.#leaving.has(session)) continue;
+      this.#leaving.add(session);
+      const timer = this.#clock.setTimer(() => {
+        this.#leaving.delete(session);
+        if (agent.sessions.has(session) && isLeft(session)) session.end(new SessionLeftError());
+      }, this.#limits.leftSessionMs);
+      void session.closed.then(() => timer.cancel());
+    }
   }
 
   #newAgent(address: InboxId, publicKey: Uint8Array): Agent {

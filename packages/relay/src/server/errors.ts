@@ -8,6 +8,14 @@ export class SessionReplacedError extends Condition {
   }
 }
 
+/** The agent logged in anew while this session had no carrier, and did not come back to it. Retryable: whoever it belongs to logs in. */
+export class SessionLeftError extends Condition {
+  override readonly name = 'SessionLeftError';
+  constructor() {
+    super('left', 'the agent logged in anew and did not come back to this session', { retryable: true });
+  }
+}
+
 /** As many guests as there may be; the oldest ended. Retryable. */
 export class TooManyGuestsError extends Condition {
   override readonly name = 'TooManyGuestsError';

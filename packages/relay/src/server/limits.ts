@@ -8,6 +8,11 @@ export interface RelayLimits {
   readonly bytesBurstMax: number;
   /** Sessions of one agent; past it the oldest is ended with `replaced`. */
   readonly sessionsPerAgentMax: number;
+  /**
+   * How long a session without a carrier waits for its agent once that has logged in anew, milliseconds; then it ends with `left`. An agent
+   * that was killed and started again logs in; one that only lost its way resumes.
+   */
+  readonly leftSessionMs: number;
   /** Sessions of those who showed nothing that admits them; past it the oldest is ended with `too-many-guests`. */
   readonly guestSessionsMax: number;
   /** Handed over for storing and not durable yet, whole relay; then `busy`. */
@@ -38,6 +43,7 @@ export const relayLimits: RelayLimits = {
   bytesPerSecondMax: 16 * 1024 * 1024,
   bytesBurstMax: 64 * 1024 * 1024,
   sessionsPerAgentMax: 8,
+  leftSessionMs: 3_000,
   guestSessionsMax: 1_000,
   storingBytesMax: 64 * 1024 * 1024,
   storingBatchesMax: 4,

@@ -16,7 +16,7 @@ import {
 import { openLmdbEngine } from '../engines/lmdb/lmdb-engine.ts';
 import { createMemoryEngine } from '../engines/memory/memory-engine.ts';
 import type { InboxId } from '../inbox-id.ts';
-import { TestWorld } from '../testing/test-world.ts';
+import { type TestLink, TestWorld } from '../testing/test-world.ts';
 import { decodeClaimResponse, encodeClaimRequest } from '../wire/agents.ts';
 
 const base = await mkdtemp(join(tmpdir(), 'pulsemesh-relay-'));
@@ -216,6 +216,45 @@ describe('an agent that floods', () => {
     const sessions = await Promise.all(links.map((link) => link.up()));
     await world.link('mallory', 'relay').up();
     expect(await Promise.race(sessions.map((session) => session.closed))).toMatchObject({ code: 'replaced' });
+  });
+});
+
+describe('an agent that was killed and started again', () => {
+  /** A stream of Bob's to the agent's first session. */
+  async function talk(world: TestWorld) {
+    world.startRelay('relay', createMemoryEngine({}, world.dependencies));
+    const [alice, bob] = [await world.connect('alice', ['relay']), await world.connect('bob', ['relay'])];
+    const first = alice.links[0] as TestLink; // of the one relay
+    await Promise.all([first.up(), bob.links[0]?.up()]);
+    alice.client.raw.serve('echo', async (stream) => {
+      for (let message = await stream.receive(); message !== null; message = await stream.receive()) {
+        await stream.send(message);
+      }
+    });
+    const stream = bob.client.raw.stream(alice.client.address, 'echo');
+    await stream.send(Uint8Array.of(7));
+    expect(await stream.receive()).toEqual(Uint8Array.of(7));
+    return { first, stream, sessions: () => world.relay('relay')?.server.sessions().length };
+  }
+
+  it('has its old session ended soon after its new login, and what others had open to it', async () => {
+    await using world = new TestWorld({ clock, limits: { leftSessionMs: 50 } });
+    const { first, stream, sessions } = await talk(world);
+    first.isPartitioned = true;
+    first.cut();
+    await world.link('alice', 'relay').up();
+    await expect(stream.receive()).rejects.toMatchObject({ code: 'session-closed' });
+    expect(sessions()).toBe(2);
+  });
+
+  it('keeps both sessions where both are there, or the older one comes back in time', async () => {
+    await using world = new TestWorld({ clock, limits: { leftSessionMs: 2_000 } });
+    const { first, stream, sessions } = await talk(world);
+    await world.link('alice', 'relay').up();
+    first.cut();
+    await stream.send(Uint8Array.of(8));
+    expect(await stream.receive()).toEqual(Uint8Array.of(8));
+    expect(sessions()).toBe(3);
   });
 });
 
