@@ -239,7 +239,10 @@ export class Links {
     const world = this.#world;
     let link = from.links.get(to.index); // both may have dialled at once
     if (link === undefined) {
-      const failure = isSilent || !to.isUp ? 'unanswered' : this.#makeRoom(to) ? undefined : 'refused';
+      const isAnswered = !isSilent && to.isUp;
+      // Looked at again on both sides: what was free when the dial began may be taken.
+      const hasRoom = isAnswered && this.#makeRoom(from) && this.#makeRoom(to);
+      const failure = hasRoom ? undefined : isAnswered ? 'refused' : 'unanswered';
       if (failure === 'refused') {
         this.counts.refused += 1;
         this.#refused(from, to, dial);
@@ -256,8 +259,12 @@ export class Links {
       to.links.set(from.index, link);
       world.opened(from, to);
     }
+    this.#flush(dial, link, from, to);
+  }
+
+  #flush(dial: Dial, link: Link, from: Place, to: Place): void {
     for (const message of dial.waiting) {
-      if (link.isOpen) world.transmit(link, from, to, message);
+      if (link.isOpen) this.#world.transmit(link, from, to, message);
     }
   }
 

@@ -9,6 +9,8 @@ export interface ClusteringOptions {
   /** Time between rounds and how far it varies, 0 … 1. */
   readonly roundMs: number;
   readonly roundJitter: number;
+  /** While the similar peers stay the same, that time doubles from round to round up to this. */
+  readonly stillRoundMs: number;
   /** Time between the first so many rounds: from strangers to the most similar peers it takes about twenty. */
   readonly fastRoundMs: number;
   readonly fastRounds: number;
@@ -45,6 +47,7 @@ export const clusteringDefaults: ClusteringOptions = Object.freeze({
   farMax: 5,
   answerMax: 10,
   roundMs: 15_000,
+  stillRoundMs: 60_000,
   roundJitter: 0.2,
   fastRoundMs: 2_000,
   fastRounds: 20,

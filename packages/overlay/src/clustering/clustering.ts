@@ -71,6 +71,8 @@ export class Clustering {
   readonly #exact = new Map<number, ExactInterest>();
   readonly #similarities = new Map<InterestFilter, number>();
   #rounds = 0;
+  #stillMs = 0;
+  #nearBefore: ReadonlySet<PeerId> = new Set();
   #roundAtMs = 0;
 
   constructor(
@@ -221,9 +223,18 @@ export class Clustering {
     this.#renewFar(known.values(), nowMs);
     this.#filters.keep(this.#near);
     this.#filters.keep(this.#far);
-    const pauseMs = this.#rounds <= this.#options.fastRounds ? this.#options.fastRoundMs : this.#options.roundMs;
+    const pauseMs = this.#rounds <= this.#options.fastRounds ? this.#options.fastRoundMs : this.#pauseMs();
     this.#roundAtMs = nowMs + pauseMs * (1 + this.#options.roundJitter * (2 * this.#random.float() - 1));
     return [...this.#askOne(nowMs), ...this.#askUnknownFilters(nowMs)];
+  }
+
+  #pauseMs(): number {
+    const { roundMs, stillRoundMs } = this.#options;
+    const isSame =
+      this.#near.length === this.#nearBefore.size && this.#near.every(({ peer }) => this.#nearBefore.has(peer));
+    this.#nearBefore = new Set(this.#near.map(({ peer }) => peer));
+    this.#stillMs = isSame ? Math.min(stillRoundMs, 2 * this.#stillMs) : roundMs;
+    return Math.max(roundMs, this.#stillMs);
   }
 
   /** Asks the similar peer that was heard from longest ago, and in between a random one (a pinch of randomness). */

@@ -6,9 +6,10 @@ export const seekPeriods = {
   spacingMs: 250,
   /** After a search, while the ring is not complete; doubles with each. */
   firstMs: 500,
-  /** Likewise once it is: rings that came about apart find each other. */
-  settledFirstMs: 15_000,
   maxMs: 600_000,
+  /** Likewise once it is, eight times as long after each: rings that came about apart find each other, mostly early. */
+  settledFirstMs: 15_000,
+  settledMaxMs: 3_600_000,
 } as const;
 
 /**
@@ -37,8 +38,10 @@ export class Seeking {
   began(isComplete: boolean, nowMs: number): void {
     if (isComplete !== this.#wasComplete) this.#count = 0;
     this.#wasComplete = isComplete;
-    const { firstMs, settledFirstMs, maxMs } = seekPeriods;
-    const waitMs = Math.min(maxMs, (isComplete ? settledFirstMs : firstMs) * 2 ** this.#count);
+    const { firstMs, maxMs, settledFirstMs, settledMaxMs } = seekPeriods;
+    const waitMs = isComplete
+      ? Math.min(settledMaxMs, settledFirstMs * 8 ** this.#count)
+      : Math.min(maxMs, firstMs * 2 ** this.#count);
     this.#count = Math.min(this.#count + 1, 20);
     this.#lastMs = nowMs;
     this.#atMs = nowMs + waitMs * (0.75 + this.#random.float() / 2);

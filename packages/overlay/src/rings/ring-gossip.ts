@@ -128,6 +128,21 @@ export class RingGossip {
     return isSubscriber ? [{ kind: 'subscription', peer, topic: this.topic, isSubscribed: false }] : [];
   }
 
+  /**
+   * A peer without a connection is being asked for another topic's sake: if it is a neighbour here too, and it will be some
+   * time before its turn comes, it is asked along with that. One connection opened serves all topics shared with a peer.
+   */
+  askAlong(peer: PeerId, nowMs: number): NodeOutput[] {
+    const member = this.ring.members.get(peer);
+    const shape = this.ring.shapes.find((one) => one.successors.includes(peer) || one.predecessors.includes(peer));
+    const { stillPeriodMs } = this.#parameters;
+    if (member === undefined || shape === undefined || this.#questions.has(peer)) return [];
+    if (nowMs - spokenAtMs(member) < stillPeriodMs) return [];
+    // The round that would have asked it is put off by as much.
+    if (this.#periodMs >= stillPeriodMs) this.#roundAtMs += stillPeriodMs / 2;
+    return [this.#ask(member.descriptor, shape.epoch, nowMs)];
+  }
+
   /** Says goodbye to those who reckon with us. */
   leave(nowMs: number): NodeOutput[] {
     const epoch = this.ring.epochs.at(-1);
@@ -175,6 +190,7 @@ export class RingGossip {
     const member = this.ring.members.get(peer);
     if (member === undefined || !this.#isNeighbour(peer)) return;
     member.heardAtMs = 0;
+    this.#periodMs = this.#parameters.fastPeriodMs; // others may be doubted, too: the next rounds ask them
     this.#schedule(nowMs + this.#parameters.fastPeriodMs);
   }
 
@@ -222,9 +238,11 @@ export class RingGossip {
 
   /** A ring with a gap is looked after often; one with members that are yet to be asked, more often than a still one. */
   #longestPeriodMs(): number {
-    const { periodMs, fastPeriodMs } = this.#parameters;
+    const { periodMs, stillPeriodMs, fastPeriodMs } = this.#parameters;
     if (this.ring.unprovenNeighbours().length > 0) return fastPeriodMs;
-    return this.#isEager(this.#others()) ? 2 * fastPeriodMs : periodMs;
+    const others = this.#others();
+    if (this.#isEager(others)) return 2 * fastPeriodMs;
+    return others.every((member) => member.isProven) ? stillPeriodMs : periodMs;
   }
 
   /** Whether others should prove themselves soon: some have not, and those who did are too few to choose from. */

@@ -6,9 +6,14 @@ export const ringParameters = {
   nearPerSide: 5,
   /** Members elsewhere on the ring. */
   shortcutsMax: 20,
-  /** Gossip with the neighbour heard of longest ago, milliseconds, give or take a fifth. */
+  /** Gossip with the neighbour heard of longest ago while members have yet to prove themselves, milliseconds, give or take a fifth. */
   periodMs: 10_000,
-  /** The same after something changed; doubles from round to round until it is `periodMs`. */
+  /**
+   * The same in a ring in which nothing happens. Who is connected is known to live without being asked; another dead
+   * neighbour is found out by the next event for it, or after some of these.
+   */
+  stillPeriodMs: 120_000,
+  /** The same after something changed; doubles from round to round until it is one of the above. */
   fastPeriodMs: 1_000,
   /** A candidate that may be a neighbour is asked so soon, milliseconds; rounds are never closer. */
   urgentPeriodMs: 200,

@@ -121,7 +121,7 @@ describe('rings when members go', () => {
     world.run(120);
     expect(correctShare(world.live, ward, epochOf(world))).toBe(1);
     expect(publishAfresh(world)).toBe(1);
-    world.run(600);
+    world.run(7_200);
     for (const node of world.live) expect(node.rings.wantedPeers().filter((peer) => world.dead.has(peer))).toEqual([]);
   });
 

@@ -215,14 +215,19 @@ export class Rings {
     if (isTick) this.#refreshRoutes(nowMs);
     const outputs = [...this.#pending, ...this.#dissemination.wake(nowMs)];
     this.#pending = [];
+    const dialled = new Set<PeerId>();
     for (const gossip of this.#topics.values()) {
       if (isTick) gossip.refreshEpochs(nowMs);
       if (gossip.dueAtMs > nowMs) continue;
       for (const output of gossip.wake(nowMs)) {
         outputs.push(output);
-        if (output.kind === 'send') outputs.push(...this.#dissemination.recap(output.to, gossip, nowMs));
+        if (output.kind !== 'send') continue;
+        outputs.push(...this.#dissemination.recap(output.to, gossip, nowMs));
+        if (!this.#dependencies.connections.has(output.to)) dialled.add(output.to);
       }
     }
+    for (const peer of dialled)
+      for (const gossip of this.#topics.values()) outputs.push(...gossip.askAlong(peer, nowMs));
     outputs.push(...(this.#carriers?.wake([...this.#topics.values()], nowMs) ?? []));
     outputs.push(...(this.#carriage?.wake(nowMs) ?? []));
     return outputs;
@@ -280,11 +285,15 @@ export class Rings {
     this.#later(this.#carriers?.ask([...this.#topics.values()], [peer], nowMs));
   }
 
-  /** A connection closed; the peer may be well, and is asked soon where it matters. */
-  disconnected(peer: PeerId, nowMs: number): void {
+  /**
+   * A connection is gone. Where it broke, the peer may be well, and is asked soon where it matters. One that an end let go
+   * for want of room says nothing about the peer: to ask would open it again, and close another one for it.
+   */
+  disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost' = 'lost'): void {
     this.#dueAtMs = null;
     this.#carriers?.disconnected(peer);
     this.#later(this.#carriage?.disconnected(peer));
+    if (why === 'closed') return;
     for (const gossip of this.#topics.values()) gossip.doubt(peer, nowMs);
   }
 

@@ -19,6 +19,9 @@ export interface PeerSamplingOptions {
   /** Time between rounds and how far it varies, 0 … 1. */
   readonly roundMs: number;
   readonly roundJitter: number;
+  /** After so many rounds in which nobody was found dead the time between them doubles from round to round, up to this. */
+  readonly stillRoundMs: number;
+  readonly stillAfterRounds: number;
   /** Time between rounds while the view is less than half full, for so many rounds at a stretch. */
   readonly fastRoundMs: number;
   readonly fastRoundsMax: number;
@@ -54,6 +57,8 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
   exactIdsMax: 4_096,
   roundMs: 10_000,
   roundJitter: 0.2,
+  stillRoundMs: 60_000,
+  stillAfterRounds: 30,
   fastRoundMs: 1_000,
   fastRoundsMax: 30,
   answerTimeoutMs: 5_000,

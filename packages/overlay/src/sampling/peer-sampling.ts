@@ -54,6 +54,7 @@ export class PeerSampling {
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
   #fastRoundsLeft: number;
+  #stillRounds = 0;
   #viewCache: readonly Descriptor[] | undefined;
   readonly #refusals: Partial<Record<SamplingRefusal, number>> = {};
 
@@ -214,9 +215,9 @@ export class PeerSampling {
     this.#round += 1;
     const isFast = this.#isShort && this.#fastRoundsLeft > 0;
     if (isFast) this.#fastRoundsLeft -= 1;
-    const { roundMs, fastRoundMs, roundJitter } = this.#options;
+    const { fastRoundMs, roundJitter } = this.#options;
     const jitter = 1 + roundJitter * (2 * this.#random.float() - 1);
-    this.#roundAtMs = nowMs + (isFast ? fastRoundMs : roundMs) * jitter;
+    this.#roundAtMs = nowMs + (isFast ? fastRoundMs : this.#pauseMs()) * jitter;
     const out: Outgoing[] = [];
     for (const peer of this.#targets(nowMs)) {
       if (this.#view.has(peer)) this.#view.set(peer, this.#round);
@@ -227,6 +228,14 @@ export class PeerSampling {
       if (peer !== undefined) out.push(...this.#probe(peer, nowMs));
     }
     return out;
+  }
+
+  /** The time to the next round: each message may cost a connection, and a view of the living needs little news. */
+  #pauseMs(): number {
+    const { roundMs, stillRoundMs, stillAfterRounds } = this.#options;
+    this.#stillRounds = this.#isShort ? 0 : this.#stillRounds + 1;
+    const doublings = Math.max(0, this.#stillRounds - stillAfterRounds);
+    return Math.max(roundMs, Math.min(stillRoundMs, roundMs * 2 ** Math.min(doublings, 10)));
   }
 
   /** Whom to ask: a friend, now and then a seed, one of the history, the rest of the view that was asked longest ago. */
@@ -361,6 +370,8 @@ export class PeerSampling {
   }
 
   #dead(peer: PeerId, nowMs: number): void {
+    // One or two of a round come and go; with more the view is worth renewing as at first.
+    this.#stillRounds = Math.max(0, this.#stillRounds - this.#options.stillAfterRounds / 3);
     this.#removeFromView(peer);
     this.#received.delete(peer);
     this.#history.reseed(peer);

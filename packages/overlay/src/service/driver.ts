@@ -60,7 +60,7 @@ export class Driver {
     this.#links = new Links(options, {
       ...dependencies,
       onConnected: (peer) => this.run((nowMs) => node.connected(peer, nowMs)),
-      onDisconnected: (peer) => this.#gone(peer),
+      onDisconnected: (peer, why) => this.#gone(peer, why),
       onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),
       onDropped: (messages) => {
         for (const { kind } of messages) count.dropped.add(1, { kind: kind === 'event' ? 'event' : 'gossip' });
@@ -185,6 +185,7 @@ export class Driver {
     });
     this.#inbound.add(inbound);
     stream.addEventListener('close', () => this.#inbound.delete(inbound));
+    stream.addEventListener('remoteCloseWrite', () => this.#links.parting(from));
     this.#links.take(connection);
   }
 
@@ -207,9 +208,9 @@ export class Driver {
     clock.setTimer(() => stream.resume(), waitMs);
   }
 
-  #gone(peer: PeerId): void {
+  #gone(peer: PeerId, why: 'closed' | 'lost'): void {
     this.#paces.delete(peer);
-    this.run((nowMs) => this.#node.disconnected(peer, nowMs));
+    this.run((nowMs) => this.#node.disconnected(peer, nowMs, why));
   }
 }
 

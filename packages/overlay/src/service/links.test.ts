@@ -98,7 +98,7 @@ function createLinks(options: Partial<LinksOptions> = {}) {
     random: createSeededRandom(1),
     logger: silentLogger,
     onConnected: (peer) => said.push(`connected ${peer}`),
-    onDisconnected: (peer) => said.push(`disconnected ${peer}`),
+    onDisconnected: (peer, why) => said.push(`${why} ${peer}`),
     onUnreachable: (peer) => said.push(`unreachable ${peer}`),
     onDropped: () => {},
     onDialled: () => {},
@@ -168,6 +168,17 @@ describe('links', () => {
     await world.settle();
     expect(world.dialCount()).toBe(12);
     expect(world.dialsAtOnceMost()).toBeLessThanOrEqual(linksLimits.dialsAtOnceMax);
+  });
+
+  it('say whether a peer let its connection go, or was lost', async () => {
+    const world = createLinks();
+    for (const index of [0, 1, 2]) world.links.send(nameOf(index), probe);
+    await world.settle();
+    for (const index of [0, 2]) world.links.parting(nameOf(index));
+    world.links.heard(nameOf(2)); // it only ended a stream
+    world.said.length = 0;
+    for (const index of [0, 1, 2]) await world.connectionTo(index)?.close();
+    expect(world.said).toEqual([`closed ${nameOf(0)}`, `lost ${nameOf(1)}`, `lost ${nameOf(2)}`]);
   });
 
   it('keep who is wanted connected and tagged, until no longer wanted', async () => {

@@ -48,7 +48,8 @@ export interface LinksDependencies {
   readonly random: Random;
   readonly logger: Logger;
   readonly onConnected: (peer: PeerId) => void;
-  readonly onDisconnected: (peer: PeerId) => void;
+  /** `closed`: an end let the connection go for want of room; `lost`: nobody knows why. */
+  readonly onDisconnected: (peer: PeerId, why: 'closed' | 'lost') => void;
   /** A peer that something was to be sent to cannot be had. */
   readonly onUnreachable: (peer: PeerId) => void;
   readonly onDropped: (messages: readonly Message[]) => void;
@@ -114,7 +115,15 @@ export class Links {
   /** The peer was heard from: its link counts as used. */
   heard(peer: PeerId): void {
     const link = this.#links.get(peer);
-    if (link !== undefined) link.lastUsedMs = this.#deps.clock.monotonicMs();
+    if (link === undefined) return;
+    link.lastUsedMs = this.#deps.clock.monotonicMs();
+    link.isParting = false;
+  }
+
+  /** The peer has said all it has to say: it is about to let the connection go. A process that dies says no such thing. */
+  parting(peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined) link.isParting = true;
   }
 
   /** A connection to a peer that speaks the protocol. */
@@ -184,10 +193,10 @@ export class Links {
   async #dial(peer: PeerId): Promise<void> {
     const { connectionManager, clock, logger, onDialled } = this.#deps;
     this.#dialling.add(peer);
+    const addresses = targetsOf(peer, this.#deps.addressesOf(peer));
     try {
       const id = peerIdFromString(peer);
       const hadConnection = connectionManager.getConnections(id).length > 0;
-      const addresses = targetsOf(peer, this.#deps.addressesOf(peer));
       // Without an address of our own knowledge libp2p looks into its peer store.
       const target = addresses.length > 0 ? addresses : id;
       const connection = await this.#inTime('dialling a peer', (signal) =>
@@ -200,7 +209,7 @@ export class Links {
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       this.#memory.failed(peer, clock.monotonicMs());
-      logger.debug('a peer could not be dialled', { peer, ...errorForLog(error) });
+      logger.debug('a peer could not be dialled', { peer, addresses: addresses.length, ...errorForLog(error) });
       onDialled(false);
       this.#unreachable(peer);
     } finally {
@@ -226,13 +235,15 @@ export class Links {
   #closed(link: PeerLink, connection: Connection): void {
     if (link.connection !== connection || this.#links.get(link.peer) !== link) return;
     link.connection = undefined;
+    const why = link.isParting ? 'closed' : 'lost';
     link.isOurs = false;
+    link.isParting = false;
     const others = this.#deps.connectionManager.getConnections(peerIdFromString(link.peer));
     for (const other of others) if (other !== connection && link.connection === undefined) this.#use(link, other);
     if (link.connection !== undefined) return;
     this.#links.delete(link.peer);
     void link.close();
-    this.#deps.onDisconnected(link.peer);
+    this.#deps.onDisconnected(link.peer, why);
   }
 
   /** Goes on over another connection that was there all along. */
@@ -259,6 +270,7 @@ export class Links {
     );
     mayClose.sort((one, other) => one.lastUsedMs - other.lastUsedMs);
     for (const link of mayClose.slice(0, surplus)) {
+      link.isParting = true;
       link.connection?.close().catch(() => link.connection?.abort(new Error('did not close')));
     }
   }

@@ -29,6 +29,8 @@ export class PeerLink {
   connection: Connection | undefined;
   /** This service dialled the connection, so it may close it. */
   isOurs = false;
+  /** An end lets the connection go on purpose: that it closes then says nothing about the peer. */
+  isParting = false;
   lastUsedMs: number;
   readonly #options: PeerLinkOptions;
   readonly #queue: OutboundQueue;
