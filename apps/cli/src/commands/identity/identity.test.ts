@@ -107,11 +107,10 @@ describe('pulsemesh identity card and contacts', () => {
     expect((await run(['card', ...at('a'), '--qr'])).out).toContain('▀');
     const files = { file: join(directory, 'toni.card'), svg: join(directory, 'toni.svg') };
     await run(['card', ...at('a'), '--file', files.file, '--svg', files.svg, '--name', 'T. Berg']);
-    expect(cardFromText(await readFile(files.file, 'utf8'))).toMatchObject({
-      name: 'T. Berg',
-      version: first.version + 1,
-      relays: first.relays,
-    });
+    const second = cardFromText(await readFile(files.file, 'utf8'));
+    expect(second).toMatchObject({ name: 'T. Berg', relays: first.relays });
+    // One more, or the time in seconds where that is more.
+    expect(second.version).toBeGreaterThan(first.version);
     expect(await readFile(files.svg, 'utf8')).toMatch(/^<svg/);
   });
 
