@@ -1,4 +1,5 @@
-import { appendFile, cp, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { appendFile, cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSeededRandom, createSystemRandom } from '@pulsemesh/base';
@@ -150,6 +151,65 @@ describe('tables behind a journal', () => {
     await cp(join(directory, 'tables'), join(again, 'unused'), { recursive: true });
     await cp(join(copy, 'journal'), join(again, 'journal'), { recursive: true });
     await expect(openAt(again)).rejects.toThrow(StoreFailedError);
+  });
+
+  it('are refused where an acknowledged record is damaged that others follow, and opened where it is the last', async () => {
+    const place = newDirectory();
+    const store = await openAt(place);
+    for (const number of [1, 2, 3]) await store.commit([put(number, 'x'.repeat(100))]);
+    const copy = await copyNow();
+    await store[Symbol.asyncDispose]();
+    const bytes = 44 + (await readFile(join(copy, 'journal', '1'))).readUInt32BE(4); // each record is as long
+    for (const [at, isLast] of [
+      [4, false], // the length in the first head
+      [60, false],
+      [bytes + 60, false],
+      [2 * bytes + 60, true],
+    ] as const) {
+      const damaged = `${copy}-${at}`;
+      await cp(copy, damaged, { recursive: true });
+      const file = await open(join(damaged, 'journal', '1'), 'r+');
+      await file.write(Uint8Array.of(0xff), 0, 1, at);
+      await file.close();
+      if (!isLast) await expect(openAt(damaged)).rejects.toThrow(StoreFailedError);
+      else {
+        await using again = await openAt(damaged);
+        expect(contentOf(again).length).toBe(2);
+      }
+    }
+  });
+
+  it('are opened where the first write of a turn was torn, whichever part of it is on the disk', async () => {
+    const place = newDirectory();
+    for (let turn = 0; turn < 3; turn += 1) {
+      await using store = await openAt(place);
+      for (let step = 0; step < 5; step += 1) await store.commit([put(step, `${turn}`.repeat(300))]);
+    }
+    const file = join(place, 'journal', '0'); // the next turn's, whose last one is in the tables
+    const whole = await readFile(file);
+    for (const [from, until] of [
+      [0, 44],
+      [44, 200],
+      [100, 400],
+    ] as const) {
+      await writeFile(file, Buffer.concat([whole.subarray(0, from), randomBytes(until - from), whole.subarray(until)]));
+      await using store = await openAt(place);
+      expect(contentOf(store).length).toBe(5);
+    }
+  });
+
+  it('are refused where their journal is gone, or one of its files', async () => {
+    const place = newDirectory();
+    for (let turn = 0; turn < 2; turn += 1) {
+      await using store = await openAt(place);
+      await store.commit([put(turn, 'x')]);
+    }
+    for (const gone of ['journal', 'journal/0', 'journal/1']) {
+      const copy = `${place}-without-${gone.replace('/', '-')}`;
+      await cp(place, copy, { recursive: true });
+      await rm(join(copy, gone), { recursive: true });
+      await expect(openAt(copy)).rejects.toThrow(StoreFailedError);
+    }
   });
 
   it('pass over what an earlier turn of a file left behind the end of a segment', async () => {

@@ -14,7 +14,7 @@ import { checkedChangeBytes, checkNewTable, tableLimits } from '../table-limits.
 import { Overlay, type OverlayEntry } from './overlay.ts';
 import { encodeRecord, markBytes } from './record.ts';
 import { readPending, writeChanges } from './recovery.ts';
-import { SegmentFiles } from './segment-files.ts';
+import { fileOf, SegmentFiles } from './segment-files.ts';
 
 export interface JournaledTablesOptions extends LmdbTablesOptions {
   /** Where the journal lies: a directory of its own beside the tables'. Made when missing. */
@@ -359,8 +359,4 @@ function* merged(
 /** Of its own: the entry lies in a record. */
 function copyOf({ key, value }: OverlayEntry): OverlayEntry {
   return { key: new Uint8Array(key), value: value === null ? null : new Uint8Array(value) };
-}
-
-export function fileOf(segment: number): 0 | 1 {
-  return segment % 2 === 0 ? 0 : 1;
 }

@@ -12,6 +12,7 @@ import type { TableChange } from '../table.ts';
 
 const magic = 0x504d4a31; // "PMJ1"
 const headBytes = 44;
+const markAt = 24;
 export const markBytes = 16;
 
 /** What a record says besides its changes. */
@@ -65,7 +66,7 @@ export function encodeRecord(
   record.writeUInt32BE(place.number, 8);
   record.writeUInt32BE(place.recordsBefore, 12);
   record.writeDoubleBE(place.segment, 16);
-  record.set(place.mark, 24);
+  record.set(place.mark, markAt);
   record.writeUInt32BE(crcOf(record, record.length), 40);
   return { record, changes: own };
 }
@@ -81,8 +82,12 @@ export interface Segment {
   readonly records: readonly (readonly TableChange[])[];
 }
 
-/** The segment a file holds, up to the first record that is not whole; null: none. @throws {StoreFailedError} for a whole one that says nonsense. */
-export function decodeSegment(file: Buffer): Segment | null {
+/**
+ * The segment a file holds, up to the first record that is not whole; null: none. Segments up to `done` are of no account any more.
+ * @throws {StoreFailedError} for a whole record that says nonsense, and where others come after one that is not whole: each is written once the
+ * one before it is on the disk, so that was acknowledged.
+ */
+export function decodeSegment(file: Buffer, done: number): Segment | null {
   const records: (readonly TableChange[])[] = [];
   let first: RecordPlace | null = null;
   let at = 0;
@@ -94,7 +99,24 @@ export function decodeSegment(file: Buffer): Segment | null {
     records.push(decodeChanges(file.subarray(at + headBytes, found.end)));
     at = found.end;
   }
+  // Where the first one is not whole, its mark may still stand in its head.
+  const mark = first?.mark ?? file.subarray(markAt, markAt + markBytes);
+  if (isLaterRecord(file, { from: at + headBytes, mark, done }))
+    throw new StoreFailedError('journal with a damaged record');
   return first === null ? null : { segment: first.segment, recordsBefore: first.recordsBefore, records };
+}
+
+/** Whether a whole record with this mark, of a segment after `done`, lies at `from` or behind it. Nobody else can know the mark. */
+function isLaterRecord(
+  file: Buffer,
+  { from, mark, done }: { readonly from: number; readonly mark: Uint8Array; readonly done: number },
+): boolean {
+  if (mark.length < markBytes || mark.every((byte) => byte === 0)) return false; // a file never written, or not that far
+  for (let at = file.indexOf(mark, from + markAt); at >= 0; at = file.indexOf(mark, at + 1)) {
+    const found = recordAt(file, at - markAt);
+    if (found !== null && found.place.segment > done) return true;
+  }
+  return false;
 }
 
 function recordAt(file: Buffer, at: number): { readonly place: RecordPlace; readonly end: number } | null {
@@ -105,7 +127,7 @@ function recordAt(file: Buffer, at: number): { readonly place: RecordPlace; read
     number: file.readUInt32BE(at + 8),
     recordsBefore: file.readUInt32BE(at + 12),
     segment: file.readDoubleBE(at + 16),
-    mark: file.subarray(at + 24, at + 24 + markBytes),
+    mark: file.subarray(at + markAt, at + markAt + markBytes),
   };
   return { place, end };
 }

@@ -1,7 +1,7 @@
 import { StoreFailedError } from '../errors.ts';
 import type { TableChange, TableStore } from '../table.ts';
 import { decodeSegment, type Segment } from './record.ts';
-import type { SegmentFiles } from './segment-files.ts';
+import { fileOf, type SegmentFiles } from './segment-files.ts';
 
 /** The journal's own table: which segments are in the tables. A caller must not use it. */
 const table = 'journal.done';
@@ -20,7 +20,11 @@ export interface Pending {
 export async function readPending(files: SegmentFiles, tables: TableStore): Promise<Pending> {
   const found = tables.get(table, key);
   const done = found === undefined ? 0 : new DataView(found.buffer, found.byteOffset).getFloat64(0);
-  const segments = [decodeSegment(await files.read(0)), decodeSegment(await files.read(1))]
+  // Each segment up to `done` was begun: its file was written, and is never empty again.
+  for (let segment = done; segment > Math.max(0, done - 2); segment -= 1) {
+    if (files.isEmpty(fileOf(segment))) throw new StoreFailedError('tables without their journal');
+  }
+  const segments = [decodeSegment(await files.read(0), done), decodeSegment(await files.read(1), done)]
     .filter((segment): segment is Segment => segment !== null && segment.segment > done)
     .sort((one, other) => one.segment - other.segment);
   const [first, second] = segments;

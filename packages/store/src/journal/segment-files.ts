@@ -8,6 +8,11 @@ const growBytes = 1024 * 1024;
 /** On Linux one call writes and flushes; elsewhere that flag does not reach the disk's own cache, and flushing is a call of its own. */
 const isWriteThrough = process.platform === 'linux';
 
+/** The file that a segment is written into. */
+export function fileOf(segment: number): 0 | 1 {
+  return segment % 2 === 0 ? 0 : 1;
+}
+
 /** The two files of a journal, in turn the one that is written. */
 export class SegmentFiles implements AsyncDisposable {
   readonly #files: readonly [FileHandle, FileHandle];
@@ -34,6 +39,11 @@ export class SegmentFiles implements AsyncDisposable {
       await first.close();
       throw error;
     }
+  }
+
+  /** Nothing was ever written into it. */
+  isEmpty(index: 0 | 1): boolean {
+    return this.#sizes[index] === 0;
   }
 
   read(index: 0 | 1): Promise<Buffer> {
