@@ -45,6 +45,8 @@ const remedies: Readonly<Record<string, string>> = {
   'not-found': 'See `pulsemesh patients list`.',
   'identity-missing': 'Make one with `pulsemesh identity create`, or bring one back with `pulsemesh identity restore`.',
   'identity-exists': 'Choose another place with --data, or move that one away first.',
+  'interest-state-refused':
+    'Put the file `interests` of the data directory back from a backup; docs/operations/network.md says what deleting it means.',
   'wrong-key': 'Say what it is under with --key-file, --passphrase-file or --keystore.',
   keystore: 'Put right what it names, or choose another one (`pulsemesh identity show --help`), or a key file.',
   'words-checksum': 'Compare them with your paper; with --peer it can be told which one is wrong.',

@@ -30,6 +30,13 @@ export function parseSpeed(text: string): number {
   return value;
 }
 
+/** The privacy parameter of the overlay's interest filters; the configuration knows its bounds. */
+export function parseEpsilon(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Wanted: a number from 0.25 to 20.');
+  return value;
+}
+
 export function parsePort(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65_535)

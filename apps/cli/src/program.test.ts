@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFakeBackend, startTestGateway } from '@pulsemesh/node/testing';
 import { describe, expect, it } from 'vitest';
+import { settingsOf } from './commands/node.ts';
 import { runProgram } from './program.ts';
 
 const token = 't'.repeat(43);
@@ -32,6 +33,17 @@ describe('the command', () => {
       expect(out).toContain(`  ${command} `);
     }
     expect((await run('help', 'node')).out).toContain('--roles storage,prediction');
+  });
+
+  it('says in words what a privacy parameter means', async () => {
+    const { out } = await run('help', 'node');
+    expect(out).toContain('--epsilon <number>');
+    expect(out).toContain('With ε = 3, somebody who can name a topic');
+    expect(out).toContain('With ε = 2, somebody who can name a topic');
+    expect(settingsOf({ roles: ['storage'], epsilon: 2 })).toMatchObject({ overlay: { epsilon: 2 } });
+    const { code, err } = await run('node', '--roles', 'storage', '--data', '/tmp/nowhere', '--epsilon', '50');
+    expect(code).toBe(1);
+    expect(err).toContain('overlay.epsilon: ε is 0.25 … 20');
   });
 
   it('simulates a whole network, and lists what it can simulate', async () => {

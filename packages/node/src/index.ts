@@ -1,3 +1,4 @@
+export { describeEpsilon } from '@pulsemesh/overlay/epsilon';
 export { ApiClient, type ApiClientOptions, GatewayRefusedError, GatewayUnreachableError } from './client/api-client.ts';
 export { ConfigError } from './config/config-error.ts';
 export { dataDirectory, type PlatformFacts } from './config/data-directory.ts';

@@ -1,8 +1,15 @@
 import { resolve } from 'node:path';
-import { dataDirectory, type NodeConfigInput, readNodeConfig, readNodeSecrets, readPeerList } from '@pulsemesh/node';
+import {
+  dataDirectory,
+  describeEpsilon,
+  type NodeConfigInput,
+  readNodeConfig,
+  readNodeSecrets,
+  readPeerList,
+} from '@pulsemesh/node';
 import { type Command, Option } from 'commander';
 import { UsageError } from '../output.ts';
-import { parseList, parsePort } from '../parse.ts';
+import { parseEpsilon, parseList, parsePort } from '../parse.ts';
 
 interface NodeFlags {
   readonly config?: string;
@@ -15,6 +22,8 @@ interface NodeFlags {
   readonly allow?: string;
   readonly keyFile?: string;
   readonly passphraseFile?: string;
+  readonly pubsub?: 'upsycle' | 'gossipsub';
+  readonly epsilon?: number;
   readonly mqttPort?: number;
   readonly httpPort?: number;
   readonly web?: string;
@@ -46,6 +55,17 @@ export function addNode(program: Command, setExitCode: (code: number) => void): 
     .option('--name <name>', 'what its operator calls it (default: its roles)')
     .option('--key-file <file>', 'the key that protects its identity (default: in the data directory)')
     .option('--passphrase-file <file>', 'a passphrase instead of the key file')
+    .addOption(
+      new Option(
+        '--pubsub <name>',
+        'what carries publish/subscribe; the same for all nodes (default: upsycle)',
+      ).choices(['upsycle', 'gossipsub']),
+    )
+    .option(
+      '--epsilon <number>',
+      'how much strangers may learn of what this node reads, 0.25 … 20, less is more private (default: 3; see below)',
+      parseEpsilon,
+    )
     .option('--mqtt-port <port>', 'for the role ingest', parsePort)
     .option('--http-port <port>', 'for the role gateway', parsePort)
     .option('--web <directory>', 'for the role gateway: the built page (default: PULSEMESH_WEB)')
@@ -67,6 +87,13 @@ Examples:
 
 A node behind a firewall that lets nobody in says in its configuration file through which relays it takes part:
   { "firewalled": true, "relays": [{ "url": "https://relay.example", "peerId": "12D3Koo…", "proxy": "http://proxy:3128" }], … }
+
+One that lies behind address translation can keep a place at libp2p circuit relays instead:
+  { "nat": { "circuitRelay": "client", "relays": ["/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…"], "holePunching": true }, … }
+
+What a node reads is shown to others as a noisy filter, so that those who read the same find each other.
+  ${describeEpsilon(3)}
+  ${describeEpsilon(2)}
 
 A node's peer id is in the line it writes when it is up; put the ids of your nodes into the trust file of each.`,
     )
@@ -92,6 +119,8 @@ export function settingsOf(flags: NodeFlags): Partial<NodeConfigInput> {
     ...given('dataDirectory', absolute(data)),
     ...(flags.trust === undefined ? {} : { trust: [...readPeerList('--trust', flags.trust)] }),
     ...(flags.allow === undefined ? {} : { allow: [...readPeerList('--allow', flags.allow)] }),
+    ...given('pubsub', flags.pubsub),
+    ...(flags.epsilon === undefined ? {} : { overlay: { epsilon: flags.epsilon } }),
     ...given('keyFile', absolute(flags.keyFile)),
     ...given('passphraseFile', absolute(flags.passphraseFile)),
     ...(Object.keys(log).length === 0 ? {} : { log }),

@@ -1,14 +1,20 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { createSeededRandom } from '@pulsemesh/base';
+import { createSigner } from '@pulsemesh/crypto';
+import { describeEpsilon } from '@pulsemesh/overlay/epsilon';
+import { OverlayNode, overlayNodeDefaults } from '@pulsemesh/overlay/protocol';
 import { describe, expect, it } from 'vitest';
+import { overlayBounds } from './network-settings.ts';
 import { parseNodeConfig, readNodeConfig, readNodeSecrets, readPeerList } from './node-config.ts';
 import { Secret } from './secret.ts';
 
 const minimal = { name: 'storage-1', roles: ['storage'], dataDirectory: '/srv/pulsemesh' } as const;
 const relay = { url: 'https://relay.example', peerId: '12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA' };
 const behind = { ...minimal, firewalled: true, relays: [relay] };
+const circuit = `/ip4/203.0.113.7/tcp/4001/p2p/${relay.peerId}`;
 const directory = () => mkdtempSync(join(tmpdir(), 'pulsemesh-config-'));
 
 describe('node configuration', () => {
@@ -54,9 +60,63 @@ describe('node configuration', () => {
       { ...minimal, relays: [{ ...relay, proxy: 'http://me:secret@proxy:3128' }] },
       /proxy/,
     ],
+    ['an ε that hides nothing', { ...minimal, overlay: { epsilon: 21 } }, /overlay\.epsilon: ε is 0\.25 … 20/],
+    ['an ε below the least', { ...minimal, overlay: { epsilon: 0.1 } }, /overlay\.epsilon: ε is 0\.25 … 20/],
+    ['an ε that is no number', { ...minimal, overlay: { epsilon: '3' } }, /overlay\.epsilon/],
+    ['too few links', { ...minimal, overlay: { linksMax: 7 } }, /overlay\.linksMax/],
+    [
+      'the overlay where gossipsub is wanted',
+      { ...minimal, pubsub: 'gossipsub', overlay: {} },
+      /overlay: .* pubsub is gossipsub/,
+    ],
+    ['a circuit relay that is not named', { ...minimal, nat: { circuitRelay: 'client' } }, /nat\.relays: is needed/],
+    [
+      'a circuit relay without its key',
+      { ...minimal, nat: { relays: ['/ip4/10.0.0.1/tcp/1'] } },
+      /nat\.relays\.0: must/,
+    ],
+    ['circuit relays that nobody uses', { ...minimal, nat: { relays: [circuit] } }, /nat\.relays: .* client/],
+    ['more circuit relays than there may be', { ...minimal, nat: { relays: Array(9).fill(circuit) } }, /nat\.relays/],
+    ['hole punching without a relay', { ...minimal, nat: { holePunching: true } }, /nat\.holePunching: .* client/],
+    ['a circuit relay for everybody', { ...minimal, nat: { circuitRelay: 'server' } }, /allow: .* for anybody/],
+    ['a firewalled node with ways past NAT', { ...behind, nat: { autonat: true } }, /nat: cannot be given/],
     ['an engine that is none', { ...minimal, roles: ['relay'], relay: { engine: 'redis://x' } }, /relay\.engine/],
   ])('refuses %s and says which setting', (_what, input, message) => {
     expect(() => parseNodeConfig(input)).toThrow(message);
+  });
+
+  it('takes ways past address translation, and what the overlay may tell and cost', () => {
+    const nat = { circuitRelay: 'client', relays: [circuit], holePunching: true } as const;
+    const config = parseNodeConfig({ ...minimal, nat, overlay: { epsilon: 2 } });
+    expect(config.nat).toEqual({ ...nat, autonat: false });
+    expect(config.overlay).toEqual({ epsilon: 2, linksMax: 48, carry: false });
+    const server = parseNodeConfig({ ...minimal, nat: { circuitRelay: 'server' }, allow: [relay.peerId] });
+    expect(server.nat?.circuitRelay).toBe('server');
+  });
+
+  it('takes what its page for operators shows', () => {
+    const page = readFileSync(new URL('../../../../docs/operations/network.md', import.meta.url), 'utf8');
+    const shown = [...page.matchAll(/```json\n([^`]+)```/g)].map(([, text = '']) => JSON.parse(text));
+    expect(shown).toHaveLength(2);
+    for (const settings of shown) expect(parseNodeConfig({ ...minimal, ...settings })).toMatchObject(settings);
+    for (const epsilon of [1, 2, 3]) {
+      const [words = 'none'] = /at most \d+ %/.exec(describeEpsilon(epsilon)) ?? [];
+      expect(page).toContain(words);
+    }
+  });
+
+  it('takes for the overlay what that takes, and its defaults', () => {
+    const random = createSeededRandom(1);
+    const signer = createSigner(random.bytes(32));
+    const createNode = (epsilon: number) =>
+      new OverlayNode({ signer, addresses: [], deviceSecret: random.bytes(32), epsilon }, { random });
+    const { min, max } = overlayBounds.epsilon;
+    expect(createNode(min)).toBeDefined();
+    expect(createNode(max)).toBeDefined();
+    expect(() => createNode(min - 0.01)).toThrow();
+    expect(() => createNode(max + 0.01)).toThrow();
+    expect(overlayBounds.epsilon.default).toBe(overlayNodeDefaults.epsilon);
+    expect(overlayBounds.linksMax.default).toBe(overlayNodeDefaults.linksMax);
   });
 
   it('lets a firewalled node listen nowhere', () => {
@@ -75,6 +135,13 @@ describe('node configuration', () => {
     expect(config.name).toBe('storage-9');
     expect(config.bootstrap).toEqual(['/ip4/127.0.0.1/tcp/1']);
     expect(config.log.level).toBe('debug');
+  });
+
+  it('lets a flag change one setting of the overlay and keeps the others of the file', () => {
+    const file = join(directory(), 'node.json');
+    writeFileSync(file, JSON.stringify({ ...minimal, overlay: { epsilon: 5, linksMax: 16 } }));
+    const config = readNodeConfig(file, {}, { overlay: { epsilon: 2 } });
+    expect(config.overlay).toEqual({ epsilon: 2, linksMax: 16, carry: false });
   });
 
   it('says which file it cannot read', () => {

@@ -4,6 +4,7 @@ import { errorMessage } from '@pulsemesh/base';
 import type { RoleName } from '@pulsemesh/network';
 import { z } from 'zod';
 import { ConfigError } from './config-error.ts';
+import { natSchema, overlaySchema } from './network-settings.ts';
 import { relayClientSchema, relayServiceSchema, relaysMax } from './relay-settings.ts';
 import { Secret } from './secret.ts';
 
@@ -47,6 +48,10 @@ const nodeConfigSchema = z.strictObject({
   bootstrap: z.array(multiaddr).max(64).default([]),
   /** What carries publish/subscribe; the same for all nodes of a network. */
   pubsub: z.enum(['upsycle', 'gossipsub']).default('upsycle'),
+  /** For `upsycle`; may differ between the nodes of a network. */
+  overlay: overlaySchema.optional(),
+  /** Ways past address translation, all off by default; not for a node that is firewalled. */
+  nat: natSchema.optional(),
   dataDirectory: absolutePath,
   /** The peers that get data and keys from this one. Default: none. */
   trust: z.array(peerId).max(peersMax).default([]),
@@ -139,7 +144,8 @@ export function readNodeConfig(
 ): NodeConfig {
   const fromFile = file === null ? {} : readJsonFile(file);
   const level = env['PULSEMESH_LOG_LEVEL'];
-  const merged = { ...fromFile, ...flags };
+  const merged: Record<string, unknown> = { ...fromFile, ...flags };
+  if (flags.overlay !== undefined) merged['overlay'] = { ...asObject(fromFile['overlay']), ...flags.overlay };
   return parseNodeConfig(level === undefined ? merged : { ...merged, log: { ...asObject(merged['log']), level } });
 }
 
@@ -208,6 +214,10 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
     }
   }
   assertRelaysMakeSense(config);
+  assertNatMakesSense(config);
+  if (config.overlay !== undefined && config.pubsub !== 'upsycle') {
+    throw new ConfigError('overlay', `is of no use where pubsub is ${config.pubsub}`);
+  }
   assertOneProtection(config);
 }
 
@@ -226,6 +236,24 @@ function assertRelaysMakeSense({ firewalled, relays, listen, roles: own }: NodeC
   if (firewalled && own.includes('relay')) throw new ConfigError('firewalled', 'a relay has to be reached by others');
   const repeated = relays.findIndex(({ peerId: id }, index) => relays.findIndex((one) => one.peerId === id) < index);
   if (repeated >= 0) throw new ConfigError(`relays.${repeated}.peerId`, 'is there twice');
+}
+
+function assertNatMakesSense({ nat, firewalled, allow }: NodeConfig): void {
+  if (nat === undefined) return;
+  const { circuitRelay, relays, holePunching } = nat;
+  if (firewalled) throw new ConfigError('nat', 'cannot be given to a node that is firewalled: it has `relays`');
+  if (circuitRelay === 'client' && relays.length === 0) {
+    throw new ConfigError('nat.relays', 'is needed where circuitRelay is client');
+  }
+  if (circuitRelay !== 'client' && relays.length > 0) {
+    throw new ConfigError('nat.relays', 'is of use only where circuitRelay is client');
+  }
+  if (circuitRelay !== 'client' && holePunching) {
+    throw new ConfigError('nat.holePunching', 'is of use only where circuitRelay is client');
+  }
+  if (circuitRelay === 'server' && allow === undefined) {
+    throw new ConfigError('allow', 'is needed by a circuit relay, which otherwise carries for anybody, without limit');
+  }
 }
 
 function deepFreeze<T>(value: T): T {

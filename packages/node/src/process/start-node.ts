@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
 import { type Identity, type IdentityOptions, identityFileNames, openKeyStore } from '@pulsemesh/identity';
-import type { PubSubFactory, RoleName } from '@pulsemesh/network';
+import type { RoleName } from '@pulsemesh/network';
 import { makeDirectory } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
 import type { NodeConfig, NodeSecrets } from '../config/node-config.ts';
 import type { RelaySessions } from '../relay/relay-sessions.ts';
 import { type PeerStatus, processFacts, serveStatus } from '../status/status.ts';
 import { version } from '../version.ts';
+import { createOverlay } from './create-overlay.ts';
 import { openFreshIdentity, refreshDaily } from './fresh-identity.ts';
 import { NodeContext, type NodeDependencies, type StartedRole } from './node-context.ts';
 
@@ -76,6 +77,7 @@ export async function startNode(
         dataDirectory: join(config.dataDirectory, 'network'),
         trust: { peers: config.trust },
         ...(config.allow === undefined ? {} : { allow: config.allow }),
+        ...(config.nat === undefined ? {} : { nat: config.nat }),
       },
       { ...deps, ...(config.pubsub === 'upsycle' ? { pubSub: await createOverlay(config, deps) } : {}) },
     ),
@@ -112,16 +114,6 @@ export async function startNode(
     pending: () => started.reduce((sum, role) => sum + (role.pending?.() ?? 0), 0),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
-}
-
-/** Peers that get data and keys from this node are trusted in the overlay too, if not blindly. */
-const peerTrust = 0.9;
-
-async function createOverlay(config: NodeConfig, deps: NodeDependencies): Promise<PubSubFactory> {
-  const { TrustBook, upsycle } = await import('@pulsemesh/overlay');
-  const trust = new TrustBook();
-  for (const peer of config.trust) trust.set(peer as PeerId, peerTrust); // a text that names nobody is never met
-  return upsycle({ ...deps, trust, allowPublishToZeroTopicPeers: true });
 }
 
 // Loaded only where there are relays: the rest of the network does without.
