@@ -24,6 +24,7 @@ import { PeerSampling } from '../sampling/peer-sampling.ts';
 import type { Topic } from '../topic.ts';
 import { TrustBook } from '../trust/trust-book.ts';
 import type { Trust } from '../trust.ts';
+import { AddressBook } from './address-book.ts';
 import { Glance } from './glance.ts';
 import { OwnDescriptor } from './own-descriptor.ts';
 import { Searching } from './searching.ts';
@@ -60,6 +61,7 @@ export class OverlayNode {
   readonly #connections = new Set<PeerId>();
   readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
   readonly #refusals = new Map<string, number>();
+  readonly #addresses = new AddressBook();
   // Asked for with every hop of every query, and put together from many parts: as they were some moments ago will do.
   readonly #ringNeighbours = new Glance(() => this.#rings.neighbours());
   readonly #askable = new Glance(() => this.#findAskable());
@@ -166,6 +168,7 @@ export class OverlayNode {
     if (from === this.self) return this.#refuse('own');
     if (message.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
     this.#age(nowMs);
+    this.#addresses.read(message);
     switch (message.kind) {
       case 'pull':
         return sends(this.#sampling.onPull(from, message, nowMs));
@@ -308,7 +311,9 @@ export class OverlayNode {
   #descriptorOf(peer: PeerId): Descriptor | undefined {
     const known =
       this.#sampling.descriptorOf(peer) ?? this.#rings.descriptorOf(peer) ?? this.#searching.descriptorOf(peer);
-    return known ?? this.#clustering.neighbours().find((neighbour) => neighbour.peer === peer)?.descriptor;
+    return (
+      known ?? this.#addresses.get(peer) ?? this.#clustering.neighbours().find((one) => one.peer === peer)?.descriptor
+    );
   }
 
   #age(nowMs: number, isChanged = false): void {
@@ -354,7 +359,10 @@ export class OverlayNode {
         members: (topic) => this.#rings.membersToTell(topic, joinAnswerLimits.descriptorsMax - 1),
         friends: () => trust.friends(),
         ring: (topic) => this.#rings.view(topic),
-        addCandidates: (topic, descriptors, nowMs) => this.#rings.addCandidates(topic, descriptors, nowMs),
+        addCandidates: (topic, descriptors, nowMs) => {
+          for (const descriptor of descriptors) this.#addresses.add(descriptor);
+          this.#rings.addCandidates(topic, descriptors, nowMs);
+        },
         isConnected: (peer) => this.#connections.has(peer),
       },
       { random, decode },

@@ -56,7 +56,7 @@ class FakeConnection extends EventTarget {
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Links over connections that a test makes; peers named in `away` cannot be dialled. */
-function createLinks(options: Partial<LinksOptions> = {}) {
+function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => true) {
   const clock = new VirtualClock();
   const connections = new Map<string, FakeConnection>();
   const away = new Set<string>();
@@ -78,9 +78,10 @@ function createLinks(options: Partial<LinksOptions> = {}) {
         dialsAtOnceMost = Math.max(dialsAtOnceMost, dialsAtOnce);
         await nextTurn();
         dialsAtOnce -= 1;
-        const name = String(target);
+        const [first] = Array.isArray(target) ? target : [target];
+        const name = String(first).replace(/^.*\/p2p\//, '');
         if (away.has(name)) throw new Error('away');
-        const connection = new FakeConnection(target);
+        const connection = new FakeConnection(ids.find((id) => id.toString() === name));
         connections.set(name, connection);
         return connection as unknown as Connection;
       },
@@ -102,7 +103,7 @@ function createLinks(options: Partial<LinksOptions> = {}) {
     onUnreachable: (peer) => said.push(`unreachable ${peer}`),
     onDropped: () => {},
     onDialled: () => {},
-    addressesOf: () => [],
+    addressesOf: () => (hasAddresses() ? ['/ip4/192.0.2.1/tcp/1'] : []),
     wanted: () => wanted,
   };
   const links = new Links(
@@ -159,6 +160,15 @@ describe('links', () => {
     world.links.send(nameOf(0), probe);
     await world.settle();
     expect(world.links.isConnected(nameOf(0))).toBe(true);
+  });
+
+  it('hold nobody for dead whose addresses they do not know', async () => {
+    const world = createLinks({}, () => false);
+    world.away.add(nameOf(0));
+    world.links.send(nameOf(0), probe);
+    await world.settle();
+    expect(world.dialCount()).toBe(1);
+    expect(world.said).toEqual([]);
   });
 
   it('dial no more than so many at once', async () => {

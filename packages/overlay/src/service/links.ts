@@ -211,7 +211,9 @@ export class Links {
       this.#memory.failed(peer, clock.monotonicMs());
       logger.debug('a peer could not be dialled', { peer, addresses: addresses.length, ...errorForLog(error) });
       onDialled(false);
-      this.#unreachable(peer);
+      // Where no address is known nothing is known of the peer's life either: its answers will be missed, or it comes itself.
+      if (addresses.length > 0) this.#unreachable(peer);
+      else if (!this.isConnected(peer)) this.#links.delete(peer);
     } finally {
       this.#dialling.delete(peer);
       this.#dialNext();
