@@ -49,7 +49,19 @@ async function runOnce(
   }
   if (parsed.isJson) {
     const { figures, details, violations, traceHash, virtualMs } = result;
-    const said = { scenario: scenario.name, seed, ...values, violations, traceHash, virtualMs, realMs, figures };
+    // What the run cost this machine stands beside the figures: those are the same whenever it is repeated.
+    const rssMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
+    const said = {
+      scenario: scenario.name,
+      seed,
+      ...values,
+      violations,
+      traceHash,
+      virtualMs,
+      realMs,
+      rssMiB,
+      figures,
+    };
     output.write(JSON.stringify(details === undefined ? said : { ...said, details }));
   } else {
     for (const line of describe(parsed, seed, result, realMs)) output.write(line);

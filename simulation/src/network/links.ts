@@ -32,6 +32,8 @@ export interface LinkOptions {
   /** Whoever had no room is not asked again only because it is wanted for so long, doubling up to the most. */
   readonly holdMs: number;
   readonly holdMsMax: number;
+  /** So many are remembered at one place. */
+  readonly holdsMax: number;
   /** What a node wants kept is asked for at most so often. */
   readonly wantedEveryMs: number;
 }
@@ -53,6 +55,7 @@ export const linkDefaults: LinkOptions = {
   refusedTriesMax: 3,
   holdMs: 10_000,
   holdMsMax: 300_000,
+  holdsMax: 512,
   wantedEveryMs: 2_000,
 };
 
@@ -182,7 +185,9 @@ export class Links {
   #hold(place: Place, other: Place): void {
     const count = place.holds.get(other.index)?.count ?? 0;
     const waitMs = Math.min(this.#options.holdMsMax, this.#options.holdMs * 2 ** count);
+    place.holds.delete(other.index); // a Map keeps the order of insertion: the first is the one set longest ago
     place.holds.set(other.index, { count: count + 1, untilMs: this.#world.nowMs + waitMs });
+    if (place.holds.size > this.#options.holdsMax) place.holds.delete(place.holds.keys().next().value as number);
   }
 
   #dial(from: Place, to: Place): Dial | undefined {
@@ -209,7 +214,7 @@ export class Links {
       }
       from.parked.delete(to.index);
       if (link !== undefined) {
-        for (const message of dial.waiting) this.#world.transmit(link, from, to, message);
+        this.#flush(dial, link, from, to);
         return;
       }
       if (hasRoom) {

@@ -1,7 +1,7 @@
 import { createTopic, type Descriptor, epochAt, epochMs, interestDigestOf } from '@pulsemesh/overlay/protocol';
 import type { PeerId } from '@pulsemesh/wire';
 import { Liar } from '../behaviours/liar.ts';
-import { poisonedFilter } from '../behaviours/poisoned-filter.ts';
+import { type PoisonedFilter, poisonedFilter } from '../behaviours/poisoned-filter.ts';
 import { type ViewFigures, viewFigures } from '../checkers/views.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { createIdentity } from '../fleet/identity.ts';
@@ -17,7 +17,8 @@ const settledRounds = 6;
 /** The share at the end is the mean of so many rounds. */
 const meanRounds = 10;
 /** What honest nodes read where attackers show filters. */
-const interests = { topics: 50, perNode: 5 };
+const topics = Array.from({ length: 50 }, (_, index) => createTopic(`topic-${index}`));
+const topicsPerNode = 5;
 
 interface SamplingValues {
   readonly nodes: number;
@@ -39,9 +40,9 @@ export const samplingScenario = defineScenario({
     introductions: { about: 'honest peers that an attacker calls on in a round', default: 4, min: 0, max: 1_000 },
     filter: {
       about:
-        'interest filters that attackers show: none, all ones, or as full as passes; honest nodes then read topics',
+        'interest filters that attackers show: none, all ones, as full as passes, half full under the least ε, or all topics there are; honest nodes then read topics',
       default: 'none',
-      choices: ['none', 'ones', 'full'],
+      choices: ['none', 'ones', 'full', 'half', 'topics'],
     },
     links: linksOption(48),
     seconds: secondsOption('how long it runs, a round being ten seconds', 600, 36_000),
@@ -64,7 +65,7 @@ function createLiedToFleet(values: SamplingValues, seed: number): Fleet {
   const { nodes, byzantine, filter: kind } = values;
   const count = Math.min(20_000, Math.round((nodes * byzantine) / (1 - byzantine)));
   const epoch = epochAt(worldStartMs, epochMs.filter);
-  const filter = kind === 'none' ? undefined : poisonedFilter(kind === 'ones' ? 'ones' : 'full', epoch);
+  const filter = kind === 'none' ? undefined : poisonedFilter(kind as PoisonedFilter, epoch, topics); // one of the choices
   const liar = { introductionsPerRound: values.introductions, roundMs, ...(filter === undefined ? {} : { filter }) };
   const sybils: Descriptor[] = [];
   const honest: PeerId[] = [];
@@ -87,18 +88,17 @@ function createLiedToFleet(values: SamplingValues, seed: number): Fleet {
     },
   });
   for (const { place } of fleet.members) honest.push(place.peer);
-  bringUp(fleet, kind === 'none' ? 0 : interests.perNode);
+  bringUp(fleet, kind === 'none' ? 0 : topicsPerNode);
   return fleet;
 }
 
-/** Everybody comes up within a second; honest nodes read `topicsPerNode` topics. */
-function bringUp(fleet: Fleet, topicsPerNode: number): void {
+/** Everybody comes up within a second; honest nodes read `count` topics. */
+function bringUp(fleet: Fleet, count: number): void {
   const { world, random } = fleet;
-  const topics = Array.from({ length: interests.topics }, (_, index) => createTopic(`topic-${index}`));
   fleet.members.forEach((_, index) => {
     world.at(random.float() * 1_000, () => {
       fleet.start(index);
-      for (const topic of random.shuffle(topics).slice(0, topicsPerNode)) fleet.subscribe(index, topic);
+      for (const topic of random.shuffle(topics).slice(0, count)) fleet.subscribe(index, topic);
     });
   });
   fleet.sybils.forEach((_, index) => {

@@ -62,7 +62,7 @@ describe('scenarios', () => {
       '--promise',
       '0.9',
     ],
-    ['takeover', '--nodes', '14', '--tries', '500', '--warm', '25', '--seconds', '10', '--promise', '0.95'],
+    ['takeover', '--nodes', '26', '--tries', '1000', '--warm', '25', '--seconds', '10', '--promise', '0.95'],
   ])('holds small: %s', async (...args) => {
     const { code, out, runs } = await simulate(...args, '--json');
     expect(code, out).toBe(0);
