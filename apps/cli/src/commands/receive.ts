@@ -40,7 +40,7 @@ export function addReceive(program: Command, output: Output, setExitCode: (code:
         'or with --out one file each. A message is taken once, whatever crashes; a line that is written in the moment of a crash may\n' +
         'come again, with the same id. A message of somebody who is not among the contacts is said, with their peer id, and stays at\n' +
         'the relay for its 14 days: add their card (`pulsemesh identity contacts add`), and it comes with the next start, or before the\n' +
-        'next thing they write. At most 32 wait that way; what comes then is dropped, and said.',
+        'next thing they write. At most 32 wait that way, 8 of one sender; what comes then is dropped, and said.',
     )
     .option('--out <directory>', 'into files named by time, sender and id')
     .option('--drop-strangers', 'drop what people write who are not among the contacts')

@@ -44,7 +44,7 @@ export class Deliveries<Mark> {
   readonly #receipts: ReceiptUse;
   /** Bounded by what the relays may have under way. */
   #arrived: Arrival[] = [];
-  /** By sender; not acknowledged. Bounded by `strangersCountMax` and `strangersBytesMax`. */
+  /** By sender; not acknowledged. Bounded by the limits for strangers. */
   readonly #held = new Map<string, Arrival[]>();
   #heldCount = 0;
   #heldBytes = 0;
@@ -87,9 +87,10 @@ export class Deliveries<Mark> {
     }
   }
 
-  /** True where one more of a stranger can be held. */
-  hasRoomFor(bytes: number): boolean {
-    const { strangersCountMax, strangersBytesMax } = this.#limits;
+  /** True where one more of this sender can be held. */
+  hasRoomFor(sender: string, bytes: number): boolean {
+    const { strangersCountMax, strangersBytesMax, strangersPerSenderMax } = this.#limits;
+    if ((this.#held.get(sender)?.length ?? 0) >= strangersPerSenderMax) return false;
     return this.#heldCount < strangersCountMax && this.#heldBytes + bytes <= strangersBytesMax;
   }
 

@@ -20,6 +20,8 @@ export interface RelayClientLimits {
   /** Messages of strangers that are left at the relay, as long as a session lasts, and their bytes; what comes then is dropped. */
   readonly strangersCountMax: number;
   readonly strangersBytesMax: number;
+  /** Of one of them. */
+  readonly strangersPerSenderMax: number;
   /** Longest wait for the answer of a request, milliseconds. */
   readonly requestMs: number;
 }
@@ -37,5 +39,6 @@ export const relayClientLimits: RelayClientLimits = {
   watchedReceiptsMax: 10_000,
   strangersCountMax: 32,
   strangersBytesMax: 1024 * 1024,
+  strangersPerSenderMax: 8,
   requestMs: 30_000,
 };

@@ -126,6 +126,9 @@ export async function connectRelay<Contact, Mark>(
 /** Also the default. A relay knows a message's id that long, and a receiver longer: sent again later, it could count twice. */
 const ttlSecondsMax = 14 * 86_400;
 
+/** Whom messages wait for that are of no stranger. */
+const nobody = '';
+
 class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   readonly address: InboxId;
   readonly raw: RawRelayClient<Mark>;
@@ -196,13 +199,16 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
   #strangersOf(sealer: Sealer<Contact>): Strangers<Contact> {
     return {
       take: (message, publicKey) => {
-        const canBeKept = this.#deliveries.hasRoomFor(message.envelope.length);
+        const sender = toHex(publicKey);
+        const canBeKept = this.#deliveries.hasRoomFor(sender, message.envelope.length);
         const fate = this.#strangerHandler({ ...message, publicKey, canBeKept });
-        return fate === 'keep' && canBeKept ? { heldFor: toHex(publicKey) } : 'unopened';
+        return fate === 'keep' && canBeKept ? { heldFor: sender } : 'unopened';
       },
+      wait: ({ envelope }) => (this.#deliveries.hasRoomFor(nobody, envelope.length) ? { heldFor: nobody } : 'unopened'),
       heldBefore: (from) => {
         const publicKey = sealer.pairs?.keyOf(from);
-        const sender = publicKey === undefined ? '' : toHex(publicKey);
+        if (publicKey === undefined) return null;
+        const sender = toHex(publicKey);
         return this.#deliveries.hasHeldFor(sender) ? { afterHeldFor: sender } : null;
       },
     };

@@ -91,4 +91,18 @@ describe('a message of somebody who is not among the contacts', () => {
     await using _bob = await startBob();
     await expect.poll(() => received).toEqual(['and on', '1', '2']);
   });
+
+  it('leaves room for those of others', async () => {
+    const { world, received, told, carol, startBob, write } = await startWorld({ strangersPerSenderMax: 1 });
+    await using _world = world;
+    {
+      await using _bob = await startBob();
+      await write('alice', 'a', 'b');
+      await write('carol', 'c');
+      await expect.poll(() => told.map(({ canBeKept }) => canBeKept)).toEqual([true, false, true]);
+    }
+    world.contacts.set('carol', carol);
+    await using _bob = await startBob();
+    await expect.poll(() => received).toEqual(['c']);
+  });
 });

@@ -32,6 +32,9 @@ export interface PairUseLimits {
   readonly saveEveryCount: number;
   /** Losses that were told and are remembered, by session and relay; past it the oldest are told again. */
   readonly toldMax: number;
+  /** Losses told to one peer within the time, milliseconds; what does not open then waits as strangers' messages do. */
+  readonly toldPerPeerMax: number;
+  readonly toldWithinMs: number;
 }
 
 export const pairUseLimits: PairUseLimits = {
@@ -53,4 +56,6 @@ export const pairUseLimits: PairUseLimits = {
   saveEveryMs: 5_000,
   saveEveryCount: 64,
   toldMax: 1024,
+  toldPerPeerMax: 32,
+  toldWithinMs: 600_000,
 };

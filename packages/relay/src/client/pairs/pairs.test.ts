@@ -1,9 +1,9 @@
 import { createSystemClock } from '@pulsemesh/base';
 import { createBox } from '@pulsemesh/crypto';
-import { batchOverheadBytes, sizeClasses } from '@pulsemesh/identity/envelope';
+import { batchOverheadBytes, sealPairHint, sizeClasses } from '@pulsemesh/identity/envelope';
 import { identityOfSeed } from '@pulsemesh/identity/identity';
 import { createMemoryTables } from '@pulsemesh/store';
-import { concatBytes } from '@pulsemesh/wire';
+import { concatBytes, toHex } from '@pulsemesh/wire';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMemoryEngine } from '../../engines/memory/memory-engine.ts';
 import {
@@ -300,6 +300,57 @@ describe('a relay that means no good', () => {
     await say(bob, 'bob', 'and on');
     await until(() => bob.received, ['x', 'and on']);
     expect(noted.length).toBe(count + 2);
+  });
+});
+
+describe('what does not open, where its writer', () => {
+  it('cannot be told because a mailbox is full, stays at the relay, and the next one is told of', async () => {
+    const [alice, before] = [await start('alice'), await start('bob')];
+    const said = await talkUntilSession(alice, before);
+    await before.leave();
+    const append = engine.append.bind(engine);
+    let refusals = 0;
+    engine.append = async (batch) => {
+      const told = batch.find(({ inbox, kind }) => inbox === alice.client.address && kind === 'message');
+      if (told === undefined || refusals > 0) return append(batch);
+      refusals += 1;
+      return batch.map(() => ({ kind: 'refused', code: 'mailbox-full' }));
+    };
+    await say(alice, 'bob', 'one');
+    await start('bob', diskOf(), { received: before.received });
+    await until(() => refusals, 1);
+    await say(alice, 'bob', 'two');
+    await until(() => before.received, [...said, 'one', 'two']);
+  });
+
+  it('is made up by a stranger, is told of a few times and then waits, within the limit for strangers', async () => {
+    const bob = await start(
+      'bob',
+      { ...diskOf(), limits: { strangersCountMax: 2 } },
+      { pairLimits: { toldPerPeerMax: 3 } },
+    );
+    const [alice, carol] = [await start('alice'), await start('carol')];
+    const forged = () => {
+      const session = toHex(world.dependencies.random.bytes(16));
+      const hint = sealPairHint(
+        { senderKey: world.contact('alice').publicKey, session },
+        world.contact('bob'),
+        world.dependencies,
+      );
+      return concatBytes(Uint8Array.of(2), hint, new Uint8Array(400).fill(1));
+    };
+    let toAlice = 0;
+    const append = engine.append.bind(engine);
+    engine.append = (batch) => {
+      toAlice += batch.filter(({ inbox }) => inbox === alice.client.address).length;
+      return append(batch);
+    };
+    for (let count = 0; count < 12; count += 1)
+      await (await carol.client.raw.send([bob.client.address], forged(), { receipts: false })).stored;
+    await say(alice, 'bob', 'and on');
+    await until(() => bob.received, ['and on']);
+    expect(toAlice).toBeLessThanOrEqual(4); // and a receipt
+    await expect.poll(async () => (await engine.stats()).messages).toBeLessThanOrEqual(2);
   });
 });
 

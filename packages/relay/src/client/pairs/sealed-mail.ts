@@ -17,6 +17,7 @@ import type {
   SendReceipt,
   SentMessage,
 } from '../types.ts';
+import { Losses } from './losses.ts';
 import { encodeControl, type PairFrame, parsePairFrame } from './pair-frame.ts';
 import type { PairUseLimits } from './pair-limits.ts';
 import type { PairStore } from './pair-store.ts';
@@ -47,6 +48,8 @@ export interface SealedMailOptions<Contact, Mark> {
 /** What is done with messages of those who are not among the contacts. */
 export interface Strangers<Contact> {
   take(message: RawMessage, publicKey: Uint8Array): Held | 'unopened';
+  /** For what nobody can be told of now: it comes again on the next session, where there is room to let it wait. */
+  wait(message: RawMessage): Held | 'unopened';
   /** Not null: messages of this contact from when it was none are to be read first. */
   heldBefore(from: Contact): AfterHeld | null;
 }
@@ -61,17 +64,19 @@ export class SealedMail<Contact, Mark> implements AsyncDisposable {
   readonly #random: ClientDependencies['random'];
   readonly #turns = new Turns();
   readonly #pairs: PairUse<Contact> | null;
-  /** Losses told, by session and relay. */
-  readonly #told = new Map<string, Promise<void>>();
+  readonly #losses: Losses;
+  readonly #clock: ClientDependencies['clock'];
   #isReading = false;
 
   private constructor(
     options: SealedMailOptions<Contact, Mark>,
     pairs: ((turns: Turns) => PairUse<Contact>) | null,
-    random: ClientDependencies['random'],
+    { random, clock }: ClientDependencies,
   ) {
     this.#options = options;
     this.#random = random;
+    this.#clock = clock;
+    this.#losses = new Losses(options.limits);
     this.#pairs = pairs === null ? null : pairs(this.#turns);
   }
 
@@ -84,7 +89,7 @@ export class SealedMail<Contact, Mark> implements AsyncDisposable {
     const keys = sealer.pairs;
     const open =
       store === null || keys === undefined ? null : await PairUse.open({ ...options, store, keys }, dependencies);
-    return new SealedMail(options, open, dependencies.random);
+    return new SealedMail(options, open, dependencies);
   }
 
   /** As `RelayClient.send`. */
@@ -184,35 +189,30 @@ export class SealedMail<Contact, Mark> implements AsyncDisposable {
 
   /**
    * Tells whose batch it is, through the relay that brought it and into the mailbox where that relay's receipts go: so it is read
-   * before the receipt that the acknowledgement makes, and what did not open is not taken for delivered.
+   * before the receipt that the acknowledgement makes, and what did not open is not taken for delivered. Where they cannot be told now, it
+   * waits at the relay, as far as there is room for what waits.
    */
   #tellLost(message: RawMessage, frame: PairFrame): TakeOutcome {
-    const { sealer, events, limits } = this.#options;
+    const { sealer, strangers } = this.#options;
     const hint = sealer.pairs?.openHint(frame.hint) ?? null;
     const to = hint === null ? null : (sealer.pairs?.contactOf(hint.senderKey) ?? null);
     if (hint === null || to === null) return 'unopened';
-    const key = `${hint.session} ${message.relay}`;
-    let told = this.#told.get(key);
-    if (told === undefined) {
-      // A Map keeps the order of insertion: the first is the oldest.
-      if (this.#told.size >= limits.toldMax) this.#told.delete(this.#told.keys().next().value as string);
-      events.pair('told-lost');
-      told = this.#sendLost(to, hint.session, message.relay);
-      this.#told.set(key, told);
-      told.catch(() => this.#told.delete(key)); // the batch comes again, and is told again
-    }
-    return { doneWhen: told };
+    const loss = { peer: toHex(hint.senderKey), session: hint.session, relay: message.relay };
+    const told = this.#losses.once(loss, this.#clock.now(), () => this.#sendLost(to, hint.session, message.relay));
+    return told === null ? strangers.wait(message) : { doneWhen: told };
   }
 
+  /** Rejects where they are to be told again. */
   async #sendLost(to: Contact, session: string, relay: string): Promise<void> {
-    const { sealer, send } = this.#options;
+    const { sealer, send, events } = this.#options;
+    events.pair('told-lost');
     const messageId = this.#random.bytes(idBytes);
     const content = encodeControl({ kind: 'lost', session });
     const envelope = await sealer.seal(to, content, messageId, 'control');
     const { stored } = await send([sealer.addressOf(to)], envelope, { messageId, relays: [relay], receipts: false });
     await stored.catch((error: unknown) => {
-      // They have no mailbox there, or a full one: they cannot be told, and what waits here would stop the rest.
-      if (!(error instanceof SendRefusedError)) throw error;
+      // Without a mailbox there, they can never be told there.
+      if (!(error instanceof SendRefusedError && error.code === 'no-such-inbox')) throw error;
     });
   }
 
