@@ -7,6 +7,7 @@ export const boxKinds = {
   'refuses-upgrade': { http: { upgrade: 'refuse' } },
   'swallows-upgrade': { http: { upgrade: 'swallow' } },
   'buffers-responses': { http: { upgrade: 'strip', buffersResponses: true } },
+  'buffers-requests': { http: { upgrade: 'strip', buffersRequests: true } },
   'buffers-both-ways': { http: { upgrade: 'strip', buffersResponses: true, buffersRequests: true } },
   'limits-bodies': { http: { upgrade: 'strip', bodyBytesMax: 100_000 } },
   'limits-bodies-and-buffers': { http: { upgrade: 'strip', buffersResponses: true, bodyBytesMax: 100_000 } },
@@ -25,6 +26,7 @@ export const boxKinds = {
   'forgets-idle-after-30-s': { tcp: { idleMs: 30_000, idleEnd: 'forget' } },
   'resets-after-1-mb': { tcp: { resetAfterBytes: 1_000_000 } },
   'drops-one-way': { tcp: { swallowDownAfterBytes: 300_000 } },
+  'drops-other-way': { tcp: { swallowUpAfterBytes: 300_000 }, http: { upgrade: 'strip' } },
 } as const satisfies Readonly<Record<string, BoxRules>>;
 
 export type BoxKind = keyof typeof boxKinds;
