@@ -44,6 +44,17 @@ describe('ids of seen events', () => {
     expect(seen.look('quiet', 'another', startMs, startMs + 99_000)).toBe('new');
   });
 
+  it('never let a flood of events from ahead of our time shut out those of the present', () => {
+    const seen = new SeenEvents({ idsMax: 1_000 });
+    const aheadMs = startMs + eventLimits.aheadMsMax;
+    for (let index = 0; index < 5_000; index += 1) seen.add('t', `flood ${index}`, aheadMs, startMs);
+    expect(seen.size).toBe(1_000 * seenEventsLimits.aheadShareMax);
+    expect(seen.look('t', 'ahead', aheadMs, startMs)).toBe('too-early');
+    for (let index = 0; index < 5_000; index += 1) seen.add('t', `now ${index}`, startMs, startMs);
+    expect(seen.look('t', 'honest', startMs + 1_000, startMs + 1_000)).toBe('new');
+    expect(seen.look('t', 'flood 1', aheadMs, startMs + 1_000)).toBe('seen');
+  });
+
   it('forget topics of which nothing is left', () => {
     const seen = new SeenEvents();
     seen.add('t', 'a', startMs, startMs);

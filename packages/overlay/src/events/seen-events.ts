@@ -3,6 +3,10 @@ import { eventLimits } from './event.ts';
 /** Limits of {@link SeenEvents}. */
 export const seenEventsLimits = {
   idsMax: 50_000,
+  /** Of one topic, ids of events from later than our now, a share of `idsMax`: all of them at once would shut out the present. */
+  aheadShareMax: 0.1,
+  /** What counts as now, milliseconds. */
+  nowMs: 2_000,
   /** How long after its publishing an id is remembered, milliseconds; with clocks ahead, 20 minutes at most. */
   keptMs: eventLimits.ageMsMax + eventLimits.aheadMsMax,
 } as const;
@@ -43,8 +47,9 @@ export class SeenEvents {
     if (seen?.ids.has(id)) return 'seen';
     if (publishedAtMs > nowMs + eventLimits.aheadMsMax) return 'too-early';
     if (publishedAtMs < nowMs - eventLimits.ageMsMax) return 'too-old';
-    if (seen !== undefined && secondOf(publishedAtMs) <= seen.floorSecond) return 'too-old';
-    return 'new';
+    if (seen === undefined) return 'new';
+    if (secondOf(publishedAtMs) <= seen.floorSecond) return 'too-old';
+    return this.#isFullAhead(seen, publishedAtMs, nowMs) ? 'too-early' : 'new';
   }
 
   /** Remembers the id where it is new. Times are unix milliseconds. */
@@ -75,6 +80,19 @@ export class SeenEvents {
       this.#forgetBefore(seen, second);
       if (seen.ids.size === 0 && seen.floorSecond < second) this.#topics.delete(topicKey);
     }
+  }
+
+  /**
+   * Whether an event from later than now finds its topic full of such. When there are too many ids the oldest go, and with them
+   * the right of others to be as old; were events five minutes ahead to push out all before, nothing would pass until then.
+   */
+  #isFullAhead(seen: Seen, publishedAtMs: number, nowMs: number): boolean {
+    const nowSecond = secondOf(nowMs + seenEventsLimits.nowMs);
+    const aheadMax = this.#idsMax * seenEventsLimits.aheadShareMax;
+    if (secondOf(publishedAtMs) <= nowSecond || seen.ids.size < aheadMax) return false;
+    let count = 0;
+    for (const [second, ids] of seen.bySecond) if (second > nowSecond) count += ids.length;
+    return count >= aheadMax;
   }
 
   #forgetBefore(seen: Seen, second: number): void {
