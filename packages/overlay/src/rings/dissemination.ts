@@ -1,10 +1,11 @@
 import type { Random } from '@pulsemesh/base';
-import type { PeerId } from '@pulsemesh/wire';
+import { type PeerId, peerIdOfEd25519 } from '@pulsemesh/wire';
 import {
   createEvent,
   type EventContent,
   type EventHead,
   keyOfBytes,
+  type OpenedEvent,
   openEvent,
   readEventHead,
   type SignaturePolicy,
@@ -81,6 +82,8 @@ export class Dissemination {
   readonly #policy: SignaturePolicy;
   readonly #dependencies: DisseminationDependencies;
   readonly #seen = new SeenEvents();
+  /** The same by author and number: whoever knows a topic's key can seal what another signed anew, under another id. */
+  readonly #seenNumbers = new SeenEvents();
   readonly #store = new EventStore();
   readonly #wants = new Wants();
   readonly #rejected = new Set<string>();
@@ -109,6 +112,11 @@ export class Dissemination {
     const head = readEventHead(bytes) as EventHead; // made here
     const topicKey = subscription.topic.name;
     this.#seen.add(topicKey, head.key, head.publishedAtMs, nowMs);
+    const { author } = content;
+    if (author !== undefined) {
+      const number = numberKeyOf(peerIdOfEd25519(author.signer.publicKey), author.sequenceNumber, head.publishedAtMs);
+      this.#seenNumbers.add(topicKey, number, head.publishedAtMs, nowMs);
+    }
     const stored = { head, bytes, topicKey, hops: 0, storedAtMs: nowMs };
     return { id: head.id, bytes, outputs: this.#forward(subscription, stored, null, nowMs) };
   }
@@ -125,10 +133,10 @@ export class Dissemination {
     if (sight !== 'new') return this.#refuse(sight);
     // Seen is asked before the seal and the signature: a copy costs one look.
     const event = this.#rejected.has(head.key) ? null : openEvent(topic, message.bytes, this.#policy);
-    if (event === null) {
+    if (event === null || this.#isCopy(topic, event, nowMs)) {
       this.#rejected.add(head.key);
       if (this.#rejected.size > disseminationLimits.rejectedMax) deleteFirst(this.#rejected);
-      return this.#refuse('forged');
+      return this.#refuse(event === null ? 'forged' : 'copied');
     }
     this.#seen.add(topic.name, head.key, head.publishedAtMs, nowMs);
     const hops = hopsOf(message) + 1;
@@ -201,6 +209,7 @@ export class Dissemination {
   wake(nowMs: number): NodeOutput[] {
     this.#store.expire(nowMs);
     this.#seen.expire(nowMs);
+    this.#seenNumbers.expire(nowMs);
     return this.#wants.wake(nowMs).map((ask: Ask) => this.#want(ask.peer, ask.route, [ask.id]));
   }
 
@@ -209,6 +218,13 @@ export class Dissemination {
     this.#store.drop(topicKey);
     this.#wants.drop(topicKey);
     for (const [key, held] of this.#held) if (held.stored.topicKey === topicKey) this.#held.delete(key);
+  }
+
+  /** Whether a signed event was here before in another seal; one that was not is remembered. */
+  #isCopy(topic: Topic, { author, publishedAtMs }: OpenedEvent, nowMs: number): boolean {
+    if (author === undefined) return false;
+    const number = numberKeyOf(author.peer, author.sequenceNumber, publishedAtMs);
+    return this.#seenNumbers.add(topic.name, number, publishedAtMs, nowMs) !== 'new';
   }
 
   #hold(stored: StoredEvent, from: PeerId): void {
@@ -305,7 +321,7 @@ export class Dissemination {
     return { kind: 'send', to, message: { kind: 'want', route, ids } };
   }
 
-  #refuse(kind: 'forged' | 'too-old' | 'too-early' | 'unproven' | 'too-many'): NodeOutput[] {
+  #refuse(kind: 'forged' | 'copied' | 'too-old' | 'too-early' | 'unproven' | 'too-many'): NodeOutput[] {
     this.#dependencies.refusals.count(kind);
     return [];
   }
@@ -315,6 +331,11 @@ function hopsOf(message: EventMessage): number {
   return Number.isInteger(message.hops) && message.hops >= 0
     ? Math.min(message.hops, disseminationLimits.hopsMax - 1)
     : 0;
+}
+
+/** What one signed event has in common with its copies; all of it is signed. */
+function numberKeyOf(author: PeerId, sequenceNumber: bigint, publishedAtMs: number): string {
+  return `${author}/${sequenceNumber}/${publishedAtMs}`;
 }
 
 function deleteFirst(set: Set<string>): void {

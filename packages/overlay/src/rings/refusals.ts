@@ -10,6 +10,8 @@ export type RefusalKind =
   | 'too-many'
   | 'malformed'
   | 'forged'
+  /** Signed content that was here before, sealed anew by somebody else. */
+  | 'copied'
   | 'too-old'
   | 'too-early';
 

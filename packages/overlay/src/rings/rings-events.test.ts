@@ -138,7 +138,11 @@ describe('events from hostile peers', () => {
   let world: RingWorld;
   let member: WorldNode;
   let victim: WorldNode;
-  const author = () => ({ signer: member.signer, sequenceNumber: 1n });
+  let sequenceNumber = 0n;
+  const author = () => {
+    sequenceNumber += 1n;
+    return { signer: member.signer, sequenceNumber };
+  };
   const refused = (kind: Parameters<WorldNode['rings']['refusals']['get']>[0]) => victim.rings.refusals.get(kind) ?? 0;
   const send = (message: Message, from = member.peer) => {
     world.inject(from, victim.peer, message);
@@ -161,6 +165,20 @@ describe('events from hostile peers', () => {
     send(eventOf(bytes.slice()));
     expect(victim.delivered).toHaveLength(1);
     expect(refused('too-old')).toBe(1);
+  });
+
+  it('are delivered once also where others seal anew what its author signed, and never to the author', () => {
+    const content = { data: small, class: 'normal', author: author() } as const;
+    const madeAtMs = world.nowMs;
+    for (let copy = 0; copy < 5; copy += 1) send(eventOf(createEvent(ward, content, madeAtMs, world.random)));
+    expect(victim.delivered).toHaveLength(1);
+    expect(refused('copied')).toBe(4);
+    const sequenceNumber = 99n;
+    const own = { ...content, author: { signer: victim.signer, sequenceNumber } };
+    world.act(victim, victim.rings.publish(ward, own, world.nowMs)?.outputs ?? []);
+    send(eventOf(createEvent(ward, own, world.nowMs, world.random)));
+    expect(victim.delivered).toHaveLength(1);
+    expect(refused('copied')).toBe(5);
   });
 
   it('are refused when late or early', () => {

@@ -47,6 +47,7 @@ export class RingWorld {
   intercept: (from: PeerId, to: PeerId, message: Message) => Message | null = (_from, _to, message) => message;
   nowMs: number;
   readonly #options: RingWorldOptions;
+  #sequenceNumber = 0n;
   /** By the millisecond of arrival. */
   readonly #arrivals = new Map<number, Arrival[]>();
 
@@ -91,7 +92,8 @@ export class RingWorld {
   }
 
   publish(node: WorldNode, topic: Topic, data: Uint8Array, eventClass: 'normal' | 'urgent' = 'normal'): Uint8Array {
-    const author = { signer: node.signer, sequenceNumber: BigInt(this.nowMs) };
+    this.#sequenceNumber += 1n;
+    const author = { signer: node.signer, sequenceNumber: this.#sequenceNumber };
     const publication = node.rings.publish(topic, { data, class: eventClass, author }, this.nowMs);
     if (publication === null) throw new Error('not joined');
     this.act(node, publication.outputs);
