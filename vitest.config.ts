@@ -9,6 +9,7 @@ const server = [
   'examples/**/*.test.ts',
   'tests/threats/**/*.test.ts',
   'tests/clients/**/*.test.ts',
+  'tests/lan/**/*.test.ts',
 ];
 
 export default defineConfig({

@@ -15,7 +15,7 @@ import {
   type Upgrader,
 } from '@libp2p/interface';
 import { getNetConfig, getThinWaistAddresses, ipPortToMultiaddr } from '@libp2p/utils';
-import type { Multiaddr } from '@multiformats/multiaddr';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { assert, Condition } from '@pulsemesh/base';
 import { TcpConnection } from './tcp-connection.ts';
 
@@ -85,9 +85,10 @@ function isTcp(address: Multiaddr): boolean {
 
 async function open(address: Multiaddr, signal: AbortSignal | undefined): Promise<Socket> {
   signal?.throwIfAborted();
-  const { host, port } = getNetConfig(address);
+  const { host, port, ...rest } = getNetConfig(address);
   assert(port !== undefined, 'libp2p dials what dialFilter let through');
-  const socket = connect({ host, port, noDelay: true, keepAlive: true });
+  const zone = 'zone' in rest && rest.zone !== undefined ? `%${rest.zone}` : '';
+  const socket = connect({ host: `${host}${zone}`, port, noDelay: true, keepAlive: true });
   try {
     await once(socket, 'connect', signal === undefined ? {} : { signal });
     return socket;
@@ -95,6 +96,12 @@ async function open(address: Multiaddr, signal: AbortSignal | undefined): Promis
     socket.on('error', () => {}).destroy();
     throw error;
   }
+}
+
+/** Link-local addresses of IPv6 come with the link they are on, which multiaddrs name apart. */
+function remoteAddr(address: string, port: number): Multiaddr {
+  const [host = address, zone] = address.split('%');
+  return zone === undefined ? ipPortToMultiaddr(host, port) : multiaddr(`/ip6zone/${zone}/ip6/${host}/tcp/${port}`);
 }
 
 class TcpListener extends TypedEventEmitter<ListenerEvents> implements Listener {
@@ -149,7 +156,7 @@ class TcpListener extends TypedEventEmitter<ListenerEvents> implements Listener 
     }
     const connection = new TcpConnection({
       socket,
-      remoteAddr: ipPortToMultiaddr(remoteAddress, remotePort),
+      remoteAddr: remoteAddr(remoteAddress, remotePort),
       direction: 'inbound',
       log: this.#log.newScope('connection'),
       idleMs: tcpLimits.idleMs,

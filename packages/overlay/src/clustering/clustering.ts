@@ -148,6 +148,12 @@ export class Clustering {
     this.#far = this.#far.filter((one) => one.peer !== peer);
   }
 
+  /** Asks a peer that was met outside of the views, and shows it what we show. */
+  greet(peer: PeerId, nowMs: number): Outgoing[] {
+    const nonce = this.#nearQuestions.ask(peer, nowMs);
+    return nonce === undefined ? [] : [this.#question(peer, nonce)];
+  }
+
   /** `from` asks for the peers most like it. */
   onNear(from: PeerId, message: NearMessage, nowMs: number): Outgoing[] {
     const asker = message.self;
@@ -247,13 +253,17 @@ export class Clustering {
     // Out of the view until it answers: a dead peer leaves by being asked (Cyclon).
     this.#near = this.#near.filter((one) => one.peer !== target.peer);
     this.#asked.set(target.peer, target);
+    return [this.#question(target.peer, nonce)];
+  }
+
+  #question(peer: PeerId, nonce: number): Outgoing {
     const own = this.#around.shownFilter();
     const self = this.#around.self();
     const digest = own && digestTextOf(own.bytes);
-    const isNews = own !== undefined && this.#told.get(target.peer) !== digest;
-    if (isNews && digest !== undefined) this.#told.set(target.peer, digest);
+    const isNews = own !== undefined && this.#told.get(peer) !== digest;
+    if (isNews && digest !== undefined) this.#told.set(peer, digest);
     const message: Message = { kind: 'near', nonce, self, ...(isNews ? { filter: own.bytes } : {}) };
-    return [{ to: target.peer, message }];
+    return { to: peer, message };
   }
 
   #oldestNear(): Descriptor | undefined {

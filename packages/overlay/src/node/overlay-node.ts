@@ -223,6 +223,11 @@ export class OverlayNode {
     return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#searching.connected(nowMs)];
   }
 
+  /** `peer`, just connected, is on the same local network: of all there the most alike are wanted (spec overlay §11). */
+  greet(peer: PeerId, nowMs: number): NodeOutput[] {
+    return sends(this.#clustering.greet(peer, nowMs));
+  }
+
   /** The last connection to `peer` is gone: one end let it go for want of room (`closed`), or nobody knows why (`lost`). */
   disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost' = 'lost'): NodeOutput[] {
     this.#connections.delete(peer);

@@ -34,6 +34,9 @@ export interface DriverDependencies {
   readonly onEvent: (event: DeliveredEvent) => void;
   readonly onSubscription: (peer: PeerId, topic: Topic, isSubscribed: boolean) => void;
   readonly onWake: () => void;
+  /** Whether a peer is connected from a local network, and where it can be dialled there. */
+  readonly isLocal: (peer: PeerId) => boolean;
+  readonly localAddressesOf: (peer: PeerId) => readonly string[];
 }
 
 /** Runs one {@link OverlayNode} on libp2p: its sockets, its timer, its clock. Started once, stopped once. */
@@ -59,14 +62,14 @@ export class Driver {
     const { count } = dependencies;
     this.#links = new Links(options, {
       ...dependencies,
-      onConnected: (peer) => this.run((nowMs) => node.connected(peer, nowMs)),
+      onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, why) => this.#gone(peer, why),
       onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),
       onDropped: (messages) => {
         for (const { kind } of messages) count.dropped.add(1, { kind: kind === 'event' ? 'event' : 'gossip' });
       },
       onDialled: (isConnected) => count.dials.add(1, { result: isConnected ? 'connected' : 'failed' }),
-      addressesOf: (peer) => node.addressesOf(peer),
+      addressesOf: (peer) => [...dependencies.localAddressesOf(peer), ...node.addressesOf(peer)],
       wanted: () => this.#wanted(),
     });
   }
@@ -206,6 +209,11 @@ export class Driver {
     count.pauses.add();
     stream.pause();
     clock.setTimer(() => stream.resume(), waitMs);
+  }
+
+  #connected(peer: PeerId): void {
+    this.run((nowMs) => this.#node.connected(peer, nowMs));
+    if (this.#deps.isLocal(peer)) this.run((nowMs) => this.#node.greet(peer, nowMs));
   }
 
   #gone(peer: PeerId, why: 'closed' | 'lost'): void {

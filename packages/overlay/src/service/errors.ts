@@ -37,3 +37,12 @@ export class KeyTypeError extends Condition {
     super('key-type', 'the overlay needs a libp2p node with an Ed25519 key', { facts: { type } });
   }
 }
+
+/** Who answered on the local network is no peer of this overlay. */
+export class NotAPeerError extends Condition {
+  override readonly name = 'NotAPeerError';
+
+  constructor() {
+    super('not-a-peer', 'who answered on the local network is no peer of the overlay');
+  }
+}

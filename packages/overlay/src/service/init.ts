@@ -6,6 +6,8 @@ import {
   type Meter,
   type Random,
 } from '@pulsemesh/base';
+import type { LanMode, LocalNetworkOptions } from '../lan/local-network.ts';
+import type { SetIntersection } from '../lan/set-intersection.ts';
 import type { EventClass } from '../overlay-node-types.ts';
 import type { Trust } from '../trust.ts';
 import type { Message } from './pub-sub.ts';
@@ -63,6 +65,14 @@ export interface UpsycleInit {
   linksMax?: number;
   /** Carry sealed events of topics of others where asked to. Costs traffic and memory, helps with few links. Default false. */
   carry?: boolean;
+  /**
+   * Finds peers of the same local network by UDP multicast, also where no other network is: `announce` says hello, which
+   * nodes that are always on should do; `listen` only hears and dials those who do, as befits a person's device; `off` is the
+   * default. An object sets more, as the secret of a site whose nodes meet nobody else.
+   */
+  lan?: LanMode | 'off' | LocalNetworkOptions;
+  /** Finds topics in common with peers of the local network; there is none yet, and nothing uses it. */
+  setIntersection?: SetIntersection;
   /** Whom this node trusts. Default: nobody in particular. */
   trust?: Trust;
   /** Defaults: the system's; the logger and the metrics that libp2p was given. */
@@ -88,6 +98,12 @@ export function topicSettings(init: UpsycleInit, name: string): TopicSettings {
   if (settings.secret !== undefined) return settings;
   const secret = init.secretOf?.(name);
   return secret === undefined ? settings : { ...settings, secret };
+}
+
+/** How the node behaves on local networks; null: it leaves them alone. */
+export function lanOptions({ lan = 'off' }: UpsycleInit): LocalNetworkOptions | null {
+  if (lan === 'off') return null;
+  return typeof lan === 'string' ? { mode: lan } : lan;
 }
 
 /** Time and chance of a service that was given none. */

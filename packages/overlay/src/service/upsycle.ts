@@ -10,11 +10,12 @@ import {
   serviceDependencies,
   TypedEventEmitter,
 } from '@libp2p/interface';
-import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal';
-import { type Clock, type Logger, type Meter, type Random, silentMeter, sleep } from '@pulsemesh/base';
+import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal';
+import { type Clock, type Logger, type Meter, type Random, silentMeter } from '@pulsemesh/base';
 import { createSigner, hkdfSha256 } from '@pulsemesh/crypto';
 import { ed25519KeyOf, equalBytes, type PeerId, toHex } from '@pulsemesh/wire';
 import { EventTooLargeError, eventLimits, openEvent } from '../events/event.ts';
+import type { LocalNetwork, LocalNetworkOptions } from '../lan/local-network.ts';
 import { OverlayNode } from '../node/overlay-node.ts';
 import type { DeliveredEvent, Published } from '../overlay-node-types.ts';
 import { ringsLimits } from '../rings/rings.ts';
@@ -23,7 +24,9 @@ import { descriptorAddresses } from './addresses.ts';
 import { createServiceCounters, NodeReport, type ServiceCounters } from './counters.ts';
 import { Driver } from './driver.ts';
 import { KeyTypeError, NoSubscribersError, NotStartedError, TopicRefusedError } from './errors.ts';
-import { systemDefaults, topicSettings, type UpsycleInit, upsycleDefaults } from './init.ts';
+import { FirstReaders } from './first-readers.ts';
+import { lanOptions, systemDefaults, topicSettings, type UpsycleInit, upsycleDefaults } from './init.ts';
+import { connectionsOf, startLocalNetwork } from './local.ts';
 import { Names } from './names.ts';
 import type { Message, PublishOptions, PubSub, PubSubEvents, TopicValidator } from './pub-sub.ts';
 import { loggerOver, meterOver } from './telemetry.ts';
@@ -32,9 +35,6 @@ import { Validations, type Verdict } from './validations.ts';
 /** The protocol that libp2p negotiates. */
 export const upsycleProtocol = '/upsycle/1.0.0';
 
-/** How long a publication waits for somebody to be found who reads its topic, milliseconds. */
-const findMs = 3_000;
-const findPollMs = 20;
 /** How often the node's counts are handed to the meter, milliseconds. */
 const reportMs = 5_000;
 
@@ -47,6 +47,7 @@ export interface UpsycleComponents {
   connectionManager: ConnectionManager;
   logger: ComponentLogger;
   addressManager?: AddressManager;
+  transportManager?: TransportManager;
   metrics?: Metrics;
 }
 
@@ -57,6 +58,12 @@ export interface UpsycleComponents {
  */
 export function upsycle(init: UpsycleInit = {}): (components: UpsycleComponents) => PubSub {
   return (components) => new Upsycle(components, init);
+}
+
+interface Running {
+  readonly node: OverlayNode;
+  readonly driver: Driver;
+  readonly firstReaders: FirstReaders;
 }
 
 class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startable {
@@ -80,7 +87,8 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   readonly #topics = new Map<string, Topic>();
   #keptInterest: Uint8Array | undefined;
   #reportedMs = Number.NEGATIVE_INFINITY;
-  #running: { readonly node: OverlayNode; readonly driver: Driver } | undefined;
+  #local: LocalNetwork | undefined;
+  #running: Running | undefined;
 
   constructor(components: UpsycleComponents, init: UpsycleInit) {
     super();
@@ -106,13 +114,17 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     if (this.#running !== undefined) return;
     const node = this.#createNode();
     const driver = this.#createDriver(node);
-    this.#running = { node, driver };
+    this.#running = { node, driver, firstReaders: this.#createFirstReaders(node, driver) };
     await driver.start();
   }
 
   /** The transports listen now, so that there are addresses to tell. */
   async afterStart(): Promise<void> {
-    this.#running?.driver.addressesChanged();
+    const running = this.#running;
+    if (running === undefined) return;
+    running.driver.addressesChanged();
+    const lan = lanOptions(this.#init);
+    if (lan !== null) await this.#startLocal(lan, running.node);
   }
 
   /** Says good-bye on every ring while there are streams to say it on. */
@@ -123,8 +135,12 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
 
   async stop(): Promise<void> {
     const running = this.#running;
+    const local = this.#local;
     this.#running = undefined;
+    this.#local = undefined;
     this.#topics.clear();
+    await local?.[Symbol.asyncDispose]();
+    running?.firstReaders.stop();
     await running?.driver.stop();
   }
 
@@ -137,9 +153,9 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
   }
 
   getSubscribers(topic: string): Libp2pPeerId[] {
-    const { node } = this.#assertRunning();
-    const subscribed = this.#topics.get(topic);
-    return subscribed === undefined ? [] : node.subscribersOf(subscribed).map((peer) => this.#names.of(peer));
+    const subscribed = this.#topics.get(topic); // there is none while the service does not run
+    const peers = subscribed === undefined ? [] : (this.#running?.node.subscribersOf(subscribed) ?? []);
+    return peers.map((peer) => this.#names.of(peer));
   }
 
   subscribe(topic: string): void {
@@ -165,12 +181,14 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     data: Uint8Array = new Uint8Array(0),
     options: PublishOptions = {},
   ): Promise<{ recipients: Libp2pPeerId[] }> {
-    const { node, driver } = this.#assertRunning();
+    const { node, driver, firstReaders } = this.#assertRunning();
     if (data.byteLength > this.#dataBytesMax) throw new EventTooLargeError(data.byteLength);
     const made = this.#topics.get(topic) ?? this.#topicOf(topic);
     const emitsSelf = this.#init.emitSelf === true && this.#topics.has(topic);
     const mayBeAlone = options.allowPublishToZeroTopicPeers ?? this.#init.allowPublishToZeroTopicPeers ?? false;
-    if (!mayBeAlone && !emitsSelf && !(await this.#findSubscribers(made))) throw new NoSubscribersError();
+    if (!mayBeAlone && !emitsSelf && !(await firstReaders.find(made))) {
+      throw this.#running?.node === node ? new NoSubscribersError() : new NotStartedError();
+    }
     const settings = topicSettings(this.#init, topic);
     const how = { class: options.class ?? settings.class ?? 'normal', sensitive: settings.sensitive === true };
     let published: Published | undefined;
@@ -187,23 +205,37 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     return { recipients: [...recipients, this.#components.peerId] };
   }
 
-  /** Whether anybody else is known to read a topic, now or within some seconds. */
-  async #findSubscribers(topic: Topic): Promise<boolean> {
-    const { node, driver } = this.#assertRunning();
-    const { sensitive = false } = topicSettings(this.#init, topic.name);
-    const untilMs = this.#clock.monotonicMs() + findMs;
-    while (!node.knowsSubscribers(topic)) {
-      if (this.#running?.node !== node || this.#clock.monotonicMs() >= untilMs) return false;
-      driver.run((nowMs) => node.lookFor(topic, { sensitive }, nowMs)); // nothing where a search is under way
-      await sleep(this.#clock, findPollMs);
+  async #startLocal(options: LocalNetworkOptions, node: OverlayNode): Promise<void> {
+    const { connectionManager, addressManager, transportManager, privateKey } = this.#components;
+    const { setIntersection } = this.#init;
+    this.#local = await startLocalNetwork(options, {
+      connectionManager,
+      addressManager,
+      transportManager,
+      self: node.self,
+      signer: createSigner(seedOf(privateKey)),
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+      meter: this.#meter,
+      ...(setIntersection === undefined ? {} : { setIntersection }),
+    });
+  }
+
+  /** The interface on whose network a connected peer is; none where it is farther away. */
+  #linkOf(peer: PeerId): string | undefined {
+    if (this.#local === undefined) return undefined;
+    for (const { remoteAddress } of connectionsOf(this.#components.connectionManager, peer)) {
+      const link = this.#local.linkOf(remoteAddress);
+      if (link !== undefined) return link;
     }
-    return true;
+    return undefined;
   }
 
   #createNode(): OverlayNode {
     const { epsilon, linksMax, carry, trust, deviceSecret } = this.#init;
     const interestState = this.#init.interestState?.load();
-    const seed = this.#components.privateKey.raw.subarray(0, 32); // libp2p's raw Ed25519 key is the seed, then the public key
+    const seed = seedOf(this.#components.privateKey);
     return new OverlayNode(
       {
         signer: createSigner(seed),
@@ -218,6 +250,17 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
       },
       { random: this.#random, ...(trust === undefined ? {} : { trust }) },
     );
+  }
+
+  #createFirstReaders(node: OverlayNode, driver: Driver): FirstReaders {
+    return new FirstReaders({
+      clock: this.#clock,
+      isKnown: (topic) => node.knowsSubscribers(topic),
+      search: (topic) => {
+        const { sensitive = false } = topicSettings(this.#init, topic.name);
+        driver.run((nowMs) => node.lookFor(topic, { sensitive }, nowMs)); // nothing where a search is under way
+      },
+    });
   }
 
   #createDriver(node: OverlayNode): Driver {
@@ -248,6 +291,8 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         onEvent: (event) => this.#received(event),
         onSubscription: (peer, topic, isSubscribed) => this.#subscriptionChanged(peer, topic, isSubscribed),
         onWake: () => this.#woken(node, report),
+        isLocal: (peer) => this.#linkOf(peer) !== undefined,
+        localAddressesOf: (peer) => this.#local?.addressesOf(peer) ?? [],
       },
     );
   }
@@ -337,8 +382,13 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     return createTopic(name, topicSettings(this.#init, name).secret);
   }
 
-  #assertRunning(): { readonly node: OverlayNode; readonly driver: Driver } {
+  #assertRunning(): Running {
     if (this.#running === undefined) throw new NotStartedError();
     return this.#running;
   }
+}
+
+/** libp2p's raw Ed25519 key is the seed, then the public key. */
+function seedOf({ raw }: PrivateKey): Uint8Array {
+  return raw.subarray(0, 32);
 }
