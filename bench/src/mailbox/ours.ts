@@ -12,7 +12,14 @@ const dayMs = 86_400_000;
 export async function ourMailboxes(name: string, url: string | undefined): Promise<MailboxContender> {
   const base = await mkdtemp(join(tmpdir(), 'pulsemesh-bench-mailbox-'));
   const clock = createSystemClock();
-  const limits = { mailboxCountMax: 1_000_000, mailboxBytesMax: 2 ** 32, senderCountMax: 1e7, senderBytesMax: 2 ** 40 };
+  const limits = {
+    mailboxCountMax: 1_000_000,
+    mailboxBytesMax: 2 ** 32,
+    mailboxSenderCountMax: 1_000_000,
+    mailboxSenderBytesMax: 2 ** 32,
+    senderCountMax: 1e7,
+    senderBytesMax: 2 ** 40,
+  };
   const dependencies = { clock, random: createSystemRandom(), logger: silentLogger };
   const engine = await openEngine(url, { directory: join(base, 'relay'), limits }, dependencies);
   const inboxes = Array.from({ length: mailboxCount }, (_, mailbox) => inboxIdOf(new Uint8Array(16).fill(mailbox + 1)));

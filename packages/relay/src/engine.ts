@@ -117,6 +117,9 @@ export interface EngineLimits {
   readonly mailboxCountMax: number;
   /** Bytes of envelopes in one mailbox; then `mailbox-full`. */
   readonly mailboxBytesMax: number;
+  /** Messages of one sender in one mailbox, and their bytes; then `sender-full`: the rest of it is for others. */
+  readonly mailboxSenderCountMax: number;
+  readonly mailboxSenderBytesMax: number;
   /** Messages of one sender in all mailboxes together; then `sender-full`. */
   readonly senderCountMax: number;
   readonly senderBytesMax: number;
@@ -135,6 +138,8 @@ export const engineLimits: EngineLimits = {
   envelopeBytesMax: 1024 * 1024,
   mailboxCountMax: 10_000,
   mailboxBytesMax: 64 * 1024 * 1024,
+  mailboxSenderCountMax: 5_000,
+  mailboxSenderBytesMax: 32 * 1024 * 1024,
   senderCountMax: 50_000,
   senderBytesMax: 256 * 1024 * 1024,
   ttlMsMax: 14 * dayMs,

@@ -254,6 +254,18 @@ function defineQuotas({ it }: ContractRunner, subject: EngineUnderTest): void {
     assert.deepEqual(kinds(await engine.append([message('1234', two)])), ['new']);
   });
 
+  it('leaves to others the rest of a mailbox of which one sender has its share, in one batch or in several', async () => {
+    await using opened = await open(subject, { mailboxSenderCountMax: 2, mailboxSenderBytesMax: 12 });
+    const { engine } = opened;
+    const b = { sender: inbox(0xb) };
+    const batch = [message('1'), message('12', b), message('3'), message('4'), message('5', { inbox: inbox(2) })];
+    assert.deepEqual(kinds(await engine.append(batch)), ['new', 'new', 'new', 'sender-full', 'new']);
+    const more = [message('4'), message('12345678901', b), message('1234567890', b), message('7', b)];
+    assert.deepEqual(kinds(await engine.append(more)), ['sender-full', 'sender-full', 'new', 'sender-full']);
+    await ackAll(engine, inbox(1));
+    assert.deepEqual(kinds(await engine.append(more)), ['new', 'new', 'known', 'new']);
+  });
+
   it('makes room by expiry, at latest after a sweep', async () => {
     await using opened = await open(subject, { mailboxCountMax: 1, senderCountMax: 1 });
     const { engine, clock } = opened;

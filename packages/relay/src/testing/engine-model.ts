@@ -24,6 +24,8 @@ interface ModelMailbox {
 const limits: Partial<EngineLimits> = {
   mailboxCountMax: 6,
   mailboxBytesMax: 60,
+  mailboxSenderCountMax: 4,
+  mailboxSenderBytesMax: 45,
   senderCountMax: 9,
   senderBytesMax: 100,
   envelopeBytesMax: 20,
@@ -116,6 +118,8 @@ function modelAppend(model: Map<InboxId, ModelMailbox>, given: MessageToStore, n
   const all = [...model.values()].flatMap(({ messages }) => messages);
   const ofSender = all.filter((each) => each.given.sender === given.sender);
   if (ofSender.length >= 9 || sum(ofSender) + bytes > 100) return { kind: 'refused', code: 'sender-full' };
+  const share = mailbox.messages.filter((each) => each.given.sender === given.sender);
+  if (share.length >= 4 || sum(share) + bytes > 45) return { kind: 'refused', code: 'sender-full' };
   mailbox.ids.add(id);
   mailbox.lastOffset += 1;
   mailbox.messages.push({ given, offset: mailbox.lastOffset, expiresMs: nowMs + given.ttlMs });

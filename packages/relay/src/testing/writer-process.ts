@@ -8,6 +8,8 @@ import { fromStart, inbox } from './engine-samples.ts';
 export const writerLimits: Partial<EngineLimits> = {
   mailboxCountMax: 1_000_000,
   mailboxBytesMax: 2 ** 31,
+  mailboxSenderCountMax: 1_000_000,
+  mailboxSenderBytesMax: 2 ** 31,
   senderCountMax: 1_000_000,
   senderBytesMax: 2 ** 31,
 };

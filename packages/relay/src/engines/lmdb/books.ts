@@ -6,7 +6,9 @@ import { decodeMailbox, decodeNumber, type MailboxRow, tables } from './rows.ts'
 export interface Mailbox extends MailboxRow {
   readonly inbox: InboxId;
   /** Ids that are being written, and what becomes of them. */
-  readonly writing: Map<string, { readonly offset: number; readonly fate: Promise<'relay-full' | 'busy' | 'written'> }>;
+  readonly writing: Map<string, Writing>;
+  /** What each sender has in it; null: not counted, while there is little in it. */
+  shares: Map<InboxId, Share> | null;
   /** Offsets that are being removed. */
   readonly removing: Set<number>;
   /** Changes under way; such a mailbox is not let go of. */
@@ -15,6 +17,20 @@ export interface Mailbox extends MailboxRow {
   isGone: boolean;
   /** When expired messages were last looked for because it was full. */
   expiredMs: number;
+}
+
+/** A message on its way into the tables. */
+export interface Writing {
+  readonly offset: number;
+  readonly sender: InboxId;
+  readonly bytes: number;
+  readonly fate: Promise<'relay-full' | 'busy' | 'written'>;
+}
+
+/** What one sender has in one mailbox. */
+export interface Share {
+  readonly count: number;
+  readonly bytes: number;
 }
 
 /** What one sender has stored, over all mailboxes. */
@@ -50,6 +66,7 @@ export class Books {
       ...decodeMailbox(inbox, bytes),
       inbox,
       writing: new Map(),
+      shares: null,
       removing: new Set(),
       inFlight: 0,
       isGone: false,

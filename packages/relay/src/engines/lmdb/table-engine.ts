@@ -100,9 +100,10 @@ class TableEngine implements MailboxEngine {
     mailbox.lastOffset += 1;
     mailbox.generationCount += 1;
     const offset = mailbox.lastOffset;
-    mailbox.writing.set(id, { offset, fate });
-    const budget = this.#writer.books.budget(message.sender);
-    work.count({ mailbox, budget, sign: 1, bytes: message.envelope.length, offset, id });
+    const { sender, envelope } = message;
+    mailbox.writing.set(id, { offset, sender, bytes: envelope.length, fate });
+    const budget = this.#writer.books.budget(sender);
+    work.count({ mailbox, budget, sign: 1, bytes: envelope.length, offset, id });
     const expiresMs = nowMs + Math.min(message.ttlMs, this.limits.ttlMsMax);
     const key = messageKey(mailbox.epoch, message.priority, offset);
     const value = encodeMessage({ ...message, storedMs: nowMs, expiresMs });
@@ -116,7 +117,7 @@ class TableEngine implements MailboxEngine {
 
   #known(mailbox: Mailbox, id: string, messageId: Uint8Array): Planned | undefined {
     const writing = mailbox.writing.get(id);
-    if (writing !== undefined) return { kind: 'waits', isNew: false, ...writing };
+    if (writing !== undefined) return { kind: 'waits', isNew: false, offset: writing.offset, fate: writing.fate };
     const oldest = Math.max(mailbox.oldestGeneration, mailbox.generation - 1);
     for (let generation = mailbox.generation; generation >= oldest; generation -= 1) {
       const found = this.#writer.store.get(tables.id, idKey(mailbox.epoch, generation, messageId));
@@ -138,7 +139,19 @@ class TableEngine implements MailboxEngine {
     if (isFull()) return 'mailbox-full';
     const budget = this.#writer.books.budget(message.sender);
     const isSpent = budget.count >= limits.senderCountMax || budget.bytes + bytes > limits.senderBytesMax;
-    return isSpent ? 'sender-full' : null;
+    return isSpent || this.#isShareSpent(mailbox, message.sender, bytes) ? 'sender-full' : null;
+  }
+
+  #isShareSpent(mailbox: Mailbox, sender: InboxId, bytes: number): boolean {
+    const { mailboxSenderCountMax: countMax, mailboxSenderBytesMax: bytesMax } = this.limits;
+    if (mailbox.count < countMax && mailbox.bytes + bytes <= bytesMax) {
+      // Not at once: to count again costs a look through the mailbox.
+      if (mailbox.count < countMax / 2 && mailbox.bytes < bytesMax / 2) mailbox.shares = null;
+      return false;
+    }
+    mailbox.shares ??= this.#writer.sharesOf(mailbox);
+    const share = mailbox.shares.get(sender) ?? { count: 0, bytes: 0 };
+    return share.count >= countMax || share.bytes + bytes > bytesMax;
   }
 
   #turnGeneration(mailbox: Mailbox, nowMs: number): void {

@@ -1,6 +1,6 @@
 import type { TableChange } from '@pulsemesh/store';
-import { inboxBytes } from '../../inbox-id.ts';
-import type { Budget, Mailbox } from './books.ts';
+import { type InboxId, inboxBytes } from '../../inbox-id.ts';
+import type { Budget, Mailbox, Share } from './books.ts';
 import { encodeMailbox, encodeNumbers, tables } from './rows.ts';
 
 /** Over all mailboxes. */
@@ -18,6 +18,14 @@ interface Entry {
   readonly offset: number;
   /** Of a message that is written: its id as hex. */
   readonly id: string;
+}
+
+/** Adds to what a sender has in a mailbox. */
+export function addShare(shares: Map<InboxId, Share>, sender: InboxId, added: Share): void {
+  const known = shares.get(sender);
+  const share = { count: (known?.count ?? 0) + added.count, bytes: (known?.bytes ?? 0) + added.bytes };
+  if (share.count === 0) shares.delete(sender);
+  else shares.set(sender, share);
 }
 
 /** What one call changes, and whose rows are written with it. */
@@ -99,6 +107,7 @@ export class Work {
   #add({ mailbox, budget, bytes }: Entry, count: number): void {
     mailbox.count += count;
     mailbox.bytes += count * bytes;
+    if (mailbox.shares !== null) addShare(mailbox.shares, budget.sender, { count, bytes: count * bytes });
     budget.count += count;
     budget.bytes += count * bytes;
     this.#totals.messages += count;

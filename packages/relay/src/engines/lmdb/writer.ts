@@ -2,9 +2,9 @@ import { StoreBusyError, StoreFullError, type TableStore } from '@pulsemesh/stor
 import type { Priority, StoreRefusal } from '../../engine.ts';
 import type { InboxId } from '../../inbox-id.ts';
 import { Watchers } from '../watchers.ts';
-import { Books, type Mailbox } from './books.ts';
+import { Books, type Mailbox, type Share } from './books.ts';
 import { decodeMailbox, decodeMessage, type MessageRow, messageKey, messageKeyEnd, tables } from './rows.ts';
-import { type Totals, Work } from './work.ts';
+import { addShare, type Totals, Work } from './work.ts';
 
 /** What became of a work: all of it, or nothing. */
 export type Fate = Extract<StoreRefusal, 'relay-full' | 'busy'> | 'written';
@@ -92,6 +92,21 @@ export class Writer {
       const range = { from, until: messageKeyEnd(mailbox.epoch, priority) };
       for (const { key, value } of this.store.range(tables.message, range)) yield decodeMessage(key, value);
     }
+  }
+
+  /** What each sender has in a mailbox, with what is being written and without what is being removed. */
+  sharesOf(mailbox: Mailbox): Map<InboxId, Share> {
+    const shares = new Map<InboxId, Share>();
+    const counted = new Set<number>();
+    for (const { sender, bytes, offset } of mailbox.writing.values()) {
+      counted.add(offset);
+      addShare(shares, sender, { count: 1, bytes });
+    }
+    for (const { sender, envelope, offset } of this.rows(mailbox, { urgent: 0, normal: 0 })) {
+      if (counted.has(offset) || mailbox.removing.has(offset)) continue;
+      addShare(shares, sender, { count: 1, bytes: envelope.length });
+    }
+    return shares;
   }
 
   /** Takes a message out with this work, unless that is under way: then false. */

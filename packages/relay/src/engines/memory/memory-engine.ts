@@ -40,6 +40,8 @@ interface Mailbox {
   readonly urgent: Lane;
   readonly normal: Lane;
   bytes: number;
+  /** What each sender has in it. */
+  readonly shares: Map<InboxId, Budget>;
   /** Ids stored lately, and the generation before: a full or old one is dropped whole. */
   ids: Map<string, number>;
   olderIds: Map<string, number>;
@@ -103,7 +105,7 @@ class MemoryEngine implements MailboxEngine {
       this.#expire(mailbox, nowMs);
     }
     if (!hasRoom(mailbox, bytes, limits)) return refused('mailbox-full');
-    if (budget.count >= limits.senderCountMax || budget.bytes + bytes > limits.senderBytesMax) {
+    if (isSpent(budget, bytes, limits) || isShareSpent(mailbox.shares.get(message.sender), bytes, limits)) {
       return refused('sender-full');
     }
     if (this.#bytes + bytes > this.#bytesMax) return refused('relay-full');
@@ -138,6 +140,9 @@ class MemoryEngine implements MailboxEngine {
 
   #count(mailbox: Mailbox, sender: InboxId, budget: Budget, count: 1 | -1, bytes: number): void {
     mailbox.bytes += bytes;
+    const share = mailbox.shares.get(sender) ?? { count: 0, bytes: 0 };
+    mailbox.shares.set(sender, { count: share.count + count, bytes: share.bytes + bytes });
+    if (share.count + count === 0) mailbox.shares.delete(sender);
     budget.bytes += bytes;
     budget.count += count;
     this.#bytes += bytes;
@@ -217,6 +222,7 @@ class MemoryEngine implements MailboxEngine {
       urgent: new Lane(),
       normal: new Lane(),
       bytes: 0,
+      shares: new Map(),
       ids: new Map(),
       olderIds: new Map(),
       idsSinceMs: nowMs,
@@ -296,6 +302,15 @@ class MemoryEngine implements MailboxEngine {
   #assertOpen(): void {
     if (this.#isClosed) throw new EngineClosedError();
   }
+}
+
+function isSpent(budget: Budget, bytes: number, limits: EngineLimits): boolean {
+  return budget.count >= limits.senderCountMax || budget.bytes + bytes > limits.senderBytesMax;
+}
+
+function isShareSpent(share: Budget | undefined, bytes: number, limits: EngineLimits): boolean {
+  const { count, bytes: used } = share ?? { count: 0, bytes: 0 };
+  return count >= limits.mailboxSenderCountMax || used + bytes > limits.mailboxSenderBytesMax;
 }
 
 function hasRoom(mailbox: Mailbox, bytes: number, limits: EngineLimits): boolean {

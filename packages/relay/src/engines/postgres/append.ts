@@ -44,6 +44,11 @@ const expireSql = statement(
   `delete from message where epoch = any($1::bytea[]) and expires_ms <= $2
    returning epoch, sender, octet_length(envelope) as bytes`,
 );
+const sharesSql = statement(
+  'shares_of_mailboxes',
+  `select epoch, sender, count(*) as count, sum(octet_length(envelope)) as bytes
+   from message where epoch = any($1::bytea[]) and sender = any($2::bytea[]) group by epoch, sender`,
+);
 // All envelopes are one parameter, cut apart here: as an array they would travel as text, twice as long.
 const writeSql = statement(
   'append',
@@ -100,9 +105,31 @@ export async function appendBatch(
   const missing = [...senders].filter((sender) => !budgets.has(sender));
   for (const [sender, budget] of await addSenders(session, missing)) budgets.set(sender, budget);
   ledger.open(known, budgets, removed);
+  ledger.useShares(await sharesIn(session, ledger.crowded(candidates), candidates));
   const outcomes = batch.map((message) => ledger.place(message));
   if (ledger.hasChanges) sendLast(session.query(writeSql, ledger.parameters()));
   return outcomes;
+}
+
+/** What the senders of a batch have in those mailboxes. */
+async function sharesIn(
+  session: Session,
+  crowded: readonly Mailbox[],
+  batch: readonly MessageToStore[],
+): Promise<ReadonlyMap<string, Budget>> {
+  if (crowded.length === 0) return new Map();
+  const senders = new Set(batch.map(({ sender }) => sender));
+  const rows = await session.query<{ epoch: Buffer; sender: Buffer; count: number; bytes: number }>(sharesSql, [
+    byteaArray(crowded.map(({ epoch }) => epoch)),
+    byteaArray(senders),
+  ]);
+  return new Map(
+    rows.map(({ epoch, sender, count, bytes }) => [shareOf(hexOf(epoch), inboxOf(sender)), { count, bytes }]),
+  );
+}
+
+function shareOf(epoch: string, sender: InboxId): string {
+  return `${epoch} ${sender}`;
 }
 
 async function expireIn(session: Session, full: readonly Mailbox[], nowMs: number): Promise<readonly Removed[]> {
@@ -130,6 +157,8 @@ class Ledger {
   readonly #nowMs: number;
   #known = new Map<string, number>();
   #budgets: ReadonlyMap<InboxId, Budget> = new Map();
+  /** What senders have in mailboxes where that may be too much. */
+  readonly #shares = new Map<string, Budget>();
   readonly #placed: Placed[] = [];
   readonly #touched = new Set<Mailbox>();
 
@@ -145,23 +174,36 @@ class Ledger {
 
   /** Mailboxes in which the candidates may not find room, and that have not been looked through lately. */
   lookThrough(candidates: readonly MessageToStore[]): Mailbox[] {
-    const coming = new Map<Mailbox, Budget>();
-    for (const { inbox, envelope } of candidates) {
-      const mailbox = this.#mailboxes.get(inbox) as Mailbox; // candidates have one
-      const sum = coming.get(mailbox) ?? { count: 0, bytes: 0 };
-      coming.set(mailbox, { count: sum.count + 1, bytes: sum.bytes + envelope.length });
-    }
     const { mailboxCountMax, mailboxBytesMax } = this.#limits;
-    const full = [...coming].filter(
-      ([mailbox, { count, bytes }]) =>
-        (mailbox.count + count > mailboxCountMax || mailbox.bytes + bytes > mailboxBytesMax) &&
-        this.#nowMs - mailbox.expiredMs >= expireEveryMs,
+    const full = this.#exceeding(candidates, mailboxCountMax, mailboxBytesMax).filter(
+      (mailbox) => this.#nowMs - mailbox.expiredMs >= expireEveryMs,
     );
-    for (const [mailbox] of full) {
+    for (const mailbox of full) {
       mailbox.expiredMs = this.#nowMs;
       this.#touched.add(mailbox);
     }
-    return full.map(([mailbox]) => mailbox);
+    return full;
+  }
+
+  /** Mailboxes in which one sender may have too much. */
+  crowded(candidates: readonly MessageToStore[]): Mailbox[] {
+    const { mailboxSenderCountMax, mailboxSenderBytesMax } = this.#limits;
+    return this.#exceeding(candidates, mailboxSenderCountMax, mailboxSenderBytesMax);
+  }
+
+  useShares(shares: ReadonlyMap<string, Budget>): void {
+    for (const [key, share] of shares) this.#shares.set(key, share);
+  }
+
+  /** Mailboxes that would have more than this with the candidates. */
+  #exceeding(candidates: readonly MessageToStore[], countMax: number, bytesMax: number): Mailbox[] {
+    const sums = new Map<Mailbox, Budget>();
+    for (const { inbox, envelope } of candidates) {
+      const mailbox = this.#mailboxes.get(inbox) as Mailbox; // candidates have one
+      const { count, bytes } = sums.get(mailbox) ?? mailbox;
+      sums.set(mailbox, { count: count + 1, bytes: bytes + envelope.length });
+    }
+    return [...sums].filter(([, { count, bytes }]) => count > countMax || bytes > bytesMax).map(([mailbox]) => mailbox);
   }
 
   open(known: Map<string, number>, budgets: ReadonlyMap<InboxId, Budget>, removed: readonly Removed[]): void {
@@ -185,12 +227,13 @@ class Ledger {
     const known = this.#known.get(id);
     if (known !== undefined) return { kind: 'stored', offset: known, isNew: false };
     const budget = this.#budgets.get(message.sender) as Budget; // locked with the others
-    const code = this.#refusal(mailbox, budget, message.envelope.length);
+    const share = this.#shareOf(mailbox, message.sender);
+    const code = this.#refusal(mailbox, budget, share, message.envelope.length);
     if (code !== null) return { kind: 'refused', code };
     this.#turnGeneration(mailbox);
     mailbox.lastOffset += 1;
     mailbox.generationCount += 1;
-    for (const counted of [mailbox, budget]) {
+    for (const counted of [mailbox, budget, share]) {
       counted.count += 1;
       counted.bytes += message.envelope.length;
     }
@@ -201,10 +244,19 @@ class Ledger {
     return { kind: 'stored', offset, isNew: true };
   }
 
-  #refusal(mailbox: Mailbox, budget: Budget, bytes: number): StoreRefusal | null {
+  #shareOf(mailbox: Mailbox, sender: InboxId): Budget {
+    const key = shareOf(mailbox.epoch, sender);
+    const share = this.#shares.get(key) ?? { count: 0, bytes: 0 };
+    this.#shares.set(key, share);
+    return share;
+  }
+
+  #refusal(mailbox: Mailbox, budget: Budget, share: Budget, bytes: number): StoreRefusal | null {
     const { mailboxCountMax, mailboxBytesMax, senderCountMax, senderBytesMax } = this.#limits;
+    const { mailboxSenderCountMax, mailboxSenderBytesMax } = this.#limits;
     if (mailbox.count >= mailboxCountMax || mailbox.bytes + bytes > mailboxBytesMax) return 'mailbox-full';
-    return budget.count >= senderCountMax || budget.bytes + bytes > senderBytesMax ? 'sender-full' : null;
+    if (budget.count >= senderCountMax || budget.bytes + bytes > senderBytesMax) return 'sender-full';
+    return share.count >= mailboxSenderCountMax || share.bytes + bytes > mailboxSenderBytesMax ? 'sender-full' : null;
   }
 
   #turnGeneration(mailbox: Mailbox): void {
