@@ -1,14 +1,17 @@
+import { join } from 'node:path';
+import { createSystemRandom } from '@pulsemesh/base';
+import { openJournaledTables } from './journal/journaled-tables.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
 import { openSqliteRecords } from './sqlite-records.ts';
 
 // A process for the crash tests: writes numbered entries for ever, eight writers at once, and prints each number
-// once its write is acknowledged. Arguments: lmdb DIRECTORY | sqlite FILE, then the first number.
+// once its write is acknowledged. Arguments: lmdb DIRECTORY | journal DIRECTORY | sqlite FILE, then the first number.
 
 const [engine, path = '', first = '0'] = process.argv.slice(2);
 let next = Number(first);
 
-const write = engine === 'lmdb' ? await lmdbWriter() : await sqliteWriter();
+const write = engine === 'sqlite' ? await sqliteWriter() : await tablesWriter();
 await Promise.all(Array.from({ length: 8 }, writeForEver));
 
 async function writeForEver(): Promise<never> {
@@ -20,8 +23,15 @@ async function writeForEver(): Promise<never> {
   }
 }
 
-async function lmdbWriter() {
-  const store = await openLmdbTables({ directory: path });
+function openTables() {
+  if (engine === 'lmdb') return openLmdbTables({ directory: path });
+  // Short segments: some of it is always on its way into LMDB.
+  const options = { directory: join(path, 'tables'), journalDirectory: join(path, 'journal'), segmentBytes: 20_000 };
+  return openJournaledTables(options, { random: createSystemRandom() });
+}
+
+async function tablesWriter() {
+  const store = await openTables();
   return (number: number) => {
     const key = numbered(number);
     // Two tables in one transaction: what is in one must be in the other.

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { createSystemRandom } from '@pulsemesh/base';
 import { afterAll, describe, expect, it } from 'vitest';
+import { openJournaledTables } from './journal/journaled-tables.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
 import { openSqliteRecords } from './sqlite-records.ts';
@@ -17,7 +19,7 @@ const numberOf = (bytes: Uint8Array) => Buffer.from(bytes).readUInt32BE(12);
 
 /** Runs the writer, kills it with SIGKILL after `count` acknowledged writes, and resolves to the numbers acknowledged. */
 async function writeUntilKilled(
-  engine: 'lmdb' | 'sqlite',
+  engine: 'lmdb' | 'journal' | 'sqlite',
   path: string,
   first: number,
   count: number,
@@ -38,14 +40,22 @@ async function writeUntilKilled(
   return acknowledged;
 }
 
+function openJournaled(directory: string) {
+  const places = { directory: join(directory, 'tables'), journalDirectory: join(directory, 'journal') };
+  return openJournaledTables(places, { random: createSystemRandom() });
+}
+
 describe('kill -9 in the middle of writing, five times over', () => {
-  it('loses no acknowledged LMDB commit and keeps every commit whole', async () => {
-    const directory = join(base, 'lmdb');
+  it.each([
+    ['LMDB', 'lmdb'],
+    ['journal', 'journal'],
+  ] as const)('loses no acknowledged %s commit and keeps every commit whole', async (_name, engine) => {
+    const directory = join(base, engine);
     const acknowledged: number[] = [];
     for (const count of [1, 40, 90, 160, 250]) {
-      acknowledged.push(...(await writeUntilKilled('lmdb', directory, acknowledged.length * 10, count)));
+      acknowledged.push(...(await writeUntilKilled(engine, directory, acknowledged.length * 10, count)));
     }
-    await using store = await openLmdbTables({ directory });
+    await using store = engine === 'lmdb' ? await openLmdbTables({ directory }) : await openJournaled(directory);
     const inLog = new Set([...store.range('log')].map(({ key }) => numberOf(key)));
     const inSeen = new Set([...store.range('seen')].map(({ key }) => numberOf(key)));
     expect(acknowledged.length).toBeGreaterThan(540);

@@ -4,7 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createSystemRandom } from '@pulsemesh/base';
 import { afterAll, describe, expect, it } from 'vitest';
+import { openJournaledTables } from './journal/journaled-tables.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
 import { openSqliteRecords } from './sqlite-records.ts';
@@ -15,12 +17,11 @@ const writer = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
 
 // strace makes the system calls fail; it must be there and allowed to trace.
 const canInject = spawnSync('strace', ['-qq', '-o', '/dev/null', '-e', 'trace=none', 'true']).status === 0;
-const failingSyncs = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e'];
 
-/** Runs the writer on a disk whose every later flush fails; resolves to what it acknowledged and said on its way out. */
-async function writeUntilDiskFails(engine: 'lmdb' | 'sqlite', path: string) {
-  const inject = 'inject=fsync,fdatasync:error=EIO:when=12+';
-  const child = spawn('strace', [...failingSyncs, inject, process.execPath, writer, engine, path], { stdio: 'pipe' });
+/** Runs the writer on a disk whose every later call of these fails; resolves to what it acknowledged and said on its way out. */
+async function writeUntilDiskFails(engine: 'lmdb' | 'journal' | 'sqlite', path: string, calls = 'fsync,fdatasync') {
+  const failing = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:error=EIO:when=12+`];
+  const child = spawn('strace', [...failing, process.execPath, writer, engine, path], { stdio: 'pipe' });
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -39,6 +40,21 @@ describe.skipIf(!canInject)('a disk whose flush fails', () => {
     await using store = await openLmdbTables({ directory });
     expect(store.count('log')).toBeGreaterThanOrEqual(acknowledged.length);
   });
+
+  // The journal's own write is the one that flushes; LMDB behind it flushes by itself.
+  it.each(['pwrite64', 'fsync,fdatasync'])(
+    'ends the acknowledgements of a journal (%s), and none was given too early',
+    async (calls) => {
+      const directory = join(base, `journal ${calls}`);
+      const { code, acknowledged, errors } = await writeUntilDiskFails('journal', directory, calls);
+      expect(code).not.toBe(0);
+      expect(errors).toContain('store-failed');
+      const places = { directory: join(directory, 'tables'), journalDirectory: join(directory, 'journal') };
+      await using store = await openJournaledTables(places, { random: createSystemRandom() });
+      expect(store.count('log')).toBeGreaterThanOrEqual(acknowledged.length);
+      expect(store.count('seen')).toBe(store.count('log'));
+    },
+  );
 
   it('ends the acknowledgements of SQLite records, and none was given too early', async () => {
     const file = join(base, 'records.sqlite');

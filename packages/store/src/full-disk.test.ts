@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSystemRandom } from '@pulsemesh/base';
 import { describe, expect, it } from 'vitest';
 import { StoreFullError } from './errors.ts';
+import { openJournaledTables } from './journal/journaled-tables.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
 import { recordKinds } from './record.ts';
 import { openSqliteRecords } from './sqlite-records.ts';
@@ -59,6 +61,31 @@ describe.skipIf(probe === null)('on a disk that is really full', () => {
     }
     await using again = await openLmdbTables({ directory });
     expect(again.count('a')).toBe(kept);
+  });
+
+  it('a journal refuses, keeps what was acknowledged, and goes on once there is room', async () => {
+    using disk = mountSmallDisk();
+    const path = disk?.path ?? '';
+    const places = { directory: join(path, 'tables'), journalDirectory: join(path, 'journal') };
+    // The reserve finds room; the writes themselves, of the journal and of the tables, do not.
+    const freeBytes = async () => 1_000_000;
+    const options = { ...places, reserveBytes: 2, segmentBytes: 300_000 };
+    const value = new Uint8Array(100_000);
+    let kept = 0;
+    {
+      await using store = await openJournaledTables(options, { random: createSystemRandom(), freeBytes });
+      const fill = async () => {
+        for (; kept < 100; kept += 1)
+          await store.commit([{ kind: 'put', table: 'a', key: Uint8Array.of(kept), value }]);
+      };
+      await expect(fill()).rejects.toMatchObject({ name: expect.stringMatching(/^Store(Full|Failed)Error$/) });
+      expect(kept).toBeGreaterThan(5);
+      expect(store.count('a')).toBe(kept);
+    }
+    execFileSync('mount', ['-o', 'remount,size=32m', path]);
+    await using again = await openJournaledTables(options, { random: createSystemRandom(), freeBytes });
+    expect(again.count('a')).toBe(kept);
+    await again.commit([{ kind: 'put', table: 'a', key: Uint8Array.of(200), value }]);
   });
 
   it('SQLite records refuse, keep what was acknowledged, and reopen', async () => {
