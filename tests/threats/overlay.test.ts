@@ -59,9 +59,10 @@ describe('sybils that read an open topic', { timeout }, () => {
 });
 
 describe('sybils with poisoned interest filters', { timeout }, () => {
-  const size = isFull ? { nodes: 400, seconds: 600 } : { nodes: 60, seconds: 140 };
+  const size = isFull ? { nodes: 400, seconds: 600 } : { nodes: 60, seconds: 80 };
   // What is refused at sight needs no crowd to be seen refused.
   const small = isFull ? size : { nodes: 30, seconds: 60 };
+  const settled = isFull ? size : { nodes: 30, seconds: 130 };
 
   it.each([
     ['ones', small],
@@ -73,7 +74,7 @@ describe('sybils with poisoned interest filters', { timeout }, () => {
   });
 
   it('row 10: tuned to all topics there are, stand near those who share little, and in no more of the random views', async () => {
-    const { figures, violations } = await play('sampling', { ...size, byzantine: 0.2, filter: 'topics' });
+    const { figures, violations } = await play('sampling', { ...settled, byzantine: 0.2, filter: 'topics' });
     expect(violations).toEqual([]);
     expect(figure(figures, 'nearByzantineShare')).toBeLessThan(0.9);
     expect(figure(figures, 'viewByzantineShare')).toBeLessThanOrEqual(0.23);
