@@ -201,7 +201,6 @@ export class RingGossip {
   #check(from: PeerId, message: RingMessage, epoch: number, nowMs: number) {
     const { self } = message;
     if (self.peer !== from || from === this.#dependencies.self().peer) return 'wrong-peer';
-    if (!this.ring.epochs.includes(epoch)) return 'unknown-route';
     if (message.descriptors.length > messageLimits.descriptorsMax) return 'too-many';
     if (message.isReply) {
       const question = this.#questions.get(from);

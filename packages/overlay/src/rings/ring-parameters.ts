@@ -47,8 +47,13 @@ export const ringParameters = {
   /** The last epoch's ring is let go when the new one has been still for `settledMs`, at the latest after this. */
   epochOverlapMs: 10 * 60_000,
   settledMs: 30_000,
-  /** Routes of the last epoch are known so long, for events that are late. */
+  /** Routes of the last epoch are known so long, for events that are late, and for members whose clocks are. */
   routeOverlapMs: 15 * 60_000,
+  /**
+   * Routes of the next epoch are known so long before it begins: who is as far ahead as clocks may differ builds its next ring
+   * when it has twice that to go here, and would take everybody for dead that does not answer.
+   */
+  routeLeadMs: 11 * 60_000,
   /** With at most so many other members known, and the ring still, an event goes to `fanOut.small`. */
   smallTopicMembersMax: 20,
   fanOut: { small: 2, normal: 3, urgent: 5 },

@@ -195,6 +195,22 @@ describe('rings at midnight', () => {
   });
 });
 
+describe('rings of members whose clocks differ by up to five minutes', () => {
+  it('turn over at midnight without an event lost, and nobody is taken for gone', () => {
+    const midnightMs = Date.UTC(2026, 5, 2);
+    const world = new RingWorld(20, { startMs: midnightMs - 12 * 60_000, skewMsMax: 150_000 });
+    world.joinAll(ward, 6);
+    world.run(60);
+    while (world.nowMs < midnightMs + 12 * 60_000) {
+      world.run(18);
+      expect(publishAfresh(world, world.live[world.random.integer(20)])).toBe(1);
+    }
+    const gone = world.all.flatMap((node) => node.subscriptions.filter((one) => !one.isSubscribed));
+    expect(gone).toEqual([]);
+    for (const node of world.all) expect(node.rings.refusals.get('unknown-route')).toBeUndefined();
+  });
+});
+
 describe('a topic with a secret', () => {
   it('tells nothing to, and takes nothing from, who does not know the secret', () => {
     const world = new RingWorld(20);

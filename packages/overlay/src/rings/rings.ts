@@ -316,9 +316,9 @@ export class Rings {
   }
 
   #refreshRoutes(nowMs: number): void {
-    const { routeOverlapMs, epochLeadMs } = this.#parameters;
+    const { routeOverlapMs, routeLeadMs } = this.#parameters;
     const first = epochAt(nowMs - routeOverlapMs, epochMs.ring);
-    const last = epochAt(nowMs + epochLeadMs, epochMs.ring);
+    const last = epochAt(nowMs + routeLeadMs, epochMs.ring);
     const epochs = first === last ? [first] : [first, last];
     if (epochs.length === this.#routeEpochs.length && epochs.every((epoch, at) => epoch === this.#routeEpochs[at]))
       return;

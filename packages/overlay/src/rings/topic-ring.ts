@@ -129,9 +129,10 @@ export class TopicRing {
     return [...found];
   }
 
-  /** Up to `count` members that pass, those nearest to a place in the order of `epoch`. */
+  /** Up to `count` members that pass, those nearest to a place in the order of `epoch`, or in another where that is not kept. */
   around(epoch: number, publicKey: Uint8Array, count: number, accepts: (member: Member) => boolean): Member[] {
-    return this.#orders.find((order) => order.epoch === epoch)?.around(publicKey, count, accepts) ?? [];
+    const order = this.#orders.find((one) => one.epoch === epoch) ?? this.#orders.at(-1);
+    return order?.around(publicKey, count, accepts) ?? [];
   }
 
   /** Takes somebody's word that a peer is a member. True where it was not known and is remembered. */

@@ -23,12 +23,16 @@ export interface RingWorldOptions {
   readonly loss?: number;
   /** Whether an event for a peer without connection opens one, as a driver does, or is lost. Default: it opens one. */
   readonly isLinkBound?: boolean;
+  /** Each peer's clock is wrong by up to so much, milliseconds. Default: none is. */
+  readonly skewMsMax?: number;
 }
 
 /** One peer of the world. */
 export interface WorldNode extends TestPeer {
   readonly peer: PeerId;
   readonly rings: Rings;
+  /** By how much its clock is ahead. */
+  readonly skewMs: number;
   readonly connections: Set<PeerId>;
   readonly delivered: DeliveredEvent[];
   readonly subscriptions: { readonly peer: PeerId; readonly isSubscribed: boolean }[];
@@ -62,7 +66,9 @@ export class RingWorld {
     const connections = new Set<PeerId>();
     const mustValidate = () => this.validating.has(peer.descriptor.peer);
     const rings = new Rings(options, { random: this.random, self: () => peer.descriptor, connections, mustValidate });
-    const node = { ...peer, peer: peer.descriptor.peer, rings, connections, delivered: [], subscriptions: [] };
+    const { skewMsMax } = this.#options;
+    const skewMs = skewMsMax === undefined ? 0 : Math.round((2 * this.random.float() - 1) * skewMsMax);
+    const node = { ...peer, peer: peer.descriptor.peer, rings, skewMs, connections, delivered: [], subscriptions: [] };
     this.nodes.set(node.peer, node);
     return node;
   }
@@ -81,20 +87,25 @@ export class RingWorld {
     return node;
   }
 
+  /** What a peer's own clock says. */
+  timeOf(node: WorldNode): number {
+    return this.nowMs + node.skewMs;
+  }
+
   /** Everybody joins, knowing `known` random others. */
   joinAll(topic: Topic, known: number, nodes: readonly WorldNode[] = this.all): void {
     const descriptors = nodes.map((node) => node.descriptor);
     for (const node of nodes) {
-      node.rings.join(topic, this.nowMs);
+      node.rings.join(topic, this.timeOf(node));
       const picked = Array.from({ length: known }, () => descriptors[this.random.integer(descriptors.length)]);
-      node.rings.addCandidates(topic, picked as Descriptor[], this.nowMs);
+      node.rings.addCandidates(topic, picked as Descriptor[], this.timeOf(node));
     }
   }
 
   publish(node: WorldNode, topic: Topic, data: Uint8Array, eventClass: 'normal' | 'urgent' = 'normal'): Uint8Array {
     this.#sequenceNumber += 1n;
     const author = { signer: node.signer, sequenceNumber: this.#sequenceNumber };
-    const publication = node.rings.publish(topic, { data, class: eventClass, author }, this.nowMs);
+    const publication = node.rings.publish(topic, { data, class: eventClass, author }, this.timeOf(node));
     if (publication === null) throw new Error('not joined');
     this.act(node, publication.outputs);
     return publication.id;
@@ -130,8 +141,8 @@ export class RingWorld {
         this.#arrivals.delete(atMs);
       }
       for (const node of this.nodes.values()) {
-        if (this.dead.has(node.peer) || node.rings.dueAtMs > this.nowMs) continue;
-        this.act(node, node.rings.wake(this.nowMs));
+        if (this.dead.has(node.peer) || node.rings.dueAtMs > this.timeOf(node)) continue;
+        this.act(node, node.rings.wake(this.timeOf(node)));
       }
     }
   }
@@ -142,7 +153,7 @@ export class RingWorld {
     for (const node of this.live) {
       for (const peer of this.dead) {
         node.connections.delete(peer);
-        if (isDetected) this.act(node, node.rings.unreachable(peer, this.nowMs));
+        if (isDetected) this.act(node, node.rings.unreachable(peer, this.timeOf(node)));
       }
     }
   }
@@ -151,8 +162,8 @@ export class RingWorld {
     if (one.connections.has(other.peer)) return;
     one.connections.add(other.peer);
     other.connections.add(one.peer);
-    one.rings.connected(other.peer, this.nowMs);
-    other.rings.connected(one.peer, this.nowMs);
+    one.rings.connected(other.peer, this.timeOf(one));
+    other.rings.connected(one.peer, this.timeOf(other));
   }
 
   #send(node: WorldNode, to: PeerId, message: Message): void {
@@ -169,7 +180,7 @@ export class RingWorld {
   #arrive({ from, to, message }: Arrival): void {
     const node = this.nodes.get(to);
     if (node === undefined || this.dead.has(to)) return;
-    this.act(node, receive(node.rings, from, message, this.nowMs));
+    this.act(node, receive(node.rings, from, message, this.timeOf(node)));
   }
 }
 
