@@ -237,6 +237,32 @@ describe('tables behind a journal', () => {
     expect(contentOf(plain)).toEqual(['0.1=before', '0.2=after']);
   });
 
+  it('are opened on a disk that is full, after a crash too: all is read, and removed, and nothing put', async () => {
+    let freeBytes = 1e9;
+    const more = { freeBytes: async () => freeBytes };
+    const store = await openAt(newDirectory(), {}, more);
+    await store.commit([put(1, 'one'), put(2, 'two')]);
+    const crashed = await copyNow();
+    await store[Symbol.asyncDispose]();
+    freeBytes = 0;
+    {
+      await using clean = await openAt(directory, {}, more);
+      expect(contentOf(clean)).toEqual(['0.1=one', '0.2=two']);
+    }
+    directory = crashed;
+    const full = await openAt(crashed, {}, more);
+    await full.commit([remove(1)]);
+    await expect(full.commit([put(3, 'three')])).rejects.toThrow(StoreFullError);
+    expect(contentOf(full)).toEqual(['0.2=two']);
+    const again = await copyNow();
+    await full[Symbol.asyncDispose]();
+    freeBytes = 1e9;
+    await using after = await openAt(again, {}, more);
+    expect(contentOf(after)).toEqual(['0.2=two']);
+    await after.commit([put(3, 'three')]);
+    expect(contentOf(after)).toEqual(['0.2=two', '0.3=three']);
+  });
+
   it('keep what was acknowledged while the tables have no room, refuse more in the end, and go on after', async () => {
     let freeBytes = 1_000;
     const options = { segmentBytes: 200, reserveBytes: 1_000 };

@@ -13,7 +13,7 @@ import type { TableChange, TableEntry, TableRange, TableStore } from '../table.t
 import { checkedChangeBytes, checkNewTable, tableLimits } from '../table-limits.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
 import { encodeRecord, markBytes } from './record.ts';
-import { readPending, writeChanges } from './recovery.ts';
+import { type Pending, readPending, writeChanges } from './recovery.ts';
 import { fileOf, SegmentFiles } from './segment-files.ts';
 
 export interface JournaledTablesOptions extends LmdbTablesOptions {
@@ -60,17 +60,38 @@ export async function openJournaledTables(
   try {
     files = await SegmentFiles.open(options.journalDirectory);
     const pending = await readPending(files, tables);
-    await writeChanges(tables, pending.changes, pending.lastSegment);
-    return new JournaledTables(
-      { ...options, reserveBytes },
-      { ...dependencies, tables, files },
-      pending.lastSegment + 1,
-    );
+    const start = await startOf(pending, tables);
+    return new JournaledTables({ ...options, reserveBytes }, { ...dependencies, tables, files }, start);
   } catch (error) {
     await files?.[Symbol.asyncDispose]();
     await tables[Symbol.asyncDispose]();
     if (error instanceof StoreFailedError || error instanceof StoreFullError) throw error;
     throw new StoreFailedError('open journal', { cause: error });
+  }
+}
+
+/** Where a journal goes on. */
+interface Start {
+  readonly segment: number;
+  readonly frozen: Overlay | null;
+  readonly recordsBefore: number;
+}
+
+/**
+ * Puts what is pending into the tables. Where these have no room, one segment waits for it, so that what is there can be read and removed;
+ * two fill both files. @throws {StoreFullError} then.
+ */
+async function startOf(pending: Pending, tables: LmdbTableStore): Promise<Start> {
+  const segment = pending.lastSegment + 1;
+  if (pending.segments === 0) return { segment, frozen: null, recordsBefore: 0 };
+  try {
+    await writeChanges(tables, pending.changes, pending.lastSegment);
+    return { segment, frozen: null, recordsBefore: 0 };
+  } catch (error) {
+    if (!(error instanceof StoreFullError) || pending.segments > 1) throw error;
+    const frozen = new Overlay();
+    frozen.apply(pending.changes);
+    return { segment, frozen, recordsBefore: pending.lastRecords };
   }
 }
 
@@ -104,13 +125,15 @@ class JournaledTables implements TableStore {
   constructor(
     options: JournaledTablesOptions & { readonly reserveBytes: number },
     dependencies: JournaledTablesDependencies & { readonly tables: LmdbTableStore; readonly files: SegmentFiles },
-    segment: number,
+    { segment, frozen, recordsBefore }: Start,
   ) {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#tables = dependencies.tables;
     this.#files = dependencies.files;
     this.#segment = segment;
+    this.#frozen = frozen;
+    this.#recordsBefore = recordsBefore;
     this.#mark = dependencies.random.bytes(markBytes);
   }
 

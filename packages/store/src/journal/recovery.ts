@@ -11,7 +11,11 @@ const sliceChanges = 1_000;
 
 /** What is in the journal and not in the tables. */
 export interface Pending {
-  readonly changes: Iterable<TableChange>;
+  readonly changes: readonly TableChange[];
+  /** How many segments that is: 0, 1 or 2. */
+  readonly segments: number;
+  /** Records of the last one. */
+  readonly lastRecords: number;
   /** The greatest segment there was. */
   readonly lastSegment: number;
 }
@@ -33,7 +37,12 @@ export async function readPending(files: SegmentFiles, tables: TableStore): Prom
   const isWhole =
     second === undefined || (second.segment === done + 2 && second.recordsBefore === first?.records.length);
   if (!isFirstThere || !isWhole) throw new StoreFailedError('journal with a gap');
-  return { changes: segments.flatMap(({ records }) => records.flat()), lastSegment: done + segments.length };
+  return {
+    changes: segments.flatMap(({ records }) => records.flat()),
+    segments: segments.length,
+    lastRecords: segments.at(-1)?.records.length ?? 0,
+    lastSegment: done + segments.length,
+  };
 }
 
 /**
