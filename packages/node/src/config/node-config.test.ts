@@ -80,6 +80,9 @@ describe('node configuration', () => {
     ['hole punching without a relay', { ...minimal, nat: { holePunching: true } }, /nat\.holePunching: .* client/],
     ['a circuit relay for everybody', { ...minimal, nat: { circuitRelay: 'server' } }, /allow: .* for anybody/],
     ['a firewalled node with ways past NAT', { ...behind, nat: { autonat: true } }, /nat: cannot be given/],
+    ['local networks for a firewalled node', { ...behind, lan: 'listen' }, /lan: cannot be given/],
+    ['local networks for gossipsub', { ...minimal, pubsub: 'gossipsub', lan: 'announce' }, /lan: needs pubsub/],
+    ['a secret of a site without local networks', { ...minimal, lanSecretFile: '/s' }, /lanSecretFile: is for/],
     ['an engine that is none', { ...minimal, roles: ['relay'], relay: { engine: 'redis://x' } }, /relay\.engine/],
   ])('refuses %s and says which setting', (_what, input, message) => {
     expect(() => parseNodeConfig(input)).toThrow(message);
@@ -117,6 +120,24 @@ describe('node configuration', () => {
     expect(() => createNode(max + 0.01)).toThrow();
     expect(overlayBounds.epsilon.default).toBe(overlayNodeDefaults.epsilon);
     expect(overlayBounds.linksMax.default).toBe(overlayNodeDefaults.linksMax);
+  });
+
+  it('says hello on local networks where others can dial it, listens where they cannot, and keeps to one machine', () => {
+    const lanOf = (more: object) => parseNodeConfig({ ...minimal, ...more }).lan;
+    expect(lanOf({ listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/0.0.0.0/tcp/4001'] })).toBe('announce');
+    expect(lanOf({ listen: [] })).toBe('listen');
+    expect(lanOf({})).toBe('off');
+    expect(lanOf({ ...behind })).toBe('off');
+    expect(lanOf({ lan: 'listen' })).toBe('listen');
+  });
+
+  it('takes the secret of a site from a file, if it is one', () => {
+    const lanSecretFile = join(directory(), 'site');
+    const config = parseNodeConfig({ ...minimal, lan: 'announce', lanSecretFile });
+    writeFileSync(lanSecretFile, `${'0a'.repeat(32)}\n`);
+    expect(readNodeSecrets(config).lanSecret?.reveal()).toBe('0a'.repeat(32));
+    writeFileSync(lanSecretFile, 'our ward');
+    expect(() => readNodeSecrets(config)).toThrow(/lanSecretFile: .* 64 digits/);
   });
 
   it('lets a firewalled node listen nowhere', () => {

@@ -52,6 +52,15 @@ const nodeConfigSchema = z.strictObject({
   overlay: overlaySchema.optional(),
   /** Ways past address translation, all off by default; not for a node that is firewalled. */
   nat: natSchema.optional(),
+  /**
+   * Finds nodes of the same local network by multicast: `announce` says hello there, `listen` only hears and dials. Default:
+   * `announce` where others can dial it, as nodes that are always on do; `listen` where it listens nowhere, as on a person's
+   * device; `off` behind a firewall, and where it listens on loopback only: what runs on one machine for itself does not
+   * join the networks that the machine is on. Needs `upsycle`.
+   */
+  lan: z.enum(['announce', 'listen', 'off']).optional(),
+  /** A file with 64 hex digits: the secret of a site whose nodes meet on local networks each other and nobody else. */
+  lanSecretFile: absolutePath.optional(),
   dataDirectory: absolutePath,
   /** The peers that get data and keys from this one. Default: none. */
   trust: z.array(peerId).max(peersMax).default([]),
@@ -107,7 +116,10 @@ const nodeConfigSchema = z.strictObject({
 });
 
 /** One node's settings, checked and frozen. Secrets are not in it: see {@link NodeSecrets}. */
-export type NodeConfig = Omit<z.output<typeof nodeConfigSchema>, 'listen'> & { readonly listen: readonly string[] };
+export type NodeConfig = Omit<z.output<typeof nodeConfigSchema>, 'listen' | 'lan'> & {
+  readonly listen: readonly string[];
+  readonly lan: 'announce' | 'listen' | 'off';
+};
 /** What a configuration file may say. */
 export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
 
@@ -115,6 +127,8 @@ export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
 export interface NodeSecrets {
   readonly passphrase: Secret | null;
   readonly smtpPassword: Secret | null;
+  /** Hex, 64 digits. Absent: nodes of any site are met. */
+  readonly lanSecret?: Secret | null;
 }
 
 /**
@@ -128,7 +142,7 @@ export function parseNodeConfig(input: unknown): NodeConfig {
     throw new ConfigError(issue?.path.map(String).join('.') || 'configuration', issue?.message ?? 'is not valid');
   }
   const { firewalled, listen = firewalled ? [] : ['/ip4/127.0.0.1/tcp/0'] } = result.data;
-  const config: NodeConfig = { ...result.data, listen };
+  const config: NodeConfig = { ...result.data, listen, lan: result.data.lan ?? customaryLan(result.data, listen) };
   assertRolesHaveTheirs(config);
   return deepFreeze(config);
 }
@@ -154,6 +168,7 @@ export function readNodeSecrets(config: NodeConfig): NodeSecrets {
   return Object.freeze({
     passphrase: readSecret('passphraseFile', config.passphraseFile),
     smtpPassword: readSecret('smtp.passwordFile', config.smtp?.passwordFile),
+    lanSecret: readHexSecret('lanSecretFile', config.lanSecretFile),
   });
 }
 
@@ -162,6 +177,14 @@ function readSecret(setting: string, file: string | undefined): Secret | null {
   const text = readText(setting, file).replace(/\r?\n$/, '');
   if (text === '') throw new ConfigError(setting, 'the file is empty');
   return new Secret(text);
+}
+
+function readHexSecret(setting: string, file: string | undefined): Secret | null {
+  const secret = readSecret(setting, file);
+  if (secret !== null && !/^[0-9a-f]{64}$/.test(secret.reveal())) {
+    throw new ConfigError(setting, 'the file must hold 64 digits of lower-case hex');
+  }
+  return secret;
 }
 
 /** Peer ids from a file: a JSON array, or `{"peers": [...]}`. @throws {ConfigError}. */
@@ -219,6 +242,26 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
     throw new ConfigError('overlay', `is of no use where pubsub is ${config.pubsub}`);
   }
   assertOneProtection(config);
+  assertLanMakesSense(config);
+}
+
+function assertLanMakesSense({ lan, lanSecretFile, firewalled, pubsub }: NodeConfig): void {
+  if (lan === 'off') {
+    if (lanSecretFile !== undefined)
+      throw new ConfigError('lanSecretFile', 'is for a node that looks for local networks');
+    return;
+  }
+  if (firewalled) throw new ConfigError('lan', 'cannot be given to a node that is firewalled');
+  if (pubsub !== 'upsycle') throw new ConfigError('lan', 'needs pubsub to be upsycle');
+}
+
+function customaryLan(
+  { firewalled, pubsub }: Pick<NodeConfig, 'firewalled' | 'pubsub'>,
+  listen: readonly string[],
+): NodeConfig['lan'] {
+  if (firewalled || pubsub !== 'upsycle') return 'off';
+  if (listen.length === 0) return 'listen';
+  return listen.every((address) => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address)) ? 'off' : 'announce';
 }
 
 function assertOneProtection(config: NodeConfig): void {

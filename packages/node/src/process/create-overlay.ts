@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { PubSubFactory } from '@pulsemesh/network';
-import type { PeerId } from '@pulsemesh/wire';
+import { fromHex, type PeerId } from '@pulsemesh/wire';
 import type { NodeConfig } from '../config/node-config.ts';
+import type { Secret } from '../config/secret.ts';
 import { openInterestFile } from './interest-file.ts';
 import type { NodeDependencies } from './node-context.ts';
 
@@ -13,12 +14,15 @@ const peerTrust = 0.9;
  * directory. The code is loaded here, by the nodes that use it.
  */
 export async function createOverlay(
-  { dataDirectory, overlay, trust: peers }: Pick<NodeConfig, 'dataDirectory' | 'overlay' | 'trust'>,
+  { dataDirectory, overlay, trust: peers, lan: mode }: Pick<NodeConfig, 'dataDirectory' | 'overlay' | 'trust' | 'lan'>,
   deps: NodeDependencies,
+  lanSecret: Secret | null = null,
 ): Promise<PubSubFactory> {
   const { TrustBook, upsycle } = await import('@pulsemesh/overlay');
   const trust = new TrustBook();
   for (const peer of peers) trust.set(peer as PeerId, peerTrust); // a text that names nobody is never met
   const interestState = openInterestFile(join(dataDirectory, 'interests'), deps);
-  return upsycle({ ...deps, ...overlay, trust, interestState, allowPublishToZeroTopicPeers: true });
+  const siteSecret = lanSecret === null ? {} : { siteSecret: fromHex(lanSecret.reveal(), 32) };
+  const lan = mode === 'off' ? mode : { mode, ...siteSecret };
+  return upsycle({ ...deps, ...overlay, lan, trust, interestState, allowPublishToZeroTopicPeers: true });
 }

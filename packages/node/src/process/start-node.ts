@@ -79,7 +79,10 @@ export async function startNode(
         ...(config.allow === undefined ? {} : { allow: config.allow }),
         ...(config.nat === undefined ? {} : { nat: config.nat }),
       },
-      { ...deps, ...(config.pubsub === 'upsycle' ? { pubSub: await createOverlay(config, deps) } : {}) },
+      {
+        ...deps,
+        ...(config.pubsub === 'upsycle' ? { pubSub: await createOverlay(config, deps, secrets.lanSecret) } : {}),
+      },
     ),
   );
   const startedMs = deps.clock.now();

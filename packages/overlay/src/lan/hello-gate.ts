@@ -60,7 +60,7 @@ export class HelloGate {
     if (leftSeconds > lanLimits.lifetimeSecondsMax + lanLimits.clockSkewSecondsMax) return 'too-far-ahead';
     if (!isOfSite(hello, this.#around.site)) return 'other-site';
     const entry = this.#around.entry(key);
-    if (entry?.isNewer(from.family, hello.expiresAtSeconds) === false) return 'repeated';
+    if (entry?.isNewer(from.family, hello) === false) return 'repeated';
     // A peer that moves counts at its new address like a new one.
     const isHere = entry?.isAt(from.address) === true;
     if (!isHere && this.#around.countAt(from.address) >= lanLimits.peersPerAddressMax) return 'too-many-of-one';

@@ -1,4 +1,5 @@
-import type { PeerId } from '@pulsemesh/wire';
+import { equalBytes, type PeerId } from '@pulsemesh/wire';
+import type { LanHello } from './lan-hello.ts';
 
 /** The kind of address that a hello came from. */
 export type Family = 'ip4' | 'ip6';
@@ -32,6 +33,9 @@ export interface LanPeer {
   readonly peer: PeerId | undefined;
 }
 
+/** By what one hello of a key is told from another. */
+type Mark = Pick<LanHello, 'expiresAtSeconds' | 'nonce'>;
+
 /** What a machine remembers of a peer: its last hello of each family, and how dialling it went. */
 export class LanEntry {
   readonly key: string;
@@ -41,7 +45,7 @@ export class LanEntry {
   /** When it is to be dialled, unix milliseconds; infinity: not at all. */
   dialAtMs = Number.POSITIVE_INFINITY;
   failures = 0;
-  readonly #spots = new Map<Family, Spot & { readonly expiresAtSeconds: number }>();
+  readonly #spots = new Map<Family, Spot & Mark>();
 
   constructor(key: string) {
     this.key = key;
@@ -52,9 +56,11 @@ export class LanEntry {
     return [...this.#spots.values()].reverse();
   }
 
-  /** Whether a hello of this expiry is newer than what came before. */
-  isNewer(family: Family, expiresAtSeconds: number): boolean {
-    return expiresAtSeconds > (this.#spots.get(family)?.expiresAtSeconds ?? -1);
+  /** Whether a hello came before neither by this family nor by the other. */
+  isNewer(family: Family, { expiresAtSeconds, nonce }: Mark): boolean {
+    if (expiresAtSeconds <= (this.#spots.get(family)?.expiresAtSeconds ?? -1)) return false;
+    for (const spot of this.#spots.values()) if (equalBytes(spot.nonce, nonce)) return false;
+    return true;
   }
 
   isAt(address: string): boolean {
@@ -63,10 +69,10 @@ export class LanEntry {
   }
 
   /** Whether it can be dialled elsewhere from now on. */
-  moveTo(spot: Spot, expiresAtSeconds: number): boolean {
+  moveTo(spot: Spot, { expiresAtSeconds, nonce }: Mark): boolean {
     const before = this.#spots.get(spot.family);
     this.#spots.delete(spot.family);
-    this.#spots.set(spot.family, { ...spot, expiresAtSeconds });
+    this.#spots.set(spot.family, { ...spot, expiresAtSeconds, nonce });
     return before?.address !== spot.address || before.port !== spot.port;
   }
 }

@@ -116,7 +116,7 @@ export class LanView {
     entry.capabilities = hello.capabilities;
     const { family, address } = from;
     const before = entry.spots;
-    if (entry.moveTo({ family, address, port: hello.port }, hello.expiresAtSeconds)) {
+    if (entry.moveTo({ family, address, port: hello.port }, hello)) {
       this.#recount(before, entry.spots);
       this.#dialSoon(entry, nowMs);
     }
@@ -219,8 +219,10 @@ export class LanView {
   #makeHellos(nowMs: number): void {
     const day = Math.floor(nowMs / lanPeriods.keyMs);
     const { site } = this.#options;
-    if (site === undefined && this.#day !== day) this.#signer = createSigner(this.#deps.random.bytes(32));
-    if (this.#day !== day) this.#expiresAtSeconds = 0;
+    if (site === undefined && this.#day !== -1 && this.#day !== day) {
+      this.#signer = createSigner(this.#deps.random.bytes(32));
+      this.#expiresAtSeconds = 0;
+    }
     this.#day = day;
     const untilMs = nowMs + lanPeriods.lostPeriods * this.#longestPeriodMs;
     // Greater with each hello, else it is taken for one that is repeated.
