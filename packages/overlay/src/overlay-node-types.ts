@@ -2,6 +2,7 @@ import type { Random } from '@pulsemesh/base';
 import type { Signer } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Descriptor } from './descriptor.ts';
+import type { Links } from './lan/bridge-duty.ts';
 import type { Outgoing } from './message.ts';
 import type { Topic } from './topic.ts';
 import type { Trust } from './trust.ts';
@@ -59,6 +60,8 @@ export interface OverlayNodeDependencies {
   readonly random: Random;
   /** Default: nobody is trusted in particular. */
   readonly trust?: Trust;
+  /** Which local networks peers are on: with it the node carries events between those and the rest. Default: none are. */
+  readonly links?: Links;
   /** Reads others' descriptors; default: with the memory of this process, see `DescriptorMemory`. */
   readonly decode?: (bytes: Uint8Array) => Descriptor;
 }

@@ -8,7 +8,8 @@ import type { InterestFilter } from '../interest/interest-filter.ts';
 import { InterestKeeper } from '../interest/interest-keeper.ts';
 import { joinAnswerLimits } from '../joining/join-answer.ts';
 import { TokenBuckets } from '../joining/token-buckets.ts';
-import type { Message, Outgoing } from '../message.ts';
+import { BridgeDuty } from '../lan/bridge-duty.ts';
+import type { EventMessage, Message, Outgoing } from '../message.ts';
 import type {
   DeliveredEvent,
   EventClass,
@@ -58,6 +59,7 @@ export class OverlayNode {
   readonly #clustering: Clustering;
   readonly #searching: Searching;
   readonly #rings: Rings;
+  readonly #bridge: BridgeDuty | undefined;
   readonly #connections = new Set<PeerId>();
   readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
   readonly #refusals = new Map<string, number>();
@@ -93,6 +95,9 @@ export class OverlayNode {
         ...(mustValidate === undefined ? {} : { mustValidate }),
       },
     );
+    const { links } = dependencies;
+    const members = (topic: Topic) => this.#rings.members(topic).filter((peer) => this.#connections.has(peer));
+    this.#bridge = links && new BridgeDuty(this.self, { links, random, members });
   }
 
   /** What this node says of itself at present. */
@@ -141,6 +146,7 @@ export class OverlayNode {
       this.#clustering.dueAtMs,
       this.#searching.dueAtMs,
       this.#rings.dueAtMs,
+      this.#bridge?.dueAtMs ?? Number.POSITIVE_INFINITY,
     );
   }
 
@@ -191,7 +197,7 @@ export class OverlayNode {
       case 'ring':
         return this.#rings.onRing(from, message, nowMs);
       case 'event':
-        return this.#rings.onEvent(from, message, nowMs);
+        return this.#onEvent(from, message, nowMs);
       case 'have':
         return this.#rings.onHave(from, message, nowMs);
       case 'want':
@@ -212,6 +218,7 @@ export class OverlayNode {
     if (this.#clustering.dueAtMs <= nowMs) outputs.push(...sends(this.#clustering.wake(nowMs)));
     if (this.#rings.dueAtMs <= nowMs) outputs.push(...this.#rings.wake(nowMs));
     if (this.#searching.dueAtMs <= nowMs) outputs.push(...this.#searching.wake(nowMs));
+    if (this.#bridge !== undefined) outputs.push(...this.#bridge.wake(nowMs));
     return outputs;
   }
 
@@ -267,7 +274,10 @@ export class OverlayNode {
   publish(topic: Topic, data: Uint8Array, options: PublishOptions, nowMs: number): Published {
     const content = this.#content(data, options.class);
     const published = this.#rings.publish(topic, content, nowMs);
-    if (published !== null) return { ...published, recipients: recipientsOf(published.outputs) };
+    if (published !== null) {
+      const outputs = [...published.outputs, ...(this.#bridge?.published(topic, published, nowMs) ?? [])];
+      return { ...published, outputs, recipients: recipientsOf(outputs) };
+    }
     const bytes = createEvent(topic, content, nowMs, this.#random);
     const search = this.lookFor(topic, options, nowMs);
     const outputs = this.#searching.publish(topic, bytes, nowMs);
@@ -282,7 +292,10 @@ export class OverlayNode {
 
   /** An event that `mustValidate` made wait has been looked at: accepted, it goes on. */
   validated(event: DeliveredEvent, isAccepted: boolean, nowMs: number): NodeOutput[] {
-    return this.#rings.validated(event.topic, event.id, isAccepted, nowMs);
+    const outputs = this.#rings.validated(event.topic, event.id, isAccepted, nowMs);
+    return isAccepted && this.#bridge !== undefined
+      ? [...outputs, ...this.#bridge.accepted(event, outputs, nowMs)]
+      : outputs;
   }
 
   /** Peers that proved to read a topic of ours. */
@@ -311,6 +324,13 @@ export class OverlayNode {
     this.#own.renew({ addresses }, nowMs);
     this.#sampling.renew(this.#own.descriptor);
     return [];
+  }
+
+  #onEvent(from: PeerId, message: EventMessage, nowMs: number): NodeOutput[] {
+    const outputs = this.#rings.onEvent(from, message, nowMs);
+    if (this.#bridge === undefined) return outputs;
+    const isHeld = outputs.some((one) => one.kind === 'deliver' && this.#options.mustValidate?.(one.event.topic));
+    return [...outputs, ...this.#bridge.received(from, message, outputs, isHeld, nowMs)];
   }
 
   #descriptorOf(peer: PeerId): Descriptor | undefined {

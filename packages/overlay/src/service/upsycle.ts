@@ -15,6 +15,7 @@ import { type Clock, type Logger, type Meter, type Random, silentMeter } from '@
 import { createSigner, hkdfSha256 } from '@pulsemesh/crypto';
 import { ed25519KeyOf, equalBytes, type PeerId, toHex } from '@pulsemesh/wire';
 import { EventTooLargeError, eventLimits, openEvent } from '../events/event.ts';
+import type { Links } from '../lan/bridge-duty.ts';
 import type { LocalNetwork, LocalNetworkOptions } from '../lan/local-network.ts';
 import { OverlayNode } from '../node/overlay-node.ts';
 import type { DeliveredEvent, Published } from '../overlay-node-types.ts';
@@ -222,6 +223,13 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     });
   }
 
+  #links(): Links {
+    return {
+      linkOf: (peer) => this.#linkOf(peer),
+      beyond: (link) => this.#local?.beyond(link) ?? [],
+    };
+  }
+
   /** The interface on whose network a connected peer is; none where it is farther away. */
   #linkOf(peer: PeerId): string | undefined {
     if (this.#local === undefined) return undefined;
@@ -248,7 +256,11 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         carry: carry ?? false,
         mustValidate: (topic) => this.#mustValidate(topic.name),
       },
-      { random: this.#random, ...(trust === undefined ? {} : { trust }) },
+      {
+        random: this.#random,
+        ...(trust === undefined ? {} : { trust }),
+        ...(lanOptions(this.#init) === null ? {} : { links: this.#links() }),
+      },
     );
   }
 

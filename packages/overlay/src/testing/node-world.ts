@@ -2,7 +2,7 @@ import { createSeededRandom, type Random } from '@pulsemesh/base';
 import { createSigner } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import { OverlayNode } from '../node/overlay-node.ts';
-import type { DeliveredEvent, NodeOutput, OverlayNodeOptions } from '../overlay-node-types.ts';
+import type { DeliveredEvent, NodeOutput, OverlayNodeDependencies, OverlayNodeOptions } from '../overlay-node-types.ts';
 import type { Topic } from '../topic.ts';
 
 /** When every world begins, unix milliseconds. */
@@ -23,6 +23,8 @@ export class World {
   readonly nodes = new Map<PeerId, OverlayNode>();
   readonly delivered = new Map<PeerId, DeliveredEvent[]>();
   readonly changes: Extract<NodeOutput, { kind: 'subscription' }>[] = [];
+  /** Whether a peer can connect to another. */
+  reaches: (from: PeerId, to: PeerId) => boolean = () => true;
   nowMs = worldStartMs;
   /** Messages by kind, and the last ones of them. */
   readonly sent = new Map<string, number>();
@@ -34,11 +36,14 @@ export class World {
     this.random = createSeededRandom(seed);
   }
 
-  add(options: Partial<OverlayNodeOptions> = {}): OverlayNode {
+  add(options: Partial<OverlayNodeOptions> = {}, more: Partial<OverlayNodeDependencies> = {}): OverlayNode {
     const signer = createSigner(this.random.bytes(32));
     const address = `/ip4/10.${this.nodes.size % 200}.0.1/tcp/4001`;
     const deviceSecret = this.random.bytes(32);
-    const node = new OverlayNode({ signer, addresses: [address], deviceSecret, ...options }, { random: this.random });
+    const node = new OverlayNode(
+      { signer, addresses: [address], deviceSecret, ...options },
+      { random: this.random, ...more },
+    );
     this.nodes.set(node.self, node);
     this.delivered.set(node.self, []);
     this.#connections.set(node.self, new Set());
@@ -100,7 +105,7 @@ export class World {
     this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
     if (!this.#connections.get(node.self)?.has(to)) {
       const other = this.nodes.get(to);
-      if (other === undefined || other.descriptor.addresses.length === 0) {
+      if (other === undefined || other.descriptor.addresses.length === 0 || !this.reaches(node.self, to)) {
         queueMicrotask(() => this.do(node, node.unreachable(to, this.nowMs)));
         return;
       }
