@@ -50,4 +50,56 @@ describe.skipIf(namespacesAbsence() !== null)('machines joined by a bridge and n
     },
     minutes,
   );
+
+  it(
+    'that also are on another network carry events between the two, for peers that cannot reach each other',
+    async () => {
+      await using wires = new Wires(random);
+      const [ward, gateway, office] = [wires.machine(), wires.machine(), wires.machine()];
+      wires.join([ward, gateway], 7);
+      wires.join([gateway, office], 8);
+      const [one, two, three] = await Promise.all([
+        wires.start(ward, 'announce', ['/ip4/0.0.0.0/tcp/0']),
+        wires.start(gateway, 'announce', ['/ip4/0.0.0.0/tcp/0']),
+        wires.start(office, 'announce', ['/ip4/0.0.0.0/tcp/0']),
+      ]);
+      const { peer: between } = await two.heard(({ kind }) => kind === 'ready');
+      for (const peer of [one, three]) {
+        await peer.heard((line) => line.kind === 'subscriber' && line.peer === between);
+      }
+      for (const peer of [one, three]) await two.heard((line) => line.kind === 'subscriber' && line.peer === peer.id);
+      one.publish('from the ward');
+      three.publish('from the office');
+      await three.heard(({ text }) => text === 'from the ward');
+      await one.heard(({ text }) => text === 'from the office');
+      await two.heard(({ text }) => text === 'from the ward');
+      for (const peer of [one, three]) {
+        expect(new Set(peer.lines.filter(({ kind }) => kind === 'connected').map((line) => line.peer))).toEqual(
+          new Set([between]),
+        );
+      }
+    },
+    minutes,
+  );
+
+  it(
+    'ignore hellos that are forged, repeated from elsewhere, of other sites, or no hellos',
+    async () => {
+      await using wires = new Wires(random);
+      const machines = [wires.machine(), wires.machine(), wires.machine()];
+      wires.join(machines, 7);
+      const [one, two] = await Promise.all([
+        wires.start(machines[0] as string, 'announce', ['/ip4/0.0.0.0/tcp/0']),
+        wires.start(machines[1] as string, 'listen', []),
+      ]);
+      const stranger = await wires.start(machines[2] as string, 'spoof', []);
+      await two.heard((line) => line.kind === 'subscriber' && line.peer === one.id);
+      // It repeats what it hears, as it is and changed, and listens where that would lead.
+      await stranger.heard(({ kind, count }) => kind === 'repeated' && (count ?? 0) >= 20);
+      one.publish('still here');
+      await two.heard(({ text }) => text === 'still here');
+      expect(stranger.lines.some(({ kind }) => kind === 'connected')).toBe(false);
+    },
+    minutes,
+  );
 });

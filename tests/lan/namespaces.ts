@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 import type { Random } from '@pulsemesh/base';
 
 const ip = '/usr/sbin/ip';
-const program = fileURLToPath(new URL('lan-node.ts', import.meta.url));
+const programs = {
+  peer: fileURLToPath(new URL('lan-node.ts', import.meta.url)),
+  spoof: fileURLToPath(new URL('lan-spoofer.ts', import.meta.url)),
+};
 
 /** Why no network namespaces can be made here; null: they can. In CI that is an error. */
 export function namespacesAbsence(env: NodeJS.ProcessEnv = process.env): string | null {
@@ -31,11 +34,12 @@ function reasonOfAbsence(): string | null {
 
 /** Line of a peer's standard output. */
 export interface Heard {
-  readonly kind: 'ready' | 'connected' | 'subscriber' | 'event';
+  readonly kind: 'ready' | 'connected' | 'subscriber' | 'event' | 'repeated';
   readonly peer?: string;
   readonly address?: string;
   readonly isSubscribed?: boolean;
   readonly text?: string;
+  readonly count?: number;
 }
 
 /** Machines and the wires between them; everything is gone when it is disposed. */
@@ -76,10 +80,10 @@ export class Wires implements AsyncDisposable {
   }
 
   /** A process of our program on a machine. */
-  async start(machine: string, mode: 'announce' | 'listen', listen: readonly string[]): Promise<Peer> {
-    const peer = new Peer(machine, JSON.stringify({ mode, listen }));
+  async start(machine: string, mode: 'announce' | 'listen' | 'spoof', listen: readonly string[]): Promise<Peer> {
+    const peer = new Peer(machine, programs[mode === 'spoof' ? mode : 'peer'], JSON.stringify({ mode, listen }));
     this.#peers.push(peer);
-    await peer.heard(({ kind }) => kind === 'ready');
+    peer.id = (await peer.heard(({ kind }) => kind === 'ready')).peer ?? '';
     return peer;
   }
 
@@ -91,12 +95,14 @@ export class Wires implements AsyncDisposable {
 
 /** A peer in another process. */
 export class Peer {
+  /** Peer id, once it is ready. */
+  id = '';
   readonly lines: Heard[] = [];
   readonly #child: ChildProcess;
   #errors = '';
   #wake = Promise.withResolvers<void>();
 
-  constructor(machine: string, settings: string) {
+  constructor(machine: string, program: string, settings: string) {
     this.#child = spawn(ip, ['netns', 'exec', machine, process.execPath, program, settings]);
     this.#child.stderr?.on('data', (chunk) => {
       this.#errors = `${this.#errors}${chunk}`.slice(-4_000);
