@@ -277,11 +277,14 @@ export class Dissemination {
   }
 
   #fanOut(ring: TopicRing, head: EventHead, nowMs: number): number {
-    const { fanOut, smallTopicMembersMax, settledMs } = this.#parameters;
+    const { fanOut, smallTopicMembersMax, mediumTopicMembersMax, settledMs } = this.#parameters;
     if (head.class === 'urgent') return fanOut.urgent;
     const newest = ring.epochs.at(-1);
     const isStill = newest !== undefined && nowMs - ring.changedAtMs(newest) >= settledMs;
-    return isStill && ring.members.size < smallTopicMembersMax ? fanOut.small : fanOut.normal;
+    if (!isStill) return fanOut.normal;
+    if (ring.members.size < smallTopicMembersMax) return fanOut.small;
+    const isMedium = ring.sizeEstimate <= mediumTopicMembersMax;
+    return isMedium && this.#dependencies.random.integer(2) === 0 ? fanOut.small : fanOut.normal;
   }
 
   #mayServe(peer: PeerId, bytes: number, nowMs: number): boolean {

@@ -57,6 +57,8 @@ export const ringParameters = {
   /** With at most so many other members known, and the ring still, an event goes to `fanOut.small`. */
   smallTopicMembersMax: 20,
   fanOut: { small: 2, normal: 3, urgent: 5 },
+  /** With about so many members at most, and the ring still, every other event goes to `fanOut.small`, the rest to `normal`. */
+  mediumTopicMembersMax: 150,
   /** Random targets are told of larger events, and ask for them; bytes. */
   eagerBytesMax: 4 * 1_024,
   /** How often a random target is one that is connected already, where both kinds are there. */

@@ -43,16 +43,17 @@ describe('an event on a formed ring', () => {
     expect((world.sent.get('event') ?? 0) / 39).toBeLessThan(3.1);
   });
 
-  it('costs two sends a delivery among few, three among many, five where it is urgent', () => {
+  it('costs two sends a delivery among few, two or three by chance among some, five where it is urgent', () => {
     for (const [count, eventClass, sends] of [
       [15, 'normal', 2],
-      [40, 'normal', 3],
+      [40, 'normal', 2.5],
       [40, 'urgent', 5],
     ] as const) {
       const world = formed(count);
       world.publish(world.node(0), ward, small, eventClass);
       world.run(2);
-      expect((world.sent.get('event') ?? 0) / (count - 1)).toBeCloseTo((sends * count) / (count - 1), 1);
+      const sent = (world.sent.get('event') ?? 0) / count;
+      expect(Math.abs(sent - sends)).toBeLessThan(Number.isInteger(sends) ? 0.05 : 0.3);
       const duplicates = world.all.reduce((sum, node) => sum + node.rings.counts.duplicates, 0);
       expect(duplicates).toBe((world.sent.get('event') ?? 0) - (count - 1));
     }

@@ -118,6 +118,16 @@ export class TopicRing {
     return this.#farMembers().members;
   }
 
+  /** How many members there may be, from how near the nearest ones are: right within a third, mostly. */
+  get sizeEstimate(): number {
+    const { nearPerSide } = this.#parameters;
+    const bounds = this.#farMembers().bounds.at(-1);
+    // With fewer proven members than are remembered each side, these are all.
+    if (bounds === undefined || bounds.before < 0n || bounds.after >= 2n ** 64n) return this.#members.size + 1;
+    const span = Number(bounds.after) + (2 ** 64 - Number(bounds.before));
+    return Math.max(this.#subscribers.size + 1, (2 * nearPerSide * 2 ** 64) / span);
+  }
+
   /** Members that would be neighbours if they proved themselves. */
   unprovenNeighbours(): Member[] {
     const { neighboursPerSide } = this.#parameters;
