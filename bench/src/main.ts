@@ -4,6 +4,7 @@ import { benchDial } from './dial/bench-dial.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchMailbox } from './mailbox/bench-mailbox.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
+import { benchPubsub } from './pubsub/bench-pubsub.ts';
 import type { BenchLine } from './report.ts';
 import { benchSeal } from './seal/bench-seal.ts';
 
@@ -27,6 +28,10 @@ const benches: Readonly<Record<string, Bench>> = {
   dial: {
     about: 'opening and using a secure connection, beside node:tls and libp2p with @libp2p/tls',
     run: benchDial,
+  },
+  pubsub: {
+    about: 'publish/subscribe beside gossipsub: one-topic, many-topics, attacks (one of them as a further word)',
+    run: benchPubsub,
   },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };

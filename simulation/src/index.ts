@@ -14,6 +14,8 @@ export {
   numberOf,
   payloadOf,
   planWorkload,
+  topicNameOf,
+  victims,
   type Workload,
   type WorkloadPlan,
 } from './workload/workload.ts';

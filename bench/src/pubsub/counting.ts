@@ -1,0 +1,76 @@
+import { subscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
+import type { Stream } from '@libp2p/interface';
+import { type Message, OverlayNode } from '@pulsemesh/overlay/protocol';
+
+/** Counts what all hosts of this process receive: whole messages, bytes of their pubsub streams, bytes of their sockets. */
+export class Counting {
+  copies = 0;
+  pubsubBytes = 0;
+  readonly #sockets: Socket[] = [];
+  /** While this is true nothing is counted that streams opened now carry: they are an attacker's. */
+  isBlind = false;
+
+  constructor() {
+    const note = (message: unknown) => this.#sockets.push((message as { socket: Socket }).socket); // what these channels carry
+    subscribe('net.client.socket', note);
+    subscribe('net.server.socket', note);
+    this.#watchOverlay();
+  }
+
+  /** Of all sockets there ever were; a closed one remembers. */
+  get socketBytes(): number {
+    return this.#sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
+  }
+
+  /** Called by libp2p for each stream: only what is received counts, as the other end is in this process, too. */
+  trackProtocolStream(stream: Stream): void {
+    const isPubsub = stream.protocol.startsWith('/meshsub/') || stream.protocol.startsWith('/upsycle/');
+    if (!isPubsub || stream.direction === 'outbound' || this.isBlind) return;
+    stream.addEventListener('message', ({ data }) => {
+      this.pubsubBytes += data.byteLength;
+    });
+  }
+
+  trackMultiaddrConnection(): void {}
+
+  /** libp2p asks for functions that are traced; these are left as they are. */
+  traceFunction<T>(_name: string, traced: T): T {
+    return traced;
+  }
+
+  registerMetric = nothing;
+  registerMetricGroup = nothing;
+  registerCounter = nothing;
+  registerCounterGroup = nothing;
+  registerHistogram = nothing;
+  registerHistogramGroup = nothing;
+  registerSummary = nothing;
+  registerSummaryGroup = nothing;
+
+  /** Counts whole messages that reach a gossipsub, before it looks whether it has them. */
+  watch(service: object): void {
+    if (this.isBlind || !('handleReceivedMessage' in service)) return;
+    const inner = service.handleReceivedMessage as (...given: unknown[]) => unknown; // gossipsub.ts
+    const counting = this;
+    service.handleReceivedMessage = function handle(this: unknown, ...given: unknown[]) {
+      counting.copies += 1;
+      return inner.apply(this, given);
+    };
+  }
+
+  /** The same for ours, which has one class for all. */
+  #watchOverlay(): void {
+    const counting = this;
+    const inner = OverlayNode.prototype.receive;
+    OverlayNode.prototype.receive = function receive(from, message: Message, nowMs) {
+      if (message.kind === 'event') counting.copies += 1;
+      return inner.call(this, from, message, nowMs);
+    };
+  }
+}
+
+function nothing() {
+  const no = () => {};
+  return { update: no, increment: no, decrement: no, reset: no, observe: no, timer: () => no };
+}

@@ -1,0 +1,208 @@
+import { createSeededRandom, type Random } from '@pulsemesh/base';
+import { numberOf, payloadOf, topicNameOf, victims, type WorkloadPlan } from '@pulsemesh/simulation';
+import { Counting } from './counting.ts';
+import { randomGraph } from './graph.ts';
+import { carryOnly, type Host, startHost } from './host.ts';
+import type { Figures, Outcome, Phase, Setting } from './setting.ts';
+import { Tally } from './tally.ts';
+
+/** Hosts started, and dials made, side by side. */
+const atOnce = 8;
+/** How long after the last publication of a phase deliveries are waited for. */
+const drainMs = 15_000;
+/** Connections of an attacker to honest nodes: gossipsub's evaluation, `attack_degree`. */
+const attackDegree = 20;
+
+/** A whole network in this process: hosts, who reads what, and what they are given. */
+export class Network {
+  readonly #setting: Setting;
+  readonly #plan: WorkloadPlan;
+  readonly #random: Random;
+  readonly #counting = new Counting();
+  readonly #hosts: Host[] = [];
+  readonly #sybils: Host[] = [];
+  #tally: Tally;
+  #published = 0;
+  #memoryBefore = 0;
+  #attackAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(setting: Setting, plan: WorkloadPlan) {
+    this.#setting = setting;
+    this.#plan = plan;
+    this.#random = createSeededRandom(setting.seed);
+    this.#tally = new Tally(setting.nodes);
+  }
+
+  async play(): Promise<Outcome> {
+    const { nodes, degree, linksMax, warmUpSeconds, idleSeconds, phases, attack } = this.#setting;
+    this.#memoryBefore = memoryBytes();
+    await inTurns(nodes, async (index) => {
+      this.#hosts[index] = await this.#start(`node-${index}`);
+    });
+    const pairs = randomGraph(nodes, degree, linksMax, this.#random);
+    await inTurns(pairs.length, (index) => this.#connect(pairs[index] as [number, number])); // below the length
+    this.#hosts.forEach((host, node) => {
+      this.#listen(host, node);
+    });
+    const isEarly = attack?.kind === 'cold-boot' || attack?.kind === 'flash';
+    if (isEarly) await this.#summon();
+    await sleep(1_000 * warmUpSeconds);
+    const idle = await this.#idle(idleSeconds);
+    const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
+    if (attack !== undefined && !isEarly) await this.#summon();
+    this.#attackAtMs = performance.now();
+    for (const phase of phases) {
+      outcome[phase.name] = { ...(await this.#phase(phase, idle['idle CPU per node'] ?? 0)), ...this.#attacked() };
+    }
+    return outcome;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#hosts, ...this.#sybils].map((host) => host.stop()));
+  }
+
+  #start(name: string): Promise<Host> {
+    const { protocol, transport, linksMax, attack, topics } = this.#setting;
+    const isBound = attack === undefined && topics > 1;
+    const keySeed = this.#random.bytes(32);
+    return startHost({ protocol, transport, name, keySeed, linksMax, isBound }, this.#counting);
+  }
+
+  async #connect([one, other]: [number, number]): Promise<void> {
+    await this.#hosts[one]?.dial(this.#hosts[other]?.getMultiaddrs() ?? []).catch(() => {}); // full is an answer, too
+  }
+
+  #listen(host: Host, node: number): void {
+    host.services.pubsub.addEventListener('message', ({ detail }) => {
+      const number = numberOf(detail.data);
+      if (number !== undefined) this.#tally.got(number, node, performance.now());
+    });
+    for (const topic of this.#plan.topicsOf[node] ?? []) host.services.pubsub.subscribe(topicNameOf(topic));
+  }
+
+  async #idle(seconds: number): Promise<Figures> {
+    const { nodes } = this.#setting;
+    const [cpuBefore, bytesBefore] = [cpuSeconds(), this.#counting.pubsubBytes];
+    await sleep(1_000 * seconds);
+    return {
+      'idle CPU per node': (cpuSeconds() - cpuBefore) / seconds / nodes,
+      'idle pubsub bytes per node': (this.#counting.pubsubBytes - bytesBefore) / seconds / nodes,
+    };
+  }
+
+  #shape(): Figures {
+    const links = this.#hosts.map((host) => host.getConnections().length);
+    return {
+      'memory per node': (memoryBytes() - this.#memoryBefore) / this.#setting.nodes / 2 ** 20,
+      'links per node': links.reduce((sum, count) => sum + count, 0) / links.length,
+      'links of one node at most': Math.max(...links),
+    };
+  }
+
+  async #phase(phase: Phase, idleCpuPerNode: number): Promise<Figures> {
+    const { nodes } = this.#setting;
+    const tally = new Tally(nodes);
+    this.#tally = tally;
+    const counting = this.#counting;
+    const before = { copies: counting.copies, pubsub: counting.pubsubBytes, sockets: counting.socketBytes };
+    const [startedMs, cpuBefore] = [performance.now(), cpuSeconds()];
+    await this.#publishAll(phase, tally, startedMs);
+    await this.#drain(tally);
+    const seconds = (performance.now() - startedMs) / 1_000;
+    const cpu = cpuSeconds() - cpuBefore - idleCpuPerNode * nodes * seconds;
+    const delivered = Math.max(1, tally.delivered);
+    const useful = delivered * phase.payloadBytes;
+    const socketBytes = (counting.socketBytes - before.sockets) / useful;
+    return {
+      'delivery ratio': tally.ratio,
+      ...{ p50: tally.at(0.5), p95: tally.at(0.95), p99: tally.at(0.99) },
+      'copies per delivery': (counting.copies - before.copies) / delivered,
+      'pubsub bytes per useful byte': (counting.pubsubBytes - before.pubsub) / useful,
+      ...(socketBytes > 0 ? { 'socket bytes per useful byte': socketBytes } : {}),
+      'CPU per 1,000 deliveries': (1_000 * Math.max(0, cpu)) / delivered,
+      'deliveries per second': delivered / ((tally.lastAtMs - startedMs) / 1_000),
+    };
+  }
+
+  async #publishAll(phase: Phase, tally: Tally, startedMs: number): Promise<void> {
+    const { publications, readersOf } = this.#plan;
+    for (let count = 0; count < phase.messages; count += 1) {
+      const dueMs = phase.messagesPerSecond === undefined ? 0 : startedMs + (1_000 * count) / phase.messagesPerSecond;
+      if (dueMs > performance.now()) await sleep(dueMs - performance.now());
+      const number = this.#published;
+      const { node, topic } = publications[number % publications.length] as (typeof publications)[number]; // below it
+      this.#published += 1;
+      const readers = (readersOf[topic] ?? []).length - 1;
+      tally.sent(number, node, readers, performance.now());
+      // A message that finds nobody is a message lost: the tally knows it.
+      await this.#hosts[node]?.services.pubsub
+        .publish(topicNameOf(topic), payloadOf(number, phase.payloadBytes))
+        .catch(() => {});
+    }
+  }
+
+  async #drain(tally: Tally): Promise<void> {
+    const untilMs = performance.now() + drainMs;
+    while (tally.delivered < tally.expected && performance.now() < untilMs) await sleep(50);
+    await sleep(500); // copies that are on their way
+  }
+
+  /** Attackers come: they take part in the topic, and carry what the attack lets them. */
+  async #summon(): Promise<void> {
+    const { attack, nodes } = this.#setting;
+    if (attack === undefined) return;
+    this.#counting.isBlind = true;
+    const near = attack.kind === 'eclipse' ? [victims.eclipsed()] : this.#hosts.map((_, index) => index);
+    await inTurns(attack.sybils, async (index) => {
+      const sybil = await this.#start(`sybil-${index}`);
+      this.#sybils.push(sybil);
+      carryOnly(sybil, topicNameOf(0), (message) => this.#isCarried(message.data));
+      for (const node of this.#random.shuffle(near).slice(0, Math.min(attackDegree, nodes))) {
+        await sybil.dial(this.#hosts[node]?.getMultiaddrs() ?? []).catch(() => {}); // refused is an answer, too
+      }
+    });
+    this.#counting.isBlind = false;
+  }
+
+  #isCarried(data: Uint8Array): boolean {
+    const { attack } = this.#setting;
+    if (attack?.kind === 'flash') return performance.now() < this.#attackAtMs;
+    if (attack?.kind !== 'censor') return false;
+    const { publications } = this.#plan;
+    const by = publications[(numberOf(data) ?? 0) % publications.length]?.node;
+    return by !== victims.censored(this.#plan);
+  }
+
+  #attacked(): Figures {
+    switch (this.#setting.attack?.kind) {
+      case undefined:
+        return {};
+      case 'eclipse':
+        return { 'victim served': this.#tally.servedOf(victims.eclipsed(), this.#attackAtMs) };
+      case 'censor':
+        return { 'victim heard': this.#tally.heardOf(victims.censored(this.#plan), this.#attackAtMs) };
+      default:
+        return { 'attacked deliveries': this.#tally.heardOf(undefined, this.#attackAtMs) };
+    }
+  }
+}
+
+async function inTurns(count: number, make: (index: number) => Promise<void>): Promise<void> {
+  for (let from = 0; from < count; from += atOnce) {
+    await Promise.all(Array.from({ length: Math.min(atOnce, count - from) }, (_, index) => make(from + index)));
+  }
+}
+
+function memoryBytes(): number {
+  globalThis.gc?.();
+  return process.memoryUsage.rss();
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
