@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -20,7 +31,16 @@ beforeEach(() => {
   for (const path of ['apps/web', 'packages/node/src/api']) {
     cpSync(join(root, path), join(checkout, path), { recursive: true, filter: (name) => !name.includes('dist') });
   }
-  symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'), 'junction');
+  // Its own folder of links, and its own stamp: should set-up install after all, it must not empty the folder linked to.
+  const packages = join(checkout, 'node_modules');
+  mkdirSync(packages);
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name !== '.pulsemesh-stamp') symlinkSync(join(root, 'node_modules', name), join(packages, name), 'junction');
+  }
+  const lock = createHash('sha256')
+    .update(readFileSync(join(checkout, 'package-lock.json')))
+    .digest('hex');
+  writeFileSync(join(packages, '.pulsemesh-stamp'), lock);
 });
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
