@@ -103,9 +103,10 @@ export class LocalNetwork implements AsyncDisposable {
 
   /** Multiaddrs at which a peer that was met on a local network said it can be dialled. */
   addressesOf(peer: PeerId): string[] {
-    return [...this.#segments.values()].flatMap((segment) =>
+    const all = [...this.#segments.values()].flatMap((segment) =>
       segment.peers.filter((one) => one.peer === peer).flatMap(({ spots }) => addressesAt(segment, spots)),
     );
+    return [...new Set(all)]; // for some minutes under its former key, too
   }
 
   /** The interface on whose network an address lies; none for what is farther away. */
