@@ -27,6 +27,7 @@ import { TrustBook } from '../trust/trust-book.ts';
 import type { Trust } from '../trust.ts';
 import { AddressBook } from './address-book.ts';
 import { Glance } from './glance.ts';
+import { Guests } from './guests.ts';
 import { OwnDescriptor } from './own-descriptor.ts';
 import { Searching } from './searching.ts';
 
@@ -64,6 +65,7 @@ export class OverlayNode {
   readonly #rates = new TokenBuckets(overlayNodeLimits.messagesPerMinute, overlayNodeLimits.peersCountedMax);
   readonly #refusals = new Map<string, number>();
   readonly #addresses = new AddressBook();
+  readonly #guests = new Guests();
   // Asked for with every hop of every query, and put together from many parts: as they were some moments ago will do.
   readonly #ringNeighbours = new Glance(() => this.#rings.neighbours());
   readonly #askable = new Glance(() => this.#findAskable());
@@ -195,8 +197,12 @@ export class OverlayNode {
       case 'joined':
         return this.#searching.onJoined(from, message, nowMs);
       case 'ring':
-        return this.#rings.onRing(from, message, nowMs);
+        return (
+          (message.isLeaving && this.#searching.left(from, message.route, nowMs)) ||
+          this.#rings.onRing(from, message, nowMs)
+        );
       case 'event':
+        this.#noteGuest(from, message, nowMs);
         return this.#onEvent(from, message, nowMs);
       case 'have':
         return this.#rings.onHave(from, message, nowMs);
@@ -240,15 +246,14 @@ export class OverlayNode {
     this.#connections.delete(peer);
     this.#sampling.disconnected(peer);
     this.#rings.disconnected(peer, nowMs, why);
-    return [];
+    return this.#searching.gone(peer, nowMs);
   }
 
   /** `peer` cannot be connected to. */
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#sampling.unreachable(peer, nowMs);
     this.#clustering.unreachable(peer, nowMs);
-    this.#searching.unreachable(peer);
-    return this.#rings.unreachable(peer, nowMs);
+    return [...this.#searching.gone(peer, nowMs), ...this.#rings.unreachable(peer, nowMs)];
   }
 
   /** Takes part in a topic, and looks for its other members. Nothing where that is so already, or for too many topics. */
@@ -264,7 +269,8 @@ export class OverlayNode {
     if (!this.#searching.isRead(topic)) return [];
     this.#searching.leave(topic);
     this.#interest.remove(topic, nowMs);
-    return this.#rings.leave(topic, nowMs);
+    const farewells = this.#guests.farewells(topic, this.#own.descriptor, nowMs);
+    return [...this.#rings.leave(topic, nowMs), ...farewells.filter((output) => this.#isToConnected(output))];
   }
 
   /**
@@ -339,6 +345,16 @@ export class OverlayNode {
     return (
       known ?? this.#addresses.get(peer) ?? this.#clustering.neighbours().find((one) => one.peer === peer)?.descriptor
     );
+  }
+
+  /** Whoever hands over an event first made it itself. */
+  #noteGuest(from: PeerId, { bytes, hops }: EventMessage, nowMs: number): void {
+    const head = hops === 0 ? readEventHead(bytes) : null;
+    if (head !== null && this.#rings.isGuest(from, head.routeKey)) this.#guests.heard(head.routeKey, from, nowMs);
+  }
+
+  #isToConnected(output: NodeOutput): boolean {
+    return output.kind === 'send' && this.#connections.has(output.to);
   }
 
   #age(nowMs: number, isChanged = false): void {

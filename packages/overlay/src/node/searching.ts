@@ -38,7 +38,7 @@ export class Searching {
   ) {
     this.#around = around;
     this.#random = dependencies.random;
-    this.#outlets = new Outlets(dependencies.random);
+    this.#outlets = new Outlets(dependencies.random, around.isConnected);
     const subscriptions = () => this.#searches.values();
     this.#joining = new Joining({ ...around, subscriptions }, dependencies);
   }
@@ -116,12 +116,22 @@ export class Searching {
       search.seeking.hurry(nowMs);
       if (search.seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(search, nowMs));
     }
-    for (const { topic, isSensitive } of this.#outlets.waiting()) outputs.push(...this.#ask(topic, isSensitive, nowMs));
-    return outputs;
+    return [...outputs, ...this.#askForWaiting(nowMs)];
   }
 
-  unreachable(peer: PeerId): void {
-    this.#outlets.unreachable(peer);
+  /** A peer has left the topic of a route. False where that concerns no topic that is published to only. */
+  left(peer: PeerId, route: Uint8Array, nowMs: number): NodeOutput[] | false {
+    return this.#outlets.left(peer, route, nowMs) && this.#askForWaiting(nowMs);
+  }
+
+  /** A peer cannot be reached, or is not connected any longer. */
+  gone(peer: PeerId, nowMs: number): NodeOutput[] {
+    this.#outlets.gone(peer);
+    return this.#askForWaiting(nowMs);
+  }
+
+  #askForWaiting(nowMs: number): NodeOutput[] {
+    return this.#outlets.waiting().flatMap(({ topic, isSensitive }) => this.#ask(topic, isSensitive, nowMs));
   }
 
   onJoin(from: PeerId, { query }: JoinMessage, nowMs: number): NodeOutput[] {

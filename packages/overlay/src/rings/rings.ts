@@ -176,6 +176,12 @@ export class Rings {
     return undefined;
   }
 
+  /** Whether a route is that of a topic of ours, of which `peer` is no member as far as we know. */
+  isGuest(peer: PeerId, routeKey: string): boolean {
+    const known = this.#routes.get(routeKey);
+    return known !== undefined && !known.gossip.ring.isProven(peer);
+  }
+
   view(topic: Topic): RingView {
     const ring = this.#topics.get(topic.name)?.ring;
     const { neighboursPerSide } = this.#parameters;
