@@ -76,6 +76,10 @@ describe.each(kinds)('$name: streams that go wrong', (kind) => {
     } else {
       await sent.catch(() => {}); // gossipsub opens no other stream until the peers connect anew
       expect(subscribersOf(one, 'news')).toEqual([nameOf(other)]);
+      const back = textsOf(one);
+      await publish(other, 'news', 'back');
+      await expect.poll(() => back, { timeout: waitMs }).toEqual(['back']);
+      expect(heard).toEqual(['before']);
     }
   });
 
