@@ -19,6 +19,7 @@ import { carryLimits } from './carry-limits.ts';
 import { chooseTargets, type Targets } from './forwarding.ts';
 import type { Refusals } from './refusals.ts';
 import type { RingParameters } from './ring-parameters.ts';
+import { chooseListeners, flowLimits, type NamedCursor, TopicFlow } from './topic-flow.ts';
 import type { TopicRing } from './topic-ring.ts';
 import { type Ask, Wants } from './wants.ts';
 
@@ -36,12 +37,16 @@ export const disseminationLimits = {
   recapMs: 30_000,
   recapAfterMs: 1_000,
   hopsMax: 255,
+  /** Links kept for those who give events of troubled topics. */
+  giversKeptMax: 8,
 } as const;
 
 /** A topic that is read here. */
 export interface Subscription {
   readonly topic: Topic;
   readonly ring: TopicRing;
+  /** The ring is looked after often for a while: events stay away. */
+  quicken?(nowMs: number): void;
 }
 
 /** An event that was made here. */
@@ -90,6 +95,8 @@ export class Dissemination {
   readonly #held = new Map<string, { readonly stored: StoredEvent; readonly from: PeerId }>();
   readonly #served = new Map<PeerId, number>();
   #servedSinceMs = 0;
+  readonly #flows = new Map<string, { readonly flow: TopicFlow; readonly subscription: Subscription }>();
+  #flowsAtMs = Number.POSITIVE_INFINITY;
   readonly #counts = { delivered: 0, duplicates: 0, sent: 0, announced: 0, wanted: 0 };
 
   constructor(parameters: RingParameters, policy: SignaturePolicy, dependencies: DisseminationDependencies) {
@@ -103,7 +110,7 @@ export class Dissemination {
   }
 
   get dueAtMs(): number {
-    return this.#wants.dueAtMs;
+    return Math.min(this.#wants.dueAtMs, this.#flowsAtMs);
   }
 
   /** Makes an event and sends it on its way. @throws {EventTooLargeError} */
@@ -127,9 +134,10 @@ export class Dissemination {
     const sight = this.#seen.look(topic.name, head.key, head.publishedAtMs, nowMs);
     if (sight === 'seen') {
       this.#counts.duplicates += 1;
+      this.#flows.get(topic.name)?.flow.cameAgain(head.key, from);
       return [];
     }
-    this.#wants.arrived(head.key);
+    const isAnswer = this.#wants.arrived(head.key) === from;
     if (sight !== 'new') return this.#refuse(sight);
     // Seen is asked before the seal and the signature: a copy costs one look.
     const event = this.#rejected.has(head.key) ? null : openEvent(topic, message.bytes, this.#policy);
@@ -139,6 +147,8 @@ export class Dissemination {
       return this.#refuse(event === null ? 'forged' : 'copied');
     }
     this.#seen.add(topic.name, head.key, head.publishedAtMs, nowMs);
+    const isLate = isAnswer && message.bytes.length <= this.#parameters.eagerBytesMax;
+    this.#flowOf(subscription, nowMs).came(head.key, from, isLate, head.publishedAtMs, nowMs);
     const hops = hopsOf(message) + 1;
     this.#counts.delivered += 1;
     const outputs: NodeOutput[] = [{ kind: 'deliver', event: { ...event, topic, hops, from } }];
@@ -188,6 +198,8 @@ export class Dissemination {
         break;
       }
       outputs.push(this.#event(from, stored));
+      const isEager = stored.bytes.length <= this.#parameters.eagerBytesMax;
+      if (isEager) this.#flowOf(subscription, nowMs).asked(from, nowMs - stored.storedAtMs, nowMs);
     }
     return outputs;
   }
@@ -210,14 +222,68 @@ export class Dissemination {
     this.#store.expire(nowMs);
     this.#seen.expire(nowMs);
     this.#seenNumbers.expire(nowMs);
-    return this.#wants.wake(nowMs).map((ask: Ask) => this.#want(ask.peer, ask.route, [ask.id]));
+    const asks = this.#wants.wake(nowMs).map((ask: Ask) => this.#want(ask.peer, ask.route, [ask.id]));
+    return this.#flowsAtMs <= nowMs ? [...asks, ...this.#wakeFlows(nowMs)] : asks;
   }
 
   /** Forgets what waits for a topic that was left; its ids stay, so that a return repeats nothing. */
   drop(topicKey: string): void {
     this.#store.drop(topicKey);
     this.#wants.drop(topicKey);
+    this.#flows.delete(topicKey);
     for (const [key, held] of this.#held) if (held.stored.topicKey === topicKey) this.#held.delete(key);
+  }
+
+  /** Peers whose connections are worth keeping because they give events of troubled topics, the latest first; a few. */
+  givers(): PeerId[] {
+    const givers = new Set<PeerId>();
+    for (const { flow } of this.#flows.values()) {
+      if (!flow.wasTroubled) continue;
+      for (const peer of flow.givers()) if (givers.size < disseminationLimits.giversKeptMax) givers.add(peer);
+    }
+    return [...givers];
+  }
+
+  #flowOf(subscription: Subscription, nowMs: number): TopicFlow {
+    const known = this.#flows.get(subscription.topic.name);
+    if (known !== undefined) return known.flow;
+    const flow = new TopicFlow(nowMs);
+    this.#flows.set(subscription.topic.name, { flow, subscription });
+    return flow;
+  }
+
+  /** Names the last events to some members of each topic that has any, to more where events had to be asked for. */
+  #wakeFlows(nowMs: number): NodeOutput[] {
+    const outputs: NodeOutput[] = [];
+    this.#flowsAtMs = Number.POSITIVE_INFINITY;
+    for (const { flow, subscription } of this.#flows.values()) {
+      if (!flow.isActive(nowMs)) continue;
+      this.#flowsAtMs = nowMs + flowLimits.tickMs;
+      if (flow.wake(nowMs)) subscription.quicken?.(nowMs);
+      const { members, ...span } = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
+      outputs.push(...this.#name(subscription, members, 'namedAtMs', span, nowMs));
+      const { members: ownMembers, ...ownSpan } = flowLimits.own;
+      if (flow.hasOwn(nowMs)) outputs.push(...this.#name(subscription, ownMembers, 'ownNamedAtMs', ownSpan, nowMs));
+    }
+    return outputs;
+  }
+
+  #name(
+    { ring, topic }: Subscription,
+    count: number,
+    cursor: NamedCursor,
+    span: { readonly afterMs: number; readonly spanMs: number },
+    nowMs: number,
+  ): NodeOutput[] {
+    const untilMs = nowMs - span.afterMs;
+    const isToName = cursor === 'namedAtMs' ? () => true : (event: StoredEvent) => event.hops === 0;
+    const listeners = chooseListeners(ring, count, cursor, this.#parameters.connectedShare, this.#dependencies);
+    return listeners.flatMap((member) => {
+      const sinceMs = Math.max(untilMs - span.spanMs, member[cursor], member.recappedAtMs);
+      member[cursor] = untilMs;
+      const recent = this.#store.recent(topic.name, sinceMs, untilMs, messageLimits.idsMax);
+      return this.#announce(member.peer, recent.filter(isToName));
+    });
   }
 
   /** Whether a signed event was here before in another seal; one that was not is remembered. */
@@ -247,7 +313,12 @@ export class Dissemination {
       },
       this.#dependencies,
     );
-    const { ring: whole, random: some } = this.#reachable(topic, targets, from);
+    const flow = this.#flowOf(subscription, nowMs);
+    const eager = flow.eager(nowMs).filter((peer) => peer !== from && ring.isProven(peer));
+    const beside = [...new Set([...targets.random, ...eager])].filter((peer) => !targets.ring.includes(peer));
+    const { ring: whole, random: some } = this.#reachable(topic, { ring: targets.ring, random: beside }, from);
+    flow.forwarded(stored.head.key, [...whole, ...some], from === null, nowMs);
+    this.#flowsAtMs = Math.min(this.#flowsAtMs, nowMs + flowLimits.tickMs);
     const isLarge = stored.bytes.length > this.#parameters.eagerBytesMax;
     const outputs = whole.map((peer) => this.#event(peer, stored));
     for (const peer of some) {

@@ -11,6 +11,10 @@ export interface Member {
   askedAtMs: number;
   /** When it was last told of events it may have missed. */
   recappedAtMs: number;
+  /** Events that came until then were named to it in passing, see `TopicFlow`. */
+  namedAtMs: number;
+  /** The same of our own events. */
+  ownNamedAtMs: number;
   /** Questions left without answer since it was last heard. */
   missCount: number;
   exchangeCount: number;
@@ -28,6 +32,8 @@ export function createMember(descriptor: Descriptor): Member {
     heardAtMs: 0,
     askedAtMs: 0,
     recappedAtMs: 0,
+    namedAtMs: 0,
+    ownNamedAtMs: 0,
     missCount: 0,
     exchangeCount: 0,
     told: null,

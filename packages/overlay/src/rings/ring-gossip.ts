@@ -185,6 +185,12 @@ export class RingGossip {
     if (member !== undefined) member.missCount = 0;
   }
 
+  /** Events stay away: who is there is looked at soon, and often for a while. */
+  quicken(nowMs: number): void {
+    this.#periodMs = this.#parameters.fastPeriodMs;
+    this.#schedule(nowMs + this.#periodMs);
+  }
+
   /** A neighbour's connection closed: the next round asks it whether it is there. */
   doubt(peer: PeerId, nowMs: number): void {
     const member = this.ring.members.get(peer);

@@ -195,7 +195,7 @@ export class Rings {
   /** Whom a connection is worth keeping to, the most important first; see {@link wantedPeersOf}. */
   wantedPeers(): PeerId[] {
     const rings = [...this.#topics.values()].map((gossip) => gossip.ring);
-    return wantedPeersOf(rings, this.#dependencies.connections);
+    return wantedPeersOf(rings, this.#dependencies.connections, this.#dissemination.givers());
   }
 
   /**
@@ -203,12 +203,14 @@ export class Rings {
    * minute. Null for a topic that was not joined. @throws {EventTooLargeError}
    */
   publish(topic: Topic, content: EventContent, nowMs: number): Publication | null {
+    this.#dueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     return gossip === undefined ? null : this.#dissemination.publish(gossip, content, nowMs);
   }
 
   /** The application has looked at an event that waited for its word. */
   validated(topic: Topic, id: Uint8Array, isAccepted: boolean, nowMs: number): NodeOutput[] {
+    this.#dueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     return gossip === undefined ? [] : this.#dissemination.validated(id, isAccepted, gossip, nowMs);
   }

@@ -4,14 +4,18 @@ import type { TopicRing } from './topic-ring.ts';
 /** So many shortcuts a topic come before the others: enough for the random targets of an event to differ. */
 const shortcutsFirst = 3;
 
-const levels = { next: 0, afterNext: 1, shortcut: 2, more: 3 } as const;
+const levels = { next: 0, giver: 1, afterNext: 2, shortcut: 3, more: 4 } as const;
 
 /**
- * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then the ones
- * after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
+ * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then `givers`,
+ * who give events where others do not, then the ones after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
  * more topics come first, since one order holds in all rings and one link serves several; then those already connected.
  */
-export function wantedPeersOf(rings: readonly TopicRing[], connections: ReadonlySet<PeerId>): PeerId[] {
+export function wantedPeersOf(
+  rings: readonly TopicRing[],
+  connections: ReadonlySet<PeerId>,
+  givers: readonly PeerId[] = [],
+): PeerId[] {
   const wanted = new Map<PeerId, number>();
   const want = (peer: PeerId, level: number) => {
     wanted.set(peer, Math.min(wanted.get(peer) ?? level, level));
@@ -23,6 +27,7 @@ export function wantedPeersOf(rings: readonly TopicRing[], connections: Readonly
       }
     }
   }
+  for (const peer of givers) want(peer, levels.giver);
   const topicCountOf = countTopics(rings);
   const rank = (peer: PeerId) => (topicCountOf.get(peer) ?? 0) * 2 + (connections.has(peer) ? 1 : 0);
   for (const ring of rings) {

@@ -57,10 +57,12 @@ export class Wants {
     return true;
   }
 
-  /** The event is here. */
-  arrived(key: string): void {
+  /** The event is here. Returns who was being asked for it. */
+  arrived(key: string): PeerId | undefined {
     const want = this.#wants.get(key);
-    if (want !== undefined) this.#forget(key, want);
+    if (want === undefined) return undefined;
+    this.#forget(key, want);
+    return want.announcers[0];
   }
 
   /** Forgets what is wanted of a topic that was left. */

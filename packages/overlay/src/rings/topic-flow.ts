@@ -1,0 +1,193 @@
+import type { Random } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Member } from './member.ts';
+import type { TopicRing } from './topic-ring.ts';
+
+/** How a topic's events are named, and what is done when they stay away; see {@link TopicFlow}. */
+export const flowLimits = {
+  /** While there are events, members are told of them so often, milliseconds. */
+  tickMs: 1_000,
+  /**
+   * Of events that are here for `afterMs` and came within `spanMs` before that, `members` are told each time. A flow in
+   * which all is well has brought an event to everybody after that time: then naming it costs no question.
+   */
+  calm: { afterMs: 1_000, spanMs: 2_000, members: 1 },
+  /** Our own events, which nobody else has where all that we gave them to kept them back. */
+  own: { afterMs: 1_000, spanMs: 6_000, members: 4 },
+  troubled: { afterMs: 250, spanMs: 15_000, members: 5 },
+  /** So long after the last event that had to be asked for a topic is troubled, milliseconds. */
+  troubledMs: 60_000,
+  /** Who asked for what should have come by itself is given events whole for so long; so many at once. */
+  hungryMs: 120_000,
+  hungryMax: 6,
+  /** Who gave us an event is remembered until so many others have come; so many members at once. */
+  giverEvents: 16,
+  giversMax: 12,
+  /** So many of them are given each event while the topic is troubled, and so many links are kept for their sake. */
+  giversPerEvent: 5,
+  /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
+  watchedMax: 64,
+} as const;
+
+/**
+ * How the events of one topic come and go: who gave us some lately, who lacked some, and whether the topic is troubled,
+ * that is, whether events come only when they are asked for. Members that take part in everything and hand on nothing
+ * cannot be told from good ones by their words, but they never give; whoever gives is kept, and is given to.
+ */
+export class TopicFlow {
+  readonly #sinceMs: number;
+  readonly #givers = new Map<PeerId, number>();
+  readonly #hungry = new Map<PeerId, number>();
+  /** Events that came because we asked, and when. */
+  readonly #asked = new Map<string, number>();
+  readonly #sentTo = new Map<string, ReadonlySet<PeerId>>();
+  #eventCount = 0;
+  #troubledUntilMs = 0;
+  #activeUntilMs = 0;
+  #wasTroubled = false;
+  #ownUntilMs = 0;
+
+  /** Events published before `sinceMs` say nothing of the topic's state: a newcomer asks for them in the best of rings. */
+  constructor(sinceMs: number) {
+    this.#sinceMs = sinceMs;
+  }
+
+  /** Whether there is something to name or to watch. */
+  isActive(nowMs: number): boolean {
+    return nowMs <= this.#activeUntilMs;
+  }
+
+  isTroubled(nowMs: number): boolean {
+    return nowMs < this.#troubledUntilMs;
+  }
+
+  /** Whether it was troubled when it was last looked at. */
+  get wasTroubled(): boolean {
+    return this.#wasTroubled;
+  }
+
+  /** Whether there are events of our own to name. */
+  hasOwn(nowMs: number): boolean {
+    return nowMs <= this.#ownUntilMs;
+  }
+
+  /** An event came for the first time; `isAnswer` where we had asked for it. */
+  came(key: string, from: PeerId, isAnswer: boolean, publishedAtMs: number, nowMs: number): void {
+    this.#eventCount += 1;
+    this.#gave(from);
+    if (isAnswer && publishedAtMs >= this.#sinceMs) setBounded(this.#asked, key, nowMs, flowLimits.watchedMax);
+  }
+
+  /** Another copy came by itself: the event was only late. It shows that its giver hands on, unless it was our own copy. */
+  cameAgain(key: string, from: PeerId): void {
+    this.#asked.delete(key);
+    const sentTo = this.#sentTo.get(key);
+    if (sentTo !== undefined && !sentTo.has(from)) this.#gave(from);
+  }
+
+  /** An event is kept here from now on, and goes to `targets`. */
+  forwarded(key: string, targets: readonly PeerId[], isOwn: boolean, nowMs: number): void {
+    const { own } = flowLimits;
+    if (isOwn) this.#ownUntilMs = nowMs + own.afterMs + own.spanMs;
+    this.#activeUntilMs = Math.max(this.#activeUntilMs, this.#ownUntilMs);
+    const { afterMs, spanMs } = this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
+    this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + afterMs + spanMs);
+    if (this.isTroubled(nowMs)) setBounded(this.#sentTo, key, new Set(targets), flowLimits.watchedMax);
+  }
+
+  /**
+   * A member asked for an event that has been here for `sinceMs`. One that should have come to it by itself shows that it is
+   * cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own.
+   */
+  asked(peer: PeerId, sinceMs: number, nowMs: number): void {
+    if (sinceMs < (this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm).afterMs) return;
+    this.#hungry.delete(peer);
+    if (this.#hungry.size >= flowLimits.hungryMax) {
+      const all = [...this.#hungry];
+      const [leaving] = all.find(([, untilMs]) => untilMs <= nowMs) ?? all.find(([one]) => !this.#isGiver(one)) ?? [];
+      if (leaving === undefined) return;
+      this.#hungry.delete(leaving);
+    }
+    this.#hungry.set(peer, nowMs + flowLimits.hungryMs);
+  }
+
+  /** Looks whether events that were asked for came by themselves later. True where the topic is found troubled. */
+  wake(nowMs: number): boolean {
+    let isFound = false;
+    for (const [key, atMs] of this.#asked) {
+      if (nowMs - atMs < flowLimits.calm.afterMs) break;
+      this.#asked.delete(key);
+      isFound = true;
+    }
+    if (isFound) {
+      this.#troubledUntilMs = nowMs + flowLimits.troubledMs;
+      this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + flowLimits.troubled.spanMs);
+    }
+    this.#wasTroubled = this.isTroubled(nowMs);
+    if (!this.#wasTroubled) this.#sentTo.clear();
+    return isFound;
+  }
+
+  /** Who gets events beside those the ring's rule names: the hungry, and while it is troubled who gave some lately. */
+  eager(nowMs: number): PeerId[] {
+    const eager: PeerId[] = [];
+    for (const [peer, untilMs] of this.#hungry) {
+      if (untilMs > nowMs) eager.push(peer);
+      else this.#hungry.delete(peer);
+    }
+    return this.isTroubled(nowMs) ? [...new Set([...eager, ...this.givers()])] : eager;
+  }
+
+  /** The last ones that gave us an event, the latest first. */
+  givers(): PeerId[] {
+    const givers = [...this.#givers.keys()].filter((peer) => this.#isGiver(peer));
+    return givers.reverse().slice(0, flowLimits.giversPerEvent);
+  }
+
+  /** A peer is gone. */
+  forget(peer: PeerId): void {
+    this.#givers.delete(peer);
+    this.#hungry.delete(peer);
+  }
+
+  #isGiver(peer: PeerId): boolean {
+    const number = this.#givers.get(peer);
+    return number !== undefined && number > this.#eventCount - flowLimits.giverEvents;
+  }
+
+  #gave(peer: PeerId): void {
+    this.#givers.delete(peer); // set anew: the first of a Map is the one that gave longest ago
+    setBounded(this.#givers, peer, this.#eventCount, flowLimits.giversMax);
+  }
+}
+
+/** Until when a member was told of events: of any, or of our own. */
+export type NamedCursor = keyof Pick<Member, 'namedAtMs' | 'ownNamedAtMs'>;
+
+/** Members to tell of events: connected ones more often than not, those told longest ago first among each kind. */
+export function chooseListeners(
+  ring: TopicRing,
+  count: number,
+  cursor: NamedCursor,
+  connectedShare: number,
+  dependencies: { readonly random: Random; readonly isConnected: (peer: PeerId) => boolean },
+): Member[] {
+  const { random, isConnected } = dependencies;
+  const near: Member[] = [];
+  const far: Member[] = [];
+  // Shuffled before it is sorted: among equals chance decides.
+  const members = random.shuffle([...ring.members.values()].filter((member) => member.isProven));
+  members.sort((one, other) => one[cursor] - other[cursor]);
+  for (const member of members) (isConnected(member.peer) ? near : far).push(member);
+  const chosen: Member[] = [];
+  while (chosen.length < count && near.length + far.length > 0) {
+    const isNear = far.length === 0 || (near.length > 0 && random.float() < connectedShare);
+    chosen.push((isNear ? near : far).shift() as Member); // it is not empty
+  }
+  return chosen;
+}
+
+function setBounded<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {
+  map.set(key, value);
+  if (map.size > entriesMax) map.delete(map.keys().next().value as K); // there is one in a full map
+}
