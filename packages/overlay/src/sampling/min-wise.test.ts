@@ -32,6 +32,16 @@ describe('the min-wise history', () => {
     expect(often / 2_000).toBeCloseTo(0.1, 1);
   });
 
+  it('says when somebody new took a place of another, which happens ever more seldom', () => {
+    const history = made(3, 10);
+    expect(history.feed(peer(0))).toBe(false);
+    const places = (from: number) =>
+      Array.from({ length: 200 }, (_, at) => history.feed(peer(from + at))).filter(Boolean);
+    const first = places(1).length;
+    expect(first).toBeGreaterThan(places(201).length);
+    expect(places(1)).toEqual([]);
+  });
+
   it('forgets a dead peer in all its slots, and another fills them', () => {
     const history = made(1);
     history.feed(peer(1));

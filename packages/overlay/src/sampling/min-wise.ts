@@ -22,15 +22,19 @@ export class MinWise {
     this.#seeds = Int32Array.from({ length: slots * 2 }, () => randomWord(this.#random));
   }
 
-  /** Shows `peer` to every slot. */
-  feed(peer: PeerId): void {
+  /** Shows `peer` to every slot. Whether it took the place of another: the more peers were fed, the less often somebody new does. */
+  feed(peer: PeerId): boolean {
     const hash: Hash = this.#hash.of(peer);
+    let hasReplaced = false;
     for (let slot = 0; slot < this.#peers.length; slot += 1) {
       const value = mixHash(hash, this.#seeds[slot * 2] as number, this.#seeds[slot * 2 + 1] as number);
-      if (this.#peers[slot] !== undefined && value >= (this.#values[slot] as number)) continue;
+      const isFilled = this.#peers[slot] !== undefined;
+      if (isFilled && value >= (this.#values[slot] as number)) continue;
+      hasReplaced ||= isFilled;
       this.#peers[slot] = peer;
       this.#values[slot] = value;
     }
+    return hasReplaced;
   }
 
   /** The peers in the slots, each once. */

@@ -39,6 +39,21 @@ describe('a round of peer sampling', () => {
     expect(full.dueAtMs - beganMs).toBeLessThanOrEqual(12_000);
   });
 
+  it('slows down once nobody new is heard of, and not before: until then those who were there first have more than their share', () => {
+    const pauseAfter = (answer?: () => Descriptor[]) => {
+      const node = made({ stillAfterRounds: 6 });
+      const beganMs = live(node, 40, startMs, answer);
+      return node.dueAtMs - beganMs;
+    };
+    let next = 1_000;
+    const newcomers = () => {
+      next += 10;
+      return Array.from({ length: 10 }, (_, index) => descriptorOfNumber(next + index));
+    };
+    expect(pauseAfter()).toBeGreaterThanOrEqual(0.8 * peerSamplingDefaults.stillRoundMs);
+    expect(pauseAfter(newcomers)).toBeLessThanOrEqual(1.2 * peerSamplingDefaults.roundMs);
+  });
+
   it('slows down when there are not enough peers to fill half a view', () => {
     const node = made();
     let messages = node.start(others.slice(0, 2), startMs);

@@ -287,11 +287,14 @@ export class PeerSampling {
 
   #endRound(nowMs: number): void {
     const introduced = this.#introductions.take(nowMs).map(({ peer }) => peer);
+    let hasNew = false;
     for (const peer of introduced) {
       this.#counts.add(peer);
-      this.#history.feed(peer);
+      hasNew = this.#history.feed(peer) || hasNew;
     }
-    for (const peer of this.#received) this.#history.feed(peer);
+    for (const peer of this.#received) hasNew = this.#history.feed(peer) || hasNew;
+    // As long as the history is not yet one of most peers, liars who were there first hold more than their share of it.
+    if (hasNew) this.#stir();
     for (const peer of this.#history.peers()) if (!this.#known.isUsable(peer, nowMs)) this.#history.empty(peer);
     this.#renewView(introduced, nowMs);
     this.#received.clear();
@@ -369,9 +372,13 @@ export class PeerSampling {
     return [];
   }
 
-  #dead(peer: PeerId, nowMs: number): void {
-    // One or two of a round come and go; with more the view is worth renewing as at first.
+  /** Something happened: one or two of a round come and go; with more the view is worth renewing as at first. */
+  #stir(): void {
     this.#stillRounds = Math.max(0, this.#stillRounds - this.#options.stillAfterRounds / 3);
+  }
+
+  #dead(peer: PeerId, nowMs: number): void {
+    this.#stir();
     this.#removeFromView(peer);
     this.#received.delete(peer);
     this.#history.reseed(peer);
