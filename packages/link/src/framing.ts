@@ -1,4 +1,5 @@
 import { concatBytes, DecodeError } from '@pulsemesh/wire';
+import { markJoined } from './packet-memory.ts';
 
 /** Bytes before each packet: a zero (not compressed) and the length, 4 bytes big-endian (gRPC's framing). */
 export const frameHeaderBytes = 5;
@@ -59,7 +60,8 @@ export class FrameReader {
       this.#hold(piece);
       return;
     }
-    const bytes = this.#heldBytes === 0 ? piece : concatBytes(...this.#held, piece);
+    const isJoined = this.#heldBytes > 0;
+    const bytes = isJoined ? concatBytes(...this.#held, piece) : piece;
     this.#held = [];
     this.#heldBytes = 0;
     let offset = 0;
@@ -67,6 +69,8 @@ export class FrameReader {
       this.#neededBytes = frameHeaderBytes;
       if (bytes.length - offset >= frameHeaderBytes) this.#neededBytes += this.#lengthAt(bytes, offset);
       if (bytes.length - offset < this.#neededBytes) break;
+      // One packet and nothing else in memory that is nobody else's: it goes back when the packet was opened.
+      if (isJoined && this.#neededBytes === bytes.length) markJoined(bytes);
       onPacket(bytes.subarray(offset + frameHeaderBytes, offset + this.#neededBytes));
       offset += this.#neededBytes;
     }

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { applyMask, maskedMessage, messagePieces, unmaskByWords } from './websocket-frames.ts';
+import { applyMask, maskedMessage, messagePieces, takePayloads } from './websocket-frames.ts';
 
 const lengths = [0, 1, 2, 3, 4, 5, 7, 125, 126, 127, 4_096, 9_000, 65_535, 65_536, 70_000];
 
@@ -17,7 +17,7 @@ function readWithWs(bytes: Uint8Array, count: number, isServer: boolean, pieceBy
   socket._isServer = isServer;
   const wire = new PassThrough();
   socket.setSocket(wire, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 0 });
-  unmaskByWords(socket);
+  takePayloads(socket);
   const messages: Buffer[] = [];
   return new Promise((resolve, reject) => {
     socket.on('error', reject);

@@ -1,4 +1,5 @@
 import type WebSocket from 'ws';
+import { markJoined, takeWithRoom } from './packet-memory.ts';
 import { piecesOf } from './write-pieces.ts';
 
 const finalBinary = 0x82;
@@ -10,14 +11,20 @@ export function messagePieces(packets: readonly Uint8Array[]): readonly Uint8Arr
   return piecesOf(packets, (packetBytes) => writeHeader(new Uint8Array(headerBytes(packetBytes)), packetBytes, 0));
 }
 
-/** One packet as a binary message under this mask of 4 bytes, as a client has to send it. */
+/** One packet as a binary message under this mask of 4 bytes, as a client has to send it; in the packet's own memory where that has room. */
 export function maskedMessage(packet: Uint8Array, mask: Uint8Array): Uint8Array {
-  const header = headerBytes(packet.length);
-  const message = writeHeader(new Uint8Array(header + maskBytes + packet.length), packet.length, maskBit);
+  const packetBytes = packet.length;
+  const header = headerBytes(packetBytes);
+  const message = takeWithRoom(packet, header + maskBytes) ?? copyAfter(header + maskBytes, packet);
+  writeHeader(message, packetBytes, maskBit);
   message.set(mask, header);
-  const payload = message.subarray(header + maskBytes);
-  payload.set(packet);
-  applyMask(payload, mask);
+  applyMask(message.subarray(header + maskBytes), mask);
+  return message;
+}
+
+function copyAfter(headBytes: number, packet: Uint8Array): Uint8Array {
+  const message = new Uint8Array(headBytes + packet.length);
+  message.set(packet, headBytes);
   return message;
 }
 
@@ -60,6 +67,7 @@ export function applyMask(bytes: Uint8Array, mask: Uint8Array): void {
 interface Receiver {
   readonly _state: number;
   readonly _masked: boolean;
+  readonly _buffers: readonly Buffer[];
   _mask: Uint8Array | undefined;
   consume(count: number): Buffer;
 }
@@ -69,16 +77,20 @@ const stateOfData = 4;
 const noMask = new Uint8Array(maskBytes);
 
 /**
- * Lets `ws` find payloads unmasked already, a fifth of what a busy server does. It has no public way to this but an add-on in C;
- * with another version whose receiver looks different, it unmasks by itself as ever.
+ * Lets `ws` find payloads unmasked already, a fifth of what a busy server does, and marks those that it put together, so that they are
+ * freed when they were opened. It has no public way to this but an add-on in C; with another version whose receiver looks different, it
+ * goes on by itself as ever.
  */
-export function unmaskByWords(socket: WebSocket): void {
+export function takePayloads(socket: WebSocket): void {
   const receiver = (socket as unknown as { readonly _receiver?: Receiver })._receiver;
   if (receiver === undefined) return;
   const consume = receiver.consume;
   receiver.consume = function (this: Receiver, count: number): Buffer {
+    const isPayload = this._state === stateOfData;
+    const isJoined = isPayload && (this._buffers?.[0]?.length ?? count) < count;
     const bytes = consume.call(this, count);
-    if (this._state === stateOfData && this._masked && this._mask !== undefined) {
+    if (isJoined) markJoined(bytes);
+    if (isPayload && this._masked && this._mask !== undefined) {
       applyMask(bytes, this._mask);
       this._mask = noMask;
     }

@@ -6,6 +6,8 @@ import { carrierOver } from './refusal.ts';
 export interface TickWriterOptions {
   /** Puts the packets of one tick into the form of the transport: pieces that are written in one go. */
   readonly encode: (packets: readonly Uint8Array[]) => readonly Uint8Array[];
+  /** What is written to is a connection itself: memory of packets goes back as soon as they are written. */
+  readonly isSocket?: boolean;
   readonly bufferedBytesMax: number;
   readonly stalledMs: number;
   /** There is room again after `isWritable` was false. */
@@ -54,7 +56,7 @@ export class TickWriter {
     const packets = this.#packets;
     this.#packets = [];
     this.#packetBytes = 0;
-    const hasRoom = writePieces(this.#out, this.#options.encode(packets));
+    const hasRoom = writePieces(this.#out, this.#options.encode(packets), this.#options.isSocket);
     // A socket that took everything at once never says 'drain'.
     if (hasRoom) this.#mayHaveRoom();
     else this.#watch();

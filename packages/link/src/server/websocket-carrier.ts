@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { type Condition, errorCode } from '@pulsemesh/base';
 import type { WebSocket } from 'ws';
 import type { Carrier, CarrierHandler, ConnectionFacts } from '../carrier.ts';
-import { messagePieces, unmaskByWords } from '../websocket-frames.ts';
+import { messagePieces, takePayloads } from '../websocket-frames.ts';
 import { CarrierEvents } from './carrier-events.ts';
 import type { ServerContext } from './context.ts';
 import { carrierOver } from './refusal.ts';
@@ -55,6 +55,7 @@ export class WebSocketCarrier implements Carrier {
       out,
       {
         encode: messagePieces,
+        isSocket: facts.transport === 'websocket',
         bufferedBytesMax: limits.bufferedBytesMax,
         stalledMs: limits.stalledMs,
         onWritable: () => this.#events.writable(),
@@ -66,7 +67,7 @@ export class WebSocketCarrier implements Carrier {
       },
       { clock },
     );
-    unmaskByWords(socket);
+    takePayloads(socket);
     socket.on('message', (data, isBinary) => {
       if (isBinary)
         this.#events.packet(data as Buffer); // binaryType is nodebuffer

@@ -2,6 +2,7 @@ import { type Clock, type Condition, errorMessage, type Timer } from '@pulsemesh
 import { packetTagBytes } from '@pulsemesh/crypto';
 import type { Carrier } from '../carrier.ts';
 import { CarrierTooSmallError, ProtocolViolationError } from '../errors.ts';
+import { freeIfJoined } from '../packet-memory.ts';
 import { decodeBatch } from '../wire/decode-batch.ts';
 import { batchHeadBytesMax, emptyHead, encodeBatch } from '../wire/encode-batch.ts';
 import type { Batch, Item } from '../wire/items.ts';
@@ -290,6 +291,7 @@ export class Conduit {
     const bytes = keys.opening.open(packet.number, this.#additionalOf(packet.number), packet.box);
     if (bytes === null) return this.#drop('does-not-open');
     this.#replay.mark(packet.number);
+    freeIfJoined(packet.box);
     return bytes;
   }
 

@@ -29,7 +29,7 @@ export const sessionConstants = {
   /** What a Data or a queued item costs besides its payload, in credit and in every buffer. */
   itemCostBytes: 64,
   /** A batch is cut here even where the carrier moves more: past it a packet's fixed cost no longer matters. */
-  batchBytesMax: 32 * 1024,
+  batchBytesMax: 60 * 1024,
   /** Credit goes back in portions of at least this. */
   creditPortionBytes: 64 * 1024,
   /** Acknowledge at once when so much was received. */

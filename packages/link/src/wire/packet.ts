@@ -1,4 +1,5 @@
 import { DecodeError } from '@pulsemesh/wire';
+import { createRoomyPacket } from '../packet-memory.ts';
 import { wireLimits } from './limits.ts';
 import { ProtoReader } from './proto-reader.ts';
 import { ProtoWriter, varintLength } from './proto-writer.ts';
@@ -224,7 +225,7 @@ export function encodeRefusalPacket(code: string, text: string, session: Uint8Ar
 
 /**
  * A packet for a box of `boxBytes`, with all but the box written, which is to be written at `boxAt`: sealing writes it there, so
- * that nothing is copied twice. `session` is 16 bytes long, `number` below 2^53.
+ * that nothing is copied twice; nor by the carrier, which finds room for its header before it. `session` is 16 bytes long, `number` below 2^53.
  */
 export function createSealedPacket(
   session: Uint8Array,
@@ -232,7 +233,7 @@ export function createSealedPacket(
   boxBytes: number,
 ): { readonly packet: Uint8Array; readonly boxAt: number } {
   const sealedBytes = sealedHeadBytes + varintLength(boxBytes) + boxBytes;
-  const packet = new Uint8Array(1 + varintLength(sealedBytes) + sealedBytes);
+  const packet = createRoomyPacket(1 + varintLength(sealedBytes) + sealedBytes);
   packet[0] = 0x1a;
   let position = writeVarint(packet, 1, sealedBytes);
   packet[position] = 0x0a;

@@ -5,7 +5,8 @@ import WebSocket from 'ws';
 import type { Carrier, ConnectionFacts, TransportName } from '../../carrier.ts';
 import type { Dialer } from '../../dialer.ts';
 import { framedPacketBytesMax } from '../../framing.ts';
-import { maskedMessage } from '../../websocket-frames.ts';
+import { maskedMessage, takePayloads } from '../../websocket-frames.ts';
+import { writePieces } from '../../write-pieces.ts';
 import { asCarrierError, CarrierError } from '../errors.ts';
 import { BaseCarrier, bufferedBytesMax, packetBytesMaxDefault } from './base-carrier.ts';
 import { type ConnectRequest, pathUnder } from './connect.ts';
@@ -180,6 +181,7 @@ class WebSocketCarrier extends BaseCarrier {
     this.#websocket = parts.websocket;
     this.#stream = parts.stream;
     this.#random = parts.random;
+    takePayloads(parts.websocket);
     parts.websocket.on('message', (data, isBinary) => {
       if (isBinary)
         this.deliver(data as Buffer); // binaryType is nodebuffer, the default
@@ -204,7 +206,7 @@ class WebSocketCarrier extends BaseCarrier {
   protected override transmit(packet: Uint8Array): void {
     // Masked here and written at once: `ws` masks byte by byte, and writes the header apart.
     if (this.#websocket.readyState === WebSocket.OPEN) {
-      this.#stream.write(maskedMessage(packet, this.#random.bytes(4)));
+      writePieces(this.#stream, [maskedMessage(packet, this.#random.bytes(4))], this.transport === 'websocket');
     }
   }
 
