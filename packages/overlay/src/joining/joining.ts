@@ -53,8 +53,9 @@ export type JoinRefusal =
 interface Seek {
   readonly topic: Topic;
   readonly mode: JoinMode;
-  readonly nonce: Uint8Array;
-  readonly replyKey: X25519Key;
+  nonce: Uint8Array;
+  /** Made when there is somebody to ask. */
+  replyKey: X25519Key | undefined;
   /** Queries sent so far, and to whom: an answer to an earlier try is welcome while a later one is under way. */
   readonly ids: string[];
   readonly asked: PeerId[];
@@ -118,10 +119,8 @@ export class Joining {
   seek(topic: Topic, mode: JoinMode, nowMs: number): JoinOutput[] {
     if (this.#seeks.has(topic.name)) return [];
     if (this.#seeks.size >= this.#options.seeksMax) return [{ kind: 'not-found', topic }];
-    const replyKey = createX25519Key(generateX25519(this.#random).privateKey);
-    const nonce = this.#random.bytes(16);
     const seek: Seek = {
-      ...{ topic, mode, nonce, replyKey },
+      ...{ topic, mode, replyKey: undefined, nonce: noNonce },
       ...{ ids: [], asked: [], tries: 0, isFound: false, untilMs: nowMs },
     };
     this.#seeks.set(topic.name, seek);
@@ -201,7 +200,9 @@ export class Joining {
   }
 
   #found(seek: Seek, box: Uint8Array, nowMs: number): JoinOutput[] {
-    const members = openJoinAnswer(box, seek, this.#decode, nowMs);
+    const { topic, nonce, replyKey } = seek;
+    if (replyKey === undefined) return this.#refuse('not-asked');
+    const members = openJoinAnswer(box, { topic, nonce, replyKey }, this.#decode, nowMs);
     if (members === undefined) return this.#refuse('answer-broken');
     const self = this.#around.self().peer;
     const descriptors = members.filter(({ peer }) => peer !== self);
@@ -214,7 +215,12 @@ export class Joining {
   #try(seek: Seek, nowMs: number): JoinOutput[] {
     seek.tries += 1;
     seek.untilMs = nowMs + this.#options.tryMs;
+    if (this.#around.neighbours().length === 0 && this.#around.friends().length === 0) return [];
     const self = this.#around.self().peer;
+    if (seek.replyKey === undefined) {
+      seek.replyKey = createX25519Key(generateX25519(this.#random).privateKey);
+      seek.nonce = this.#random.bytes(16);
+    }
     const hint = hintOf(seek.topic, seek.mode, epochAt(nowMs, epochMs.filter), this.#shape);
     const shared = { nonce: seek.nonce, tag: seek.topic.joinTag(seek.nonce), replyKey: seek.replyKey.publicKey, hint };
     const outputs: JoinOutput[] = [];
@@ -314,6 +320,8 @@ export class Joining {
     return [];
   }
 }
+
+const noNonce = new Uint8Array(0);
 
 /** Friends among whom a sensitive query chooses its first hops. */
 const friendsMax = 16;

@@ -31,6 +31,8 @@ export class Searching {
   readonly #joining: Joining;
   readonly #outlets: Outlets;
   readonly #searches = new Map<string, Search>();
+  /** When the first search is due; asked for after each input of a node, and null after one that may change it. */
+  #searchDueAtMs: number | null = null;
 
   constructor(
     around: SearchingSurroundings,
@@ -44,9 +46,8 @@ export class Searching {
   }
 
   get dueAtMs(): number {
-    let due = Math.min(this.#joining.dueAtMs, this.#outlets.dueAtMs);
-    for (const { seeking } of this.#searches.values()) due = Math.min(due, seeking.dueAtMs);
-    return due;
+    this.#searchDueAtMs ??= this.#nextSearchDueAtMs();
+    return Math.min(this.#searchDueAtMs, this.#joining.dueAtMs, this.#outlets.dueAtMs);
   }
 
   get refusals(): Joining['refusals'] {
@@ -65,6 +66,7 @@ export class Searching {
   read(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {
     const search = { topic, isSensitive, seeking: new Seeking(nowMs, this.#random) };
     this.#searches.set(topic.name, search);
+    this.#searchDueAtMs = null;
     this.#outlets.close(topic.name); // who reads sends along the ring
     return this.#seek(search, nowMs);
   }
@@ -72,6 +74,7 @@ export class Searching {
   /** A topic is not read any longer. */
   leave(topic: Topic): void {
     this.#searches.delete(topic.name);
+    this.#searchDueAtMs = null;
     this.#joining.stop(topic);
   }
 
@@ -99,6 +102,7 @@ export class Searching {
   wake(nowMs: number): NodeOutput[] {
     const outputs = this.#joining.dueAtMs <= nowMs ? this.#done(this.#joining.wake(nowMs), nowMs) : [];
     if (this.#outlets.dueAtMs <= nowMs) this.#outlets.wake(nowMs);
+    this.#searchDueAtMs = null;
     for (const search of this.#searches.values()) {
       if (search.seeking.dueAtMs > nowMs) continue;
       // A ring that grows by its own gossip needs nobody to be asked.
@@ -114,6 +118,7 @@ export class Searching {
     for (const search of this.#searches.values()) {
       if (this.#around.ring(search.topic).memberCount > 0) continue;
       search.seeking.hurry(nowMs);
+      this.#searchDueAtMs = null;
       if (search.seeking.dueAtMs <= nowMs) outputs.push(...this.#seek(search, nowMs));
     }
     return [...outputs, ...this.#askForWaiting(nowMs)];
@@ -142,7 +147,14 @@ export class Searching {
     return this.#done(this.#joining.onJoined(from, message, nowMs), nowMs);
   }
 
+  #nextSearchDueAtMs(): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const { seeking } of this.#searches.values()) due = Math.min(due, seeking.dueAtMs);
+    return due;
+  }
+
   #seek({ topic, isSensitive, seeking }: Search, nowMs: number): NodeOutput[] {
+    this.#searchDueAtMs = null;
     seeking.began(this.#around.ring(topic).isComplete, nowMs);
     this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
     const outputs = this.#ask(topic, isSensitive, nowMs);

@@ -10,6 +10,10 @@ export const seekPeriods = {
   /** Likewise once it is, eight times as long after each: rings that came about apart find each other, mostly early. */
   settledFirstMs: 15_000,
   settledMaxMs: 3_600_000,
+  /** Waits end on a multiple of `gridMs`, long ones of `longGridMs`: a node of thousands of topics wakes for many of them at once. */
+  gridMs: 50,
+  longMs: 10_000,
+  longGridMs: 1_000,
 } as const;
 
 /**
@@ -44,7 +48,7 @@ export class Seeking {
       : Math.min(maxMs, firstMs * 2 ** this.#count);
     this.#count = Math.min(this.#count + 1, 20);
     this.#lastMs = nowMs;
-    this.#atMs = nowMs + waitMs * (0.75 + this.#random.float() / 2);
+    this.#atMs = onGrid(nowMs + waitMs * (0.75 + this.#random.float() / 2), waitMs);
   }
 
   /** Whether the ring has more members than when last asked; then the next search waits for another while. */
@@ -66,4 +70,10 @@ export class Seeking {
     if (this.#hasAsked) return;
     this.#atMs = Math.min(this.#atMs, Math.max(nowMs, this.#lastMs + seekPeriods.spacingMs));
   }
+}
+
+function onGrid(atMs: number, waitMs: number): number {
+  const { gridMs, longMs, longGridMs } = seekPeriods;
+  const multipleMs = waitMs < longMs ? gridMs : longGridMs;
+  return Math.ceil(atMs / multipleMs) * multipleMs;
 }

@@ -237,7 +237,9 @@ export class RingGossip {
     for (const [descriptor, epoch] of this.#choose(nowMs)) outputs.push(this.#ask(descriptor, epoch, nowMs));
     this.#periodMs = Math.min(this.#longestPeriodMs(), this.#periodMs * 2);
     const jitter = 0.8 + 0.4 * this.#dependencies.random.float();
-    this.#roundAtMs = nowMs + this.#periodMs * jitter;
+    const { stillPeriodMs, stillGridMs } = this.#parameters;
+    const gridMs = this.#periodMs < stillPeriodMs ? 1 : stillGridMs;
+    this.#roundAtMs = Math.ceil((nowMs + this.#periodMs * jitter) / gridMs) * gridMs;
     return outputs;
   }
 

@@ -13,6 +13,8 @@ export const ringParameters = {
    * neighbour is found out by the next event for it, or after some of these.
    */
   stillPeriodMs: 120_000,
+  /** Rounds at the still pace begin on a multiple of this: a node of thousands of rings looks at all of them at once. */
+  stillGridMs: 1_000,
   /** The same after something changed; doubles from round to round until it is one of the above. */
   fastPeriodMs: 1_000,
   /** A candidate that may be a neighbour is asked so soon, milliseconds; rounds are never closer. */

@@ -45,7 +45,7 @@ export interface RingView {
 
 /** Limits of the rings of one node. */
 export const ringsLimits = {
-  topicsMax: 2_000,
+  topicsMax: 10_000,
   /** At least so often something is looked at, milliseconds. */
   tickMs: 10_000,
   /** Messages about carrying that wait for the next wake; past it they are left to the next time all are asked. */
@@ -71,8 +71,8 @@ export class Rings {
   #pending: NodeOutput[] = [];
   #routeEpochs: readonly number[] = [];
   #tickAtMs = Number.POSITIVE_INFINITY;
-  /** Computed when asked for, since drivers ask after each input; null after an input that may have changed it. */
-  #dueAtMs: number | null = null;
+  /** When the first ring is due. Computed when asked for, since drivers ask after each input; null after one that may change it. */
+  #ringDueAtMs: number | null = null;
 
   constructor(options: RingsOptions, dependencies: RingsDependencies) {
     this.#parameters = { ...ringParameters, ...options.parameters };
@@ -101,8 +101,10 @@ export class Rings {
 
   /** When {@link wake} wants to be called, unix milliseconds. */
   get dueAtMs(): number {
-    this.#dueAtMs ??= this.#nextDueAtMs();
-    return this.#dueAtMs;
+    if (this.#pending.length > 0) return 0;
+    this.#ringDueAtMs ??= this.#nextRingDueAtMs();
+    const { dueAtMs } = this.#dissemination;
+    return Math.min(this.#ringDueAtMs, this.#tickAtMs, dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
   }
 
   get topics(): Topic[] {
@@ -111,7 +113,7 @@ export class Rings {
 
   /** Takes part in a topic. False where that is done already, or the node reads as many topics as it can. */
   join(topic: Topic, nowMs: number): boolean {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     if (this.#topics.has(topic.name) || this.#topics.size >= ringsLimits.topicsMax) return false;
     const { random, self } = this.#dependencies;
     const gossip = new RingGossip(topic, this.#parameters, { random, self, refusals: this.#refusals });
@@ -126,7 +128,7 @@ export class Rings {
 
   /** Leaves a topic and says so to the members that reckon with us. */
   leave(topic: Topic, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     if (gossip === undefined) return [];
     this.#topics.delete(topic.name);
@@ -137,7 +139,7 @@ export class Rings {
 
   /** Peers that are said to read a topic: from a join answer, an invitation, or views of others. They have yet to prove it. */
   addCandidates(topic: Topic, descriptors: readonly Descriptor[], nowMs: number): void {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     this.#topics.get(topic.name)?.addCandidates(descriptors, nowMs);
   }
 
@@ -203,20 +205,18 @@ export class Rings {
    * minute. Null for a topic that was not joined. @throws {EventTooLargeError}
    */
   publish(topic: Topic, content: EventContent, nowMs: number): Publication | null {
-    this.#dueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     return gossip === undefined ? null : this.#dissemination.publish(gossip, content, nowMs);
   }
 
   /** The application has looked at an event that waited for its word. */
   validated(topic: Topic, id: Uint8Array, isAccepted: boolean, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
     const gossip = this.#topics.get(topic.name);
     return gossip === undefined ? [] : this.#dissemination.validated(id, isAccepted, gossip, nowMs);
   }
 
   wake(nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     const isTick = this.#tickAtMs <= nowMs;
     if (this.#topics.size === 0) this.#tickAtMs = Number.POSITIVE_INFINITY;
     else if (isTick) this.#tickAtMs = nowMs + ringsLimits.tickMs;
@@ -242,7 +242,7 @@ export class Rings {
   }
 
   onRing(from: PeerId, message: RingMessage, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
     const wasProven = known.gossip.ring.isProven(from);
@@ -254,7 +254,6 @@ export class Rings {
   }
 
   onEvent(from: PeerId, message: EventMessage, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
     const head = readEventHead(message.bytes);
     if (head === null) return this.#refuse('malformed');
     const known = this.#routes.get(head.routeKey);
@@ -266,7 +265,6 @@ export class Rings {
   }
 
   onHave(from: PeerId, message: HaveMessage, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
     return this.#dissemination.onHave(from, message, known.gossip, nowMs);
@@ -280,7 +278,6 @@ export class Rings {
 
   /** A peer asks us to carry a route's events, or answers; nothing happens unless {@link RingsOptions.carry} says so. */
   onCarry(from: PeerId, message: CarryMessage, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
     if (!message.isAnswer && this.#carriage !== null) return this.#carriage.onCarry(from, message, nowMs);
     if (message.isAnswer && this.#carriers !== null) this.#carriers.onAnswer(from, message);
     else this.#refuse('unasked');
@@ -288,7 +285,7 @@ export class Rings {
   }
 
   connected(peer: PeerId, nowMs: number): void {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     for (const gossip of this.#topics.values()) gossip.connected(peer, nowMs);
     this.#later(this.#carriers?.ask([...this.#topics.values()], [peer], nowMs));
   }
@@ -298,7 +295,7 @@ export class Rings {
    * for want of room says nothing about the peer: to ask would open it again, and close another one for it.
    */
   disconnected(peer: PeerId, nowMs: number, why: 'closed' | 'lost' = 'lost'): void {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     this.#carriers?.disconnected(peer);
     this.#later(this.#carriage?.disconnected(peer));
     if (why === 'closed') return;
@@ -307,7 +304,7 @@ export class Rings {
 
   /** A peer cannot be reached: it is replaced at once in all rings. */
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
-    this.#dueAtMs = null;
+    this.#ringDueAtMs = null;
     const outputs: NodeOutput[] = [];
     for (const gossip of this.#topics.values()) {
       if (!gossip.ring.members.has(peer) && !gossip.ring.isProven(peer)) continue;
@@ -316,9 +313,8 @@ export class Rings {
     return outputs;
   }
 
-  #nextDueAtMs(): number {
-    if (this.#pending.length > 0) return 0;
-    let dueAtMs = Math.min(this.#tickAtMs, this.#dissemination.dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
+  #nextRingDueAtMs(): number {
+    let dueAtMs = Number.POSITIVE_INFINITY;
     for (const gossip of this.#topics.values()) dueAtMs = Math.min(dueAtMs, gossip.dueAtMs);
     return dueAtMs;
   }
