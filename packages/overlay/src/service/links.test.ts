@@ -260,4 +260,17 @@ describe('links', () => {
     expect(world.dialCount()).toBe(0);
     expect(world.said).toEqual([]);
   });
+
+  it('listen once to a connection, however many streams are opened over it', async () => {
+    const { links } = createLinks();
+    const [first, second] = [new FakeConnection(ids[0]), new FakeConnection(ids[0])];
+    let listeners = 0;
+    const listen = second.addEventListener.bind(second);
+    second.addEventListener = (...given: Parameters<typeof listen>) => {
+      listeners += 1;
+      listen(...given);
+    };
+    for (const connection of [first, second, second, second]) links.take(connection as unknown as Connection);
+    expect(listeners).toBe(1);
+  });
 });

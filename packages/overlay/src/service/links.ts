@@ -67,6 +67,7 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #deps: LinksDependencies;
   readonly #links = new Map<PeerId, PeerLink>();
+  readonly #watched = new WeakMap<Connection, PeerLink>();
   readonly #memory: DialMemory;
   readonly #waiting = new Set<PeerId>();
   readonly #dialling = new Set<PeerId>();
@@ -132,7 +133,7 @@ export class Links {
     if (connection.limits !== undefined && !this.#options.runOnLimitedConnection) return;
     const link = this.#linkTo(textOf(connection.remotePeer));
     if (link.connection === connection) return;
-    connection.addEventListener('close', () => this.#closed(link, connection), { once: true });
+    this.#watch(link, connection);
     if (link.connection !== undefined) return;
     link.connection = connection;
     this.#memory.succeeded(link.peer);
@@ -248,11 +249,18 @@ export class Links {
     this.#deps.onDisconnected(link.peer, why);
   }
 
+  /** Once for a link and a connection, however many streams come over it. */
+  #watch(link: PeerLink, connection: Connection): void {
+    if (this.#watched.get(connection) === link) return;
+    this.#watched.set(connection, link);
+    connection.addEventListener('close', () => this.#closed(link, connection), { once: true });
+  }
+
   /** Goes on over another connection that was there all along. */
   #use(link: PeerLink, connection: Connection): void {
     if (connection.status !== 'open') return;
     if (connection.limits !== undefined && !this.#options.runOnLimitedConnection) return;
-    connection.addEventListener('close', () => this.#closed(link, connection), { once: true });
+    this.#watch(link, connection);
     link.connection = connection;
     link.flushSoon();
   }

@@ -74,12 +74,8 @@ describe.each(kinds)('$name: streams that go wrong', (kind) => {
       await sent;
       await expect.poll(() => heard, { timeout: waitMs }).toEqual(['before', 'after']);
     } else {
-      await sent.catch(() => {}); // gossipsub opens no other stream until the peers connect anew
+      await sent.catch(() => {}); // gossipsub opens streams when peers connect, and not again while they are
       expect(subscribersOf(one, 'news')).toEqual([nameOf(other)]);
-      const back = textsOf(one);
-      await publish(other, 'news', 'back');
-      await expect.poll(() => back, { timeout: waitMs }).toEqual(['back']);
-      expect(heard).toEqual(['before']);
     }
   });
 
