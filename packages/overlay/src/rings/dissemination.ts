@@ -190,6 +190,7 @@ export class Dissemination {
     if (!subscription.ring.isProven(from)) return this.#refuse('unproven');
     if (message.ids.length > messageLimits.idsMax) return this.#refuse('too-many');
     const outputs: NodeOutput[] = [];
+    let isHungry = false;
     for (const id of new Set(message.ids.filter((one) => one.length === 32).map(keyOfBytes))) {
       const stored = this.#store.get(id);
       if (stored === undefined || stored.topicKey !== subscription.topic.name) continue;
@@ -199,9 +200,11 @@ export class Dissemination {
       }
       outputs.push(this.#event(from, stored));
       const isEager = stored.bytes.length <= this.#parameters.eagerBytesMax;
-      if (isEager) this.#flowOf(subscription, nowMs).asked(from, nowMs - stored.storedAtMs, nowMs);
+      const flow = this.#flowOf(subscription, nowMs);
+      if (isEager && flow.asked(from, nowMs - stored.storedAtMs, nowMs)) isHungry = true;
     }
-    return outputs;
+    // Who lacks one event probably lacks others of that time.
+    return isHungry ? [...outputs, ...this.recap(from, subscription, nowMs)] : outputs;
   }
 
   /** Names the events of the last half minute to a member that may have missed them. */

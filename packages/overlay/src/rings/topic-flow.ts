@@ -13,7 +13,7 @@ export const flowLimits = {
    */
   calm: { afterMs: 1_000, spanMs: 2_000, members: 1 },
   /** Our own events, which nobody else has where all that we gave them to kept them back. */
-  own: { afterMs: 1_000, spanMs: 6_000, members: 4 },
+  own: { afterMs: 1_000, spanMs: 6_000, members: 8 },
   troubled: { afterMs: 250, spanMs: 15_000, members: 5 },
   /** So long after the last event that had to be asked for a topic is troubled, milliseconds. */
   troubledMs: 60_000,
@@ -97,18 +97,19 @@ export class TopicFlow {
 
   /**
    * A member asked for an event that has been here for `sinceMs`. One that should have come to it by itself shows that it is
-   * cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own.
+   * cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own. True where the peer has a place.
    */
-  asked(peer: PeerId, sinceMs: number, nowMs: number): void {
-    if (sinceMs < (this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm).afterMs) return;
+  asked(peer: PeerId, sinceMs: number, nowMs: number): boolean {
+    if (sinceMs < (this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm).afterMs) return false;
     this.#hungry.delete(peer);
     if (this.#hungry.size >= flowLimits.hungryMax) {
       const all = [...this.#hungry];
       const [leaving] = all.find(([, untilMs]) => untilMs <= nowMs) ?? all.find(([one]) => !this.#isGiver(one)) ?? [];
-      if (leaving === undefined) return;
+      if (leaving === undefined) return false;
       this.#hungry.delete(leaving);
     }
     this.#hungry.set(peer, nowMs + flowLimits.hungryMs);
+    return true;
   }
 
   /** Looks whether events that were asked for came by themselves later. True where the topic is found troubled. */
@@ -142,12 +143,6 @@ export class TopicFlow {
   givers(): PeerId[] {
     const givers = [...this.#givers.keys()].filter((peer) => this.#isGiver(peer));
     return givers.reverse().slice(0, flowLimits.giversPerEvent);
-  }
-
-  /** A peer is gone. */
-  forget(peer: PeerId): void {
-    this.#givers.delete(peer);
-    this.#hungry.delete(peer);
   }
 
   #isGiver(peer: PeerId): boolean {
