@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTopic } from '../topic.ts';
+import { createTopic, type Topic } from '../topic.ts';
 import { RingWorld, type WorldNode } from './testing/ring-world.ts';
 
 const topics = Array.from({ length: 10 }, (_, index) => createTopic(`ward ${index}`, new Uint8Array(32).fill(index)));
@@ -56,5 +56,17 @@ describe('rings in which nothing happens', () => {
     }
     const asked = (world.sent.get('ring') ?? 0) / 2;
     expect(asked / opened).toBeGreaterThan(2);
+  });
+
+  it('tell who is connected what it missed, though they hardly speak', () => {
+    const world = formed(12, 1);
+    const [source, unlucky] = [world.node(0), world.node(5)];
+    world.intercept = (_from, to, message) => (message.kind === 'event' && to === unlucky.peer ? null : message);
+    world.publish(source, topics[0] as Topic, new Uint8Array(100));
+    world.run(1);
+    world.intercept = (_from, _to, message) => message;
+    expect(unlucky.delivered).toHaveLength(0);
+    world.run(25);
+    expect(unlucky.delivered).toHaveLength(1);
   });
 });
