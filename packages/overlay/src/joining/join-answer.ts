@@ -13,7 +13,11 @@ import { type JoinQuery, messageLimits } from '../message.ts';
 import type { Topic } from '../topic.ts';
 
 /** Limits of an answer. */
-export const joinAnswerLimits = { descriptorsMax: 6, paddingBytes: 1_024 } as const;
+export const joinAnswerLimits = {
+  descriptorsMax: 6,
+  /** What is sealed, padded: every answer is as long as every other. Descriptors that do not fit are left out. */
+  plaintextBytes: 2_048,
+} as const;
 
 const suite = createHpkeSuite(dhKemX25519, 'aes-256-gcm');
 const info = text('upsycle/join-answer/1');
@@ -21,8 +25,8 @@ const pskId = text('upsycle/reply-key/1');
 
 /**
  * Seals members' descriptors (at most 6 are taken) for whoever made the query and knows the topic: HPKE to the query's
- * reply key, in pre-shared-key mode with a key that follows from the topic's secret (RFC 9180 §5.1.2). Padded, so that its
- * length says little about the ring. Undefined where the query's reply key gives no secret.
+ * reply key, in pre-shared-key mode with a key that follows from the topic's secret (RFC 9180 §5.1.2). Always of one
+ * length. Undefined where the query's reply key gives no secret.
  */
 export function sealJoinAnswer(
   query: JoinQuery,
@@ -30,13 +34,39 @@ export function sealJoinAnswer(
   members: readonly Descriptor[],
   dependencies: { readonly random: Random },
 ): Uint8Array | undefined {
-  const list = encodeCbor(members.slice(0, joinAnswerLimits.descriptorsMax).map(({ bytes }) => bytes));
-  const length = Math.ceil((4 + list.length) / joinAnswerLimits.paddingBytes) * joinAnswerLimits.paddingBytes;
-  const plaintext = new Uint8Array(length);
+  return sealList(query, topic.replyKey, listOf(members), dependencies);
+}
+
+/**
+ * What nobody can tell from an answer who cannot open it, and nobody can open: made in the same way, so that it takes as
+ * long and looks the same.
+ */
+export function sealDecoyAnswer(query: JoinQuery, dependencies: { readonly random: Random }): Uint8Array | undefined {
+  return sealList(query, dependencies.random.bytes(32), noMembers, dependencies);
+}
+
+const noMembers = encodeCbor([]);
+
+/** As many descriptors as fit. */
+function listOf(members: readonly Descriptor[]): Uint8Array {
+  for (let count = Math.min(members.length, joinAnswerLimits.descriptorsMax); count > 0; count -= 1) {
+    const list = encodeCbor(members.slice(0, count).map(({ bytes }) => bytes));
+    if (list.length + 4 <= joinAnswerLimits.plaintextBytes) return list;
+  }
+  return noMembers;
+}
+
+function sealList(
+  query: JoinQuery,
+  key: Uint8Array,
+  list: Uint8Array,
+  dependencies: { readonly random: Random },
+): Uint8Array | undefined {
+  const plaintext = new Uint8Array(joinAnswerLimits.plaintextBytes);
   new DataView(plaintext.buffer).setUint32(0, list.length);
   plaintext.set(list, 4);
   try {
-    const preSharedKey = { key: topic.replyKey, id: pskId };
+    const preSharedKey = { key, id: pskId };
     const sender = suite.createSender({ recipientPublicKey: query.replyKey, info, preSharedKey }, dependencies);
     return concatBytes(sender.encapsulated, sender.seal(query.nonce, plaintext));
   } catch (error) {

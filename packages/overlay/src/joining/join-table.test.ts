@@ -94,7 +94,7 @@ class JoinWorld {
         members: (): Descriptor[] => [],
         friends: () => [],
       };
-      this.#machines.set(descriptor.peer, new Joining(around, { random }, options));
+      this.#machines.set(descriptor.peer, new Joining(around, { random }, { answerDelayMs: 0, ...options }));
     }
   }
 

@@ -16,6 +16,14 @@ export interface JoiningOptions {
   /** How long, and for how many queries, the way back is remembered. */
   readonly pathMs: number;
   readonly pathsMax: number;
+  /** An answer, true or false, leaves after up to so long, milliseconds (0: at once): its time does not say how far it came. */
+  readonly answerDelayMs: number;
+  /** Answers that wait to leave. */
+  readonly answersWaitingMax: number;
+  /** Queries of one asker (one nonce) that a member answers; further ones it hands on like anybody. An honest asker makes six. */
+  readonly answersPerNonceMax: number;
+  /** Nonces that are remembered for that. */
+  readonly noncesMax: number;
   /** Neighbours that one query is handed to: when it comes round again another one, instead of its end. */
   readonly waysMax: number;
   /** Answers to one query that are handed back: one on its way cannot crowd out the true one. */
@@ -38,6 +46,10 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   wanderShare: 0.1,
   pathMs: 60_000,
   pathsMax: 10_000,
+  answerDelayMs: 200,
+  answersWaitingMax: 256,
+  answersPerNonceMax: 6,
+  noncesMax: 1_024,
   waysMax: 3,
   answersPerPathMax: 4,
   queriesPerMinute: 10,

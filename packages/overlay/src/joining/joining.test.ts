@@ -1,14 +1,14 @@
 import { createSeededRandom } from '@pulsemesh/base';
-import { createSigner, generateX25519 } from '@pulsemesh/crypto';
+import { createSigner, createX25519Key, generateX25519 } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDescriptor, type Descriptor } from '../descriptor.ts';
+import { createDescriptor, type Descriptor, decodeDescriptor } from '../descriptor.ts';
 import { exactInterest, positionsOf } from '../interest/exact-interest.ts';
 import { defaultFilterShape, drawFilter, type InterestFilter } from '../interest/interest-filter.ts';
 import { type JoinQuery, messageLimits } from '../message.ts';
 import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
-import { joinAnswerLimits } from './join-answer.ts';
+import { joinAnswerLimits, openJoinAnswer } from './join-answer.ts';
 import { hintOf } from './join-hint.ts';
 import { Joining, type JoinOutput, type JoinSubscription } from './joining.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
@@ -41,7 +41,7 @@ function createNode(options: Partial<JoiningOptions> = {}, seed = 1): Node {
   const joining = new Joining(
     around,
     { random: createSeededRandom(seed) },
-    { wanderShare: 0, hopsSpread: 0, ...options },
+    { wanderShare: 0, hopsSpread: 0, answerDelayMs: 0, ...options },
   );
   return { ...node, joining };
 }
@@ -209,12 +209,51 @@ describe('a query says nothing of who reads what', () => {
     }
   });
 
-  it('a sensitive subscription to a topic without a secret answers nobody', () => {
+  it('a sensitive subscription to a topic without a secret answers nobody, though it looks as if', () => {
     const node = createNode();
+    const isTold = (topic: Topic) => {
+      const { privateKey, publicKey } = generateX25519(random);
+      const query = queryOf(topic, { replyKey: publicKey });
+      const [answer] = answersOf(node.joining.onJoin(peerOf(), query, startMs));
+      const keys = { topic, nonce: query.nonce, replyKey: createX25519Key(privateKey) };
+      return openJoinAnswer(answer?.message.box ?? new Uint8Array(0), keys, decodeDescriptor, startMs) !== undefined;
+    };
     node.subscriptions.push({ topic: openTopic, isSensitive: true });
-    expect(answersOf(node.joining.onJoin(peerOf(), queryOf(openTopic), startMs))).toEqual([]);
+    expect(isTold(openTopic)).toBe(false);
     node.subscriptions.push({ topic: secretTopic, isSensitive: true });
-    expect(answersOf(node.joining.onJoin(peerOf(), queryOf(secretTopic), startMs))).toHaveLength(1);
+    expect(isTold(secretTopic)).toBe(true);
+  });
+
+  it('somebody on its way who plays it again to all cannot tell by what comes back who the members are', () => {
+    const captured = queryOf(secretTopic);
+    const nodes = Array.from({ length: 40 }, (_, index) => createNode({ answerDelayMs: 200 }, index));
+    for (const node of nodes.slice(0, 20)) {
+      node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      node.members.push(createMember(), createMember());
+    }
+    const spy = peerOf();
+    const answers = nodes.map(({ joining }) => {
+      expect(joining.onJoin(spy, { ...captured, id: random.bytes(16), ttl: 1 }, startMs)).toEqual([]);
+      const atMs = joining.dueAtMs - startMs;
+      const [answer, ...more] = answersOf(joining.wake(startMs + 200));
+      expect(more).toEqual([]);
+      return { atMs, length: answer?.message.box.length };
+    });
+    expect(new Set(answers.map(({ length }) => length)).size).toBe(1);
+    const mean = (some: typeof answers) => some.reduce((sum, { atMs }) => sum + atMs, 0) / some.length;
+    expect(Math.abs(mean(answers.slice(0, 20)) - mean(answers.slice(20)))).toBeLessThan(60); // deviation of the mean: 18
+  });
+
+  it('a member answers it a few times only: who repeats it cannot average times away', () => {
+    const member = createNode();
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const other = { peer: peerOf(), filter: undefined };
+    member.neighbours.push(other);
+    const captured = queryOf(secretTopic);
+    const repeat = () => member.joining.onJoin(peerOf(), { ...captured, id: random.bytes(16) }, startMs);
+    for (let count = 0; count < joiningDefaults.answersPerNonceMax; count += 1)
+      expect(answersOf(repeat())).toHaveLength(1);
+    expect(joinsOf(repeat())).toMatchObject([{ to: other.peer }]);
   });
 
   it('the length of an answer is that of one member whether there are none or three others', () => {

@@ -7,7 +7,7 @@ import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } fro
 import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
 import { messageLimits } from '../message.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
-import { joinAnswerLimits, openJoinAnswer, sealJoinAnswer } from './join-answer.ts';
+import { joinAnswerLimits, openJoinAnswer, sealDecoyAnswer, sealJoinAnswer } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
 import { type ReturnPath, ReturnPaths } from './return-paths.ts';
@@ -79,6 +79,10 @@ export class Joining {
   readonly #seeks = new Map<string, Seek>();
   readonly #seekOfId = new Map<string, Seek>();
   readonly #paths: ReturnPaths;
+  /** Answers that leave later, in no order. */
+  #waiting: { readonly atMs: number; readonly output: JoinOutput }[] = [];
+  /** How many queries of a nonce were answered here; the oldest nonce is forgotten first. */
+  readonly #answered = new Map<string, number>();
   readonly #received: TokenBuckets;
   readonly #forwarded: TokenBuckets;
   readonly #own: TokenBuckets;
@@ -112,6 +116,7 @@ export class Joining {
   get dueAtMs(): number {
     let due = Number.POSITIVE_INFINITY;
     for (const { untilMs } of this.#seeks.values()) due = Math.min(due, untilMs);
+    for (const { atMs } of this.#waiting) due = Math.min(due, atMs);
     return due;
   }
 
@@ -135,7 +140,8 @@ export class Joining {
 
   /** Does what is due: further tries, and the end of seeks that had theirs. */
   wake(nowMs: number): JoinOutput[] {
-    const outputs: JoinOutput[] = [];
+    const outputs = this.#waiting.filter(({ atMs }) => atMs <= nowMs).map(({ output }) => output);
+    if (outputs.length > 0) this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs);
     for (const seek of [...this.#seeks.values()]) {
       if (seek.untilMs > nowMs) continue;
       if (!seek.isFound && seek.tries < this.#options.triesMax) {
@@ -156,10 +162,10 @@ export class Joining {
     const path = this.#paths.get(id, nowMs);
     if (path !== undefined || this.#seekOfId.has(id)) return this.#comeRound(from, query, path, nowMs);
     const topic = this.#recognised(query, nowMs);
-    const box = topic && this.#answerTo(query, topic);
+    const box = topic && this.#mayAnswer(query) ? this.#answerTo(query, topic) : undefined;
     if (box !== undefined) {
       this.#remember(id, from, [], nowMs);
-      return [{ kind: 'send', to: from, message: { kind: 'joined', id: query.id, box } }];
+      return this.#answer(from, query, box, nowMs);
     }
     const to: PeerId[] = [];
     this.#remember(id, from, to, nowMs);
@@ -174,13 +180,41 @@ export class Joining {
     return this.#handOn(query, path.to, [from, path.from], nowMs);
   }
 
-  /** Hands a query to one more neighbour, which joins those in `to`. */
+  /** Hands a query to one more neighbour, which joins those in `to`. Where it can go no further it gets a false answer. */
   #handOn(query: JoinQuery, to: PeerId[], without: readonly PeerId[], nowMs: number): JoinOutput[] {
-    if (query.ttl <= 1) return [];
-    const next = this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]);
-    if (next === undefined) return this.#refuse('no-way');
+    const from = without[0] as PeerId; // whoever handed it to us
+    const next = query.ttl <= 1 ? undefined : this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]);
+    if (next === undefined) {
+      if (query.ttl > 1) this.#refuse('no-way');
+      const decoy = sealDecoyAnswer(query, { random: this.#random });
+      return decoy === undefined ? [] : this.#answer(from, query, decoy, nowMs);
+    }
     to.push(next);
     return [{ kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: query.ttl - 1 } } }];
+  }
+
+  /**
+   * Lets an answer leave after a while. Who plays somebody's query again to one peer after another gets an answer from
+   * each, at about the same time and of the same size, and cannot tell the members among them.
+   */
+  #answer(to: PeerId, query: JoinQuery, box: Uint8Array, nowMs: number): JoinOutput[] {
+    const output: JoinOutput = { kind: 'send', to, message: { kind: 'joined', id: query.id, box } };
+    if (this.#options.answerDelayMs === 0) return [output];
+    if (this.#waiting.length >= this.#options.answersWaitingMax) return this.#refuse('too-often');
+    this.#waiting.push({ atMs: nowMs + this.#random.float() * this.#options.answerDelayMs, output });
+    return [];
+  }
+
+  /** Whether a query of this nonce is still answered here: by repeating it, times could be averaged. */
+  #mayAnswer({ nonce }: JoinQuery): boolean {
+    const key = idText(nonce);
+    const count = this.#answered.get(key) ?? 0;
+    if (count >= this.#options.answersPerNonceMax) return false;
+    this.#answered.delete(key);
+    this.#answered.set(key, count + 1);
+    if (this.#answered.size > this.#options.noncesMax)
+      this.#answered.delete(this.#answered.keys().next().value as string); // not empty
+    return true;
   }
 
   /** An answer on its way back, or to us. */
