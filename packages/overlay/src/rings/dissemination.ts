@@ -47,6 +47,8 @@ export interface Subscription {
   readonly ring: TopicRing;
   /** The ring is looked after often for a while: events stay away. */
   quicken?(nowMs: number): void;
+  /** Asks some members, who say at the same time what came lately. */
+  askSome?(count: number, nowMs: number): NodeOutput[];
 }
 
 /** An event that was made here. */
@@ -237,14 +239,16 @@ export class Dissemination {
     for (const [key, held] of this.#held) if (held.stored.topicKey === topicKey) this.#held.delete(key);
   }
 
-  /** Peers whose connections are worth keeping because they give events of troubled topics, the latest first; a few. */
-  givers(): PeerId[] {
+  /** Peers whose connections are worth keeping because they give events of troubled topics, the latest first; a few. Null where none is troubled. */
+  givers(): PeerId[] | null {
+    let isTroubled = false;
     const givers = new Set<PeerId>();
     for (const { flow } of this.#flows.values()) {
       if (!flow.wasTroubled) continue;
+      isTroubled = true;
       for (const peer of flow.givers()) if (givers.size < disseminationLimits.giversKeptMax) givers.add(peer);
     }
-    return [...givers];
+    return isTroubled ? [...givers] : null;
   }
 
   #flowOf(subscription: Subscription, nowMs: number): TopicFlow {
@@ -263,6 +267,7 @@ export class Dissemination {
       if (!flow.isActive(nowMs)) continue;
       this.#flowsAtMs = nowMs + flowLimits.tickMs;
       if (flow.wake(nowMs)) subscription.quicken?.(nowMs);
+      if (flow.isSilent(nowMs)) outputs.push(...(subscription.askSome?.(flowLimits.silence.members, nowMs) ?? []));
       const { members, ...span } = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
       outputs.push(...this.#name(subscription, members, 'namedAtMs', span, nowMs));
       const { members: ownMembers, ...ownSpan } = flowLimits.own;

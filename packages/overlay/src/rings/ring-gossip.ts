@@ -191,6 +191,21 @@ export class RingGossip {
     this.#schedule(nowMs + this.#periodMs);
   }
 
+  /** Asks `count` proven members at random, near or far, connected or not, and lets as many of half the shortcuts go that others may come. */
+  askSome(count: number, nowMs: number): NodeOutput[] {
+    const epoch = this.ring.epochs.at(-1);
+    const askable = [...this.ring.members.values()].filter((one) => one.isProven && !this.#questions.has(one.peer));
+    if (epoch === undefined) return [];
+    const chosen = this.#dependencies.random.shuffle(askable).slice(0, count);
+    const outputs = chosen.map((member) => this.#ask(member.descriptor, epoch, nowMs));
+    const { shortcuts } = this.ring;
+    const spareCount = Math.min(count, shortcuts.length - this.#parameters.shortcutsMax / 2);
+    const released = shortcuts.filter((member) => !chosen.includes(member)).slice(0, Math.max(0, spareCount));
+    for (const member of released) this.ring.release(member);
+    this.quicken(nowMs);
+    return outputs;
+  }
+
   /** A neighbour's connection closed: the next round asks it whether it is there. */
   doubt(peer: PeerId, nowMs: number): void {
     const member = this.ring.members.get(peer);

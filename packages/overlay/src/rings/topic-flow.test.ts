@@ -72,6 +72,28 @@ describe('the flow of a topic', () => {
     expect(giverEvents).toBeGreaterThan(giversMax);
   });
 
+  it('asks for events when a stream stops, some times, and the less often the more it was in vain', () => {
+    const { events, ticks, quietMs, factor } = flowLimits.silence;
+    const flow = new TopicFlow(noonMs);
+    let nowMs = noonMs;
+    const streamThenCount = (untilMs: number) => {
+      for (let index = 0; index < events; index += 1) {
+        nowMs += 100;
+        flow.came(`${nowMs}`, peer(0), false, nowMs, nowMs);
+      }
+      const fromMs = nowMs;
+      let count = 0;
+      for (; nowMs < fromMs + untilMs; nowMs += 1_000) if (flow.isSilent(nowMs)) count += 1;
+      return count;
+    };
+    expect(streamThenCount(quietMs)).toBe(0);
+    expect(streamThenCount(60_000)).toBe(ticks);
+    expect(streamThenCount(quietMs * factor)).toBe(0);
+    expect(flow.wasTroubled).toBe(true);
+    flow.wake(nowMs);
+    expect(flow.wasTroubled).toBe(false);
+  });
+
   it('does not take an event that we gave for a gift when it comes back', () => {
     const { flow, nowMs } = troubled();
     flow.forwarded('e', [peer(5)], false, nowMs);
@@ -101,10 +123,12 @@ describe('members of a ring', () => {
     }
     world.run(10);
     expect(world.sent.get('want') ?? 0).toBe(0);
-    // Two tellings of each member, of several events each; each publisher tells everybody it knows once.
+    // Two tellings of each member, of several events each; each publisher tells everybody it knows once. Then, some say it
+    // once more to whom they ask because the stream stopped.
     const { spanMs } = calm;
+    const { ticks, members } = flowLimits.silence;
     expect(world.sent.get('have')).toBeGreaterThan(40);
-    expect(world.sent.get('have')).toBeLessThan(40 * (events + spanMs / 1_000 + 2) + 40 * events);
+    expect(world.sent.get('have')).toBeLessThan(40 * (events + spanMs / 1_000 + 2 + 2 * ticks * members) + 40 * events);
   });
 
   it('get every event within ten seconds though three of four members hand on nothing, from one moment on', () => {

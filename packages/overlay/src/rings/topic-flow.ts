@@ -27,6 +27,11 @@ export const flowLimits = {
   giversPerEvent: 5,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
+  /**
+   * A stream of at least `events` that stops for `gaps` times its usual gap, and `quietMs`, may have been kept from us: `members`
+   * are asked each tick, `ticks` times. In vain, it has to be `factor` times as long the next time; past `quietMsMax` nobody asks.
+   */
+  silence: { events: 8, gaps: 10, quietMs: 5_000, quietMsMax: 60_000, ticks: 10, members: 2, factor: 4 },
 } as const;
 
 /**
@@ -46,6 +51,10 @@ export class TopicFlow {
   #activeUntilMs = 0;
   #wasTroubled = false;
   #ownUntilMs = 0;
+  #cameAtMs = 0;
+  #gapMs = 0;
+  #silentTicks = 0;
+  #vainCount = 0;
 
   /** Events published before `sinceMs` say nothing of the topic's state: a newcomer asks for them in the best of rings. */
   constructor(sinceMs: number) {
@@ -73,7 +82,7 @@ export class TopicFlow {
 
   /** An event came for the first time; `isAnswer` where we had asked for it. */
   came(key: string, from: PeerId, isAnswer: boolean, publishedAtMs: number, nowMs: number): void {
-    this.#eventCount += 1;
+    this.#noteTime(isAnswer, nowMs);
     this.#gave(from);
     if (isAnswer && publishedAtMs >= this.#sinceMs) setBounded(this.#asked, key, nowMs, flowLimits.watchedMax);
   }
@@ -127,6 +136,33 @@ export class TopicFlow {
     this.#wasTroubled = this.isTroubled(nowMs);
     if (!this.#wasTroubled) this.#sentTo.clear();
     return isFound;
+  }
+
+  /** Whether a stream has stopped in a way that makes it worth asking members for events; counts the times. */
+  isSilent(nowMs: number): boolean {
+    const { events, ticks } = flowLimits.silence;
+    if (this.#eventCount < events || this.#silentTicks >= ticks) return false;
+    if (nowMs - this.#cameAtMs < this.#quietMs) return false;
+    this.#silentTicks += 1;
+    this.#wasTroubled = true; // until it is looked at after the last of these
+    if (this.#silentTicks === ticks) this.#vainCount += 1;
+    return true;
+  }
+
+  get #quietMs(): number {
+    const { gaps, quietMs, factor } = flowLimits.silence;
+    return Math.max(quietMs, gaps * this.#gapMs) * factor ** this.#vainCount;
+  }
+
+  #noteTime(isAnswer: boolean, nowMs: number): void {
+    const { events, quietMsMax, ticks } = flowLimits.silence;
+    if (this.#eventCount > 0) this.#gapMs = 0.8 * this.#gapMs + 0.2 * (nowMs - this.#cameAtMs);
+    if (isAnswer && this.#silentTicks > 0) this.#vainCount = 0;
+    this.#silentTicks = 0;
+    this.#eventCount += 1;
+    this.#cameAtMs = nowMs;
+    if (this.#eventCount < events || this.#quietMs > quietMsMax) return;
+    this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + this.#quietMs + (ticks + 1) * flowLimits.tickMs);
   }
 
   /** Who gets events beside those the ring's rule names: the hungry, and while it is troubled who gave some lately. */

@@ -191,6 +191,11 @@ export class TopicRing {
     return this.#subscribers.delete(peer);
   }
 
+  /** Lets a member elsewhere on the ring go, so that others come to be known; it stays a subscriber, and may come again. */
+  release(member: Member): void {
+    this.#delete(member);
+  }
+
   /** A peer that is connected is not taken for dead any longer, whatever was said of it. True where it was lost. */
   forgive(peer: PeerId): boolean {
     this.#avoided.delete(peer);

@@ -4,6 +4,12 @@ import type { TopicRing } from './topic-ring.ts';
 /** So many shortcuts a topic come before the others: enough for the random targets of an event to differ. */
 const shortcutsFirst = 3;
 
+/**
+ * Where events are kept from us only a third of all is worth keeping, and at least so many: who keeps them back would hold all
+ * links for good, and whoever could help finds no room. The others come and go with use.
+ */
+const wantedInTroubleMin = 8;
+
 const levels = { next: 0, giver: 1, afterNext: 2, shortcut: 3, more: 4 } as const;
 
 /**
@@ -14,7 +20,7 @@ const levels = { next: 0, giver: 1, afterNext: 2, shortcut: 3, more: 4 } as cons
 export function wantedPeersOf(
   rings: readonly TopicRing[],
   connections: ReadonlySet<PeerId>,
-  givers: readonly PeerId[] = [],
+  givers: readonly PeerId[] | null = null,
 ): PeerId[] {
   const wanted = new Map<PeerId, number>();
   const want = (peer: PeerId, level: number) => {
@@ -27,7 +33,7 @@ export function wantedPeersOf(
       }
     }
   }
-  for (const peer of givers) want(peer, levels.giver);
+  for (const peer of givers ?? []) want(peer, levels.giver);
   const topicCountOf = countTopics(rings);
   const rank = (peer: PeerId) => (topicCountOf.get(peer) ?? 0) * 2 + (connections.has(peer) ? 1 : 0);
   for (const ring of rings) {
@@ -35,9 +41,10 @@ export function wantedPeersOf(
     shortcuts.sort((one, other) => rank(other) - rank(one));
     for (const [index, peer] of shortcuts.entries()) want(peer, index < shortcutsFirst ? levels.shortcut : levels.more);
   }
-  return [...wanted]
+  const sorted = [...wanted]
     .sort(([one, oneLevel], [other, otherLevel]) => oneLevel - otherLevel || rank(other) - rank(one))
     .map(([peer]) => peer);
+  return givers === null ? sorted : sorted.slice(0, Math.max(wantedInTroubleMin, Math.ceil(sorted.length / 3)));
 }
 
 function countTopics(rings: readonly TopicRing[]): Map<PeerId, number> {
