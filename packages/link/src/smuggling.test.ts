@@ -34,7 +34,8 @@ const ambiguous: readonly (readonly [string, string])[] = [
 
 describe.skipIf(haproxyAbsence() !== null)(`a request behind haproxy ${haproxyAbsence() ?? ''}`, () => {
   it('is given on when it is clear, and so is the next one', async () => {
-    expect(await pathsServed(post('Content-Length: 3', 'abc'))).toEqual(['/outer', '/outer/last']);
+    // Left open: with a client that is done sending, haproxy at times lets the second request go.
+    expect(await pathsServed(post('Content-Length: 3', 'abc'), { staysOpen: true })).toEqual(['/outer', '/outer/last']);
   });
 
   it.each(ambiguous)('with %s carries no second one in', async (_what, request) => {
@@ -42,8 +43,11 @@ describe.skipIf(haproxyAbsence() !== null)(`a request behind haproxy ${haproxyAb
   });
 });
 
-/** What the server was asked for when this and an honest request were sent on one connection to haproxy. */
-async function pathsServed(request: string): Promise<readonly string[]> {
+/**
+ * What the server was asked for when this and an honest request were sent on one connection to haproxy, which closes it after
+ * the honest one; with a request that it may wait for more of, the client has to end it.
+ */
+async function pathsServed(request: string, { staysOpen = false } = {}): Promise<readonly string[]> {
   const authority = createTestAuthority('smuggling');
   const own = authority.issue();
   const paths: string[] = [];
@@ -71,7 +75,8 @@ async function pathsServed(request: string): Promise<readonly string[]> {
   });
   socket.on('error', () => {});
   await once(socket, 'secureConnect');
-  socket.end(`${request}GET /outer/last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  socket.write(`${request}GET /outer/last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  if (!staysOpen) socket.end();
   socket.resume();
   await once(socket, 'close');
   return paths;
