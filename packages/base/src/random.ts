@@ -14,8 +14,21 @@ export interface Random {
 
 /** The operating system's generator: for keys, nonces and jitter in production. */
 export function createSystemRandom(): Random {
-  return fromUint32(() => new DataView(systemBytes(4).buffer).getUint32(0), systemBytes);
+  const numbers = new Uint32Array(numbersPerCall);
+  let used = numbers.length;
+  const next = () => {
+    if (used === numbers.length) {
+      globalThis.crypto.getRandomValues(numbers);
+      used = 0;
+    }
+    used += 1;
+    return numbers[used - 1] as number; // below the length
+  };
+  return fromUint32(next, systemBytes);
 }
+
+/** Numbers are asked for by the kilobyte: a call for four bytes costs as much. Bytes, of which keys are made, are not kept. */
+const numbersPerCall = 256;
 
 /**
  * A repeatable generator (sfc32, seeded through splitmix32): the same seed gives the same sequence on every machine.
