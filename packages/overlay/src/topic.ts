@@ -24,7 +24,7 @@ export const topicNameLengthMax = 256;
 export interface Topic {
   readonly name: string;
   readonly isPrivate: boolean;
-  /** SHA-256 of the name, 32 bytes; never sent. */
+  /** SHA-256 of "upsycle/topic/1" and the name, 32 bytes; never sent. */
   readonly id: Uint8Array;
   /** 16 bytes naming the topic on the wire during one ring epoch. */
   route(epoch: number): Uint8Array;

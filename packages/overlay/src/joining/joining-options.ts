@@ -8,6 +8,10 @@ export interface JoiningOptions {
   readonly triesMax: number;
   /** How long a try waits for answers, milliseconds. */
   readonly tryMs: number;
+  /** A search that is under way asks again when it is told to, so long after the last time at the earliest, milliseconds. */
+  readonly againMs: number;
+  /** How many searches' worth of queries one that is told to go on sends at most. */
+  readonly roundsMax: number;
   /** Hops that a query may make; it starts with up to `hopsSpread` fewer, so that a first hop is not known by it. */
   readonly hopsMax: number;
   readonly hopsSpread: number;
@@ -41,6 +45,8 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   copies: 3,
   triesMax: 2,
   tryMs: 5_000,
+  againMs: 250,
+  roundsMax: 4,
   hopsMax: messageLimits.joinHopsMax,
   hopsSpread: 1,
   wanderShare: 0.1,

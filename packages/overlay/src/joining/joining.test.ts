@@ -244,6 +244,20 @@ describe('a query says nothing of who reads what', () => {
     expect(Math.abs(mean(answers.slice(0, 20)) - mean(answers.slice(20)))).toBeLessThan(60); // deviation of the mean: 18
   });
 
+  it('nor by what a member does with a query that comes again', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      for (let count = 0; count < 4; count += 1) node.neighbours.push({ peer: peerOf(), filter: undefined });
+      const [query, spies] = [queryOf(secretTopic), [peerOf(), peerOf(), peerOf(), peerOf()]];
+      const first = spies[0] as PeerId;
+      node.joining.onJoin(first, query, startMs);
+      return [first, ...spies].map((spy) => joinsOf(node.joining.onJoin(spy, query, startMs)).length);
+    });
+    expect(doings[0]).toEqual([0, 0, 1, 1, 0]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
   it('a member answers it a few times only: who repeats it cannot average times away', () => {
     const member = createNode();
     member.subscriptions.push({ topic: secretTopic, isSensitive: false });

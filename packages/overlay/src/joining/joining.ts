@@ -62,6 +62,8 @@ interface Seek {
   tries: number;
   isFound: boolean;
   untilMs: number;
+  /** When the last try was made. */
+  triedMs: number;
 }
 
 /**
@@ -120,16 +122,30 @@ export class Joining {
     return due;
   }
 
-  /** Starts to look for members of a topic; nothing where that is under way, or too many are sought. */
+  /**
+   * Looks for members of a topic. A search that is under way asks once more, those it has not asked first; what it asked
+   * before may still be answered. Nothing where too many topics are sought.
+   */
   seek(topic: Topic, mode: JoinMode, nowMs: number): JoinOutput[] {
-    if (this.#seeks.has(topic.name)) return [];
+    const running = this.#seeks.get(topic.name);
+    if (running !== undefined && !running.isFound) return this.#again(running, nowMs);
+    if (running !== undefined) this.#end(running);
     if (this.#seeks.size >= this.#options.seeksMax) return [{ kind: 'not-found', topic }];
     const seek: Seek = {
       ...{ topic, mode, replyKey: undefined, nonce: noNonce },
-      ...{ ids: [], asked: [], tries: 0, isFound: false, untilMs: nowMs },
+      ...{ ids: [], asked: [], tries: 0, isFound: false, untilMs: nowMs, triedMs: nowMs },
     };
     this.#seeks.set(topic.name, seek);
     return this.#try(seek, nowMs);
+  }
+
+  #again(seek: Seek, nowMs: number): JoinOutput[] {
+    const { againMs, triesMax, copies, roundsMax } = this.#options;
+    if (nowMs - seek.triedMs < againMs || seek.ids.length >= triesMax * copies * roundsMax) return [];
+    const { tries } = seek;
+    const outputs = this.#try(seek, nowMs);
+    seek.tries = tries; // its own tries are still due
+    return outputs;
   }
 
   /** Stops looking for members of a topic. */
@@ -172,11 +188,16 @@ export class Joining {
     return this.#handOn(query, to, [from], nowMs);
   }
 
-  /** A query that was here before goes another way: a greedy walk among peers who are alike soon meets itself. */
+  /**
+   * A query that was here before and comes by another peer goes another way: a greedy walk among peers who are alike soon
+   * meets itself. Whether it was answered here makes no difference.
+   */
   #comeRound(from: PeerId, query: JoinQuery, path: ReturnPath | undefined, nowMs: number): JoinOutput[] {
-    const ways = path?.to.length ?? 0;
     const isOwn = this.#seekOfId.has(idText(query.id));
-    if (path === undefined || isOwn || ways === 0 || ways >= this.#options.waysMax) return this.#refuse('repeated');
+    if (path === undefined || isOwn || path.from === from || path.visits >= this.#options.waysMax || query.ttl <= 1) {
+      return this.#refuse('repeated');
+    }
+    path.visits += 1;
     return this.#handOn(query, path.to, [from, path.from], nowMs);
   }
 
@@ -248,6 +269,7 @@ export class Joining {
   /** Sends the copies of one try, each with an id and a way of its own. */
   #try(seek: Seek, nowMs: number): JoinOutput[] {
     seek.tries += 1;
+    seek.triedMs = nowMs;
     seek.untilMs = nowMs + this.#options.tryMs;
     if (this.#around.neighbours().length === 0 && this.#around.friends().length === 0) return [];
     const self = this.#around.self().peer;
@@ -341,7 +363,7 @@ export class Joining {
 
   #remember(id: string, from: PeerId, to: PeerId[], nowMs: number): void {
     const { pathMs, answersPerPathMax } = this.#options;
-    this.#paths.set(id, { from, to, untilMs: nowMs + pathMs, answersLeft: answersPerPathMax }, nowMs);
+    this.#paths.set(id, { from, to, untilMs: nowMs + pathMs, answersLeft: answersPerPathMax, visits: 1 }, nowMs);
   }
 
   #end(seek: Seek): void {

@@ -7,6 +7,8 @@ export interface ReturnPath {
   readonly to: PeerId[];
   readonly untilMs: number;
   answersLeft: number;
+  /** How often the query was here. */
+  visits: number;
 }
 
 /** The ways back of queries for a while; when there are too many the oldest is forgotten. */

@@ -156,16 +156,13 @@ export class Searching {
   #seek({ topic, isSensitive, seeking }: Search, nowMs: number): NodeOutput[] {
     this.#searchDueAtMs = null;
     seeking.began(this.#around.ring(topic).isComplete, nowMs);
-    this.#joining.stop(topic); // a search that has found nobody yet begins anew, with those who are there now
     const outputs = this.#ask(topic, isSensitive, nowMs);
     seeking.asked(outputs.length > 0);
     return outputs;
   }
 
   #ask(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {
-    const outputs = this.#joining.seek(topic, modeOf(topic, isSensitive), nowMs);
-    if (!outputs.some(({ kind }) => kind === 'send')) this.#joining.stop(topic);
-    return this.#done(outputs, nowMs);
+    return this.#done(this.#joining.seek(topic, modeOf(topic, isSensitive), nowMs), nowMs);
   }
 
   #done(outputs: readonly JoinOutput[], nowMs: number): NodeOutput[] {
