@@ -62,6 +62,7 @@ export class Driver {
     const { count } = dependencies;
     this.#links = new Links(options, {
       ...dependencies,
+      self: node.self,
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, why) => this.#gone(peer, why),
       onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),
@@ -188,7 +189,7 @@ export class Driver {
     });
     this.#inbound.add(inbound);
     stream.addEventListener('close', () => this.#inbound.delete(inbound));
-    stream.addEventListener('remoteCloseWrite', () => this.#links.parting(from));
+    stream.addEventListener('remoteCloseWrite', () => this.#links.parting(from, connection));
     this.#links.take(connection);
   }
 

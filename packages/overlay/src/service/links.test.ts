@@ -27,10 +27,12 @@ class FakeConnection extends EventTarget {
   streams: { protocol: string }[] = [];
   sent = 0;
   readonly remotePeer: unknown;
+  readonly direction: string;
 
-  constructor(remotePeer: unknown) {
+  constructor(remotePeer: unknown, direction = 'inbound') {
     super();
     this.remotePeer = remotePeer;
+    this.direction = direction;
   }
 
   async newStream(): Promise<Stream> {
@@ -41,7 +43,9 @@ class FakeConnection extends EventTarget {
         this.sent += 1;
         return true;
       },
-      close: async () => {},
+      close: async () => {
+        this.streams = this.streams.filter((one) => one !== stream);
+      },
     });
     this.streams.push(stream);
     return stream as unknown as Stream; // the few members that are used
@@ -53,10 +57,13 @@ class FakeConnection extends EventTarget {
   }
 }
 
+/** Texts that come before and after those of all peers. */
+const [leastId, greatestId] = ['0', 'z'] as [PeerId, PeerId];
+
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Links over connections that a test makes; peers named in `away` cannot be dialled. */
-function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => true) {
+function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => true, self = leastId) {
   const clock = new VirtualClock();
   const connections = new Map<string, FakeConnection>();
   const away = new Set<string>();
@@ -67,6 +74,7 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
   let wanted: PeerId[] = [];
   const tags: [string, unknown][] = [];
   const deps: LinksDependencies = {
+    self,
     connectionManager: {
       getConnections: (id) => {
         const open = connections.get(String(id));
@@ -81,7 +89,10 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
         const [first] = Array.isArray(target) ? target : [target];
         const name = String(first).replace(/^.*\/p2p\//, '');
         if (away.has(name)) throw new Error('away');
-        const connection = new FakeConnection(ids.find((id) => id.toString() === name));
+        const connection = new FakeConnection(
+          ids.find((id) => id.toString() === name),
+          'outbound',
+        );
         connections.set(name, connection);
         return connection as unknown as Connection;
       },
@@ -184,7 +195,9 @@ describe('links', () => {
     const world = createLinks();
     for (const index of [0, 1, 2]) world.links.send(nameOf(index), probe);
     await world.settle();
-    for (const index of [0, 2]) world.links.parting(nameOf(index));
+    for (const index of [0, 2]) {
+      world.links.parting(nameOf(index), world.connectionTo(index) as unknown as Connection);
+    }
     world.links.heard(nameOf(2)); // it only ended a stream
     world.said.length = 0;
     for (const index of [0, 1, 2]) await world.connectionTo(index)?.close();
@@ -272,5 +285,137 @@ describe('links', () => {
     };
     for (const connection of [first, second, second, second]) links.take(connection as unknown as Connection);
     expect(listeners).toBe(1);
+  });
+
+  it('close what they opened and nobody wanted or used for two minutes, also where there is room', async () => {
+    const world = createLinks();
+    world.want(0, 1);
+    for (const index of [0, 1, 2]) world.links.send(nameOf(index), probe);
+    await world.settle();
+    const tendAfter = async (ms: number) => {
+      await world.clock.advance(ms);
+      world.links.tend();
+      await world.settle();
+      return world.links.connected().sort();
+    };
+    expect(await tendAfter(linksLimits.unwantedMs - 1)).toHaveLength(3);
+    world.want(0); // 1 was wanted until just now, 2 never
+    expect(await tendAfter(1)).toEqual([nameOf(0), nameOf(1)].sort());
+    expect(await tendAfter(linksLimits.unwantedMs - 2)).toHaveLength(2);
+    expect(await tendAfter(1)).toEqual([nameOf(0)]);
+    expect(world.said.slice(3)).toEqual([`closed ${nameOf(2)}`, `closed ${nameOf(1)}`]);
+  });
+
+  it('do not close for want of use what the other side opened, what is heard from, or what somebody else uses', async () => {
+    const world = createLinks();
+    const foreign = new FakeConnection(ids[3]);
+    world.links.take(foreign as unknown as Connection);
+    for (const index of [0, 1]) world.links.send(nameOf(index), probe);
+    await world.settle();
+    world.connectionTo(0)?.streams.push({ protocol: '/somebody/else' });
+    await world.clock.advance(linksLimits.unwantedMs);
+    world.links.heard(nameOf(1));
+    world.links.tend();
+    expect(world.links.connected().sort()).toEqual([0, 1, 3].map(nameOf).sort());
+  });
+});
+
+/** Links of `self` with peer 0, who dialled while it was dialled: its connection comes when ours is in use. */
+async function createDouble(self: PeerId) {
+  const world = createLinks({}, undefined, self);
+  world.links.send(nameOf(0), probe);
+  await world.settle();
+  const ours = world.connectionTo(0) as FakeConnection;
+  const theirs = new FakeConnection(ids[0], 'inbound');
+  world.links.take(theirs as unknown as Connection);
+  const send = async () => {
+    world.links.send(nameOf(0), probe);
+    await world.settle();
+  };
+  const tendAfter = async (ms: number) => {
+    await world.clock.advance(ms);
+    world.links.tend();
+    await world.settle();
+  };
+  return { ...world, ours, theirs, send, tendAfter };
+}
+
+describe('two connections with a peer that dialled at the same time', () => {
+  it('become one: who has the greater id goes on over the other, and closes its own when both ends know of both', async () => {
+    const { ours, theirs, send, tendAfter, said } = await createDouble(greatestId);
+    await send();
+    expect([ours.sent, theirs.sent]).toEqual([1, 1]);
+    expect(ours.streams).toEqual([]);
+    await tendAfter(0);
+    await tendAfter(linksLimits.doubleMs - 1);
+    expect(ours.status).toBe('open');
+    await tendAfter(1);
+    expect([ours.status, theirs.status]).toEqual(['closed', 'open']);
+    await send();
+    expect(theirs.sent).toBe(2);
+    expect(said).toEqual([`connected ${nameOf(0)}`]);
+  });
+
+  it('stay two to who has the lesser id, which goes on over its own and leaves closing to the other', async () => {
+    const { ours, theirs, send, tendAfter, said } = await createDouble(leastId);
+    await tendAfter(0);
+    await tendAfter(linksLimits.doubleMs);
+    await send();
+    expect([ours.sent, theirs.sent]).toEqual([2, 0]);
+    expect([ours.status, theirs.status]).toEqual(['open', 'open']);
+    await theirs.close();
+    expect(said).toEqual([`connected ${nameOf(0)}`]);
+  });
+
+  it.each(['/somebody/else', protocol, ''])('stay two while one carries a stream of "%s"', async (used) => {
+    const { ours, tendAfter } = await createDouble(greatestId);
+    ours.streams.push({ protocol: used });
+    await tendAfter(0);
+    await tendAfter(linksLimits.doubleMs);
+    expect(ours.status).toBe('open');
+    ours.streams = [{ protocol: '/ipfs/ping/1.0.0' }];
+    await tendAfter(0);
+    expect(ours.status).toBe('closed');
+  });
+
+  it('stay two where another part of the program dialled the one that would go', async () => {
+    const world = createLinks({}, undefined, greatestId);
+    const [dialled, theirs] = [new FakeConnection(ids[0], 'outbound'), new FakeConnection(ids[0], 'inbound')];
+    for (const connection of [dialled, theirs]) world.links.take(connection as unknown as Connection);
+    world.links.tend();
+    await world.clock.advance(linksLimits.doubleMs);
+    world.links.tend();
+    expect([dialled.status, theirs.status]).toEqual(['open', 'open']);
+  });
+
+  it('are no reason to move to a limited one, or to one that is closed', async () => {
+    for (const unfit of [{ limits: {} }, { status: 'closed' }]) {
+      const world = createLinks({ runOnLimitedConnection: true }, undefined, greatestId);
+      world.links.send(nameOf(0), probe);
+      await world.settle();
+      const theirs = Object.assign(new FakeConnection(ids[0], 'inbound'), unfit);
+      world.links.take(theirs as unknown as Connection);
+      world.links.send(nameOf(0), probe);
+      await world.settle();
+      expect([world.connectionTo(0)?.sent, theirs.sent]).toEqual([2, 0]);
+    }
+  });
+
+  it('say nothing of the peer when it ends its stream over the one that goes', async () => {
+    const { links, ours, theirs, said } = await createDouble(greatestId);
+    links.parting(nameOf(0), ours as unknown as Connection);
+    await ours.close();
+    await theirs.close();
+    expect(said).toEqual([`connected ${nameOf(0)}`, `lost ${nameOf(0)}`]);
+  });
+
+  it('leave the one that was to go where the other is lost first', async () => {
+    const { ours, theirs, send, tendAfter, clock } = await createDouble(greatestId);
+    await tendAfter(0);
+    await theirs.close();
+    await tendAfter(linksLimits.doubleMs);
+    await clock.advance(1_000);
+    await send();
+    expect([ours.status, ours.sent]).toEqual(['open', 2]);
   });
 });

@@ -14,6 +14,7 @@ import {
 import type { PeerId } from '@pulsemesh/wire';
 import type { Message } from '../message.ts';
 import { DialMemory } from './dial-memory.ts';
+import { carriesOthers, isKeptBefore } from './doubles.ts';
 import { PeerLink } from './peer-link.ts';
 
 /** Limits of all links together. */
@@ -26,6 +27,10 @@ export const linksLimits = {
   tendMs: 1_000,
   /** A link used more recently is not closed, whatever the budget. */
   idleMsMin: 5_000,
+  /** A link that this service opened and nobody wanted or used for so long is closed, also where there is room for it. */
+  unwantedMs: 120_000,
+  /** Of two connections with one peer one is closed after so long: by then both ends know of both. */
+  doubleMs: 5_000,
 } as const;
 
 /** What the connection manager weighs a ring neighbour's connection with (gossipsub gives its mesh the same). */
@@ -42,6 +47,8 @@ export interface LinksOptions {
 }
 
 export interface LinksDependencies {
+  /** The peer whose links these are. */
+  readonly self: PeerId;
   readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection'>;
   readonly peerStore: Pick<PeerStore, 'get' | 'merge'>;
   readonly clock: Clock;
@@ -61,7 +68,8 @@ export interface LinksDependencies {
 
 /**
  * Connections as the overlay needs them: opens one for whom there is something to send, keeps those that are wanted, and
- * closes what it opened itself and nobody uses, least recently used first.
+ * closes what it opened itself and nobody uses, least recently used first. Of two that dialled each other at once both go
+ * on over one connection, and the dialler of the other closes it.
  */
 export class Links {
   readonly #options: LinksOptions;
@@ -122,9 +130,12 @@ export class Links {
   }
 
   /** The peer has said all it has to say: it is about to let the connection go. A process that dies says no such thing. */
-  parting(peer: PeerId): void {
+  parting(peer: PeerId, connection: Connection): void {
     const link = this.#links.get(peer);
-    if (link !== undefined) link.isParting = true;
+    if (link === undefined) return;
+    // Where there are two connections the peer only goes on over the other one.
+    const isMove = link.connection !== undefined && isKeptBefore(this.#deps.self, link.connection, connection);
+    if (!isMove) link.isParting = true;
   }
 
   /** A connection to a peer that speaks the protocol. */
@@ -134,7 +145,10 @@ export class Links {
     const link = this.#linkTo(textOf(connection.remotePeer));
     if (link.connection === connection) return;
     this.#watch(link, connection);
-    if (link.connection !== undefined) return;
+    if (link.connection !== undefined) {
+      if (isKeptBefore(this.#deps.self, connection, link.connection)) link.moveTo(connection);
+      return;
+    }
     link.connection = connection;
     this.#memory.succeeded(link.peer);
     this.#waiting.delete(link.peer);
@@ -150,7 +164,8 @@ export class Links {
     // A stream that broke a moment ago is not opened anew in haste, but is by and by.
     for (const link of this.#links.values()) if (!link.isIdle) link.flushSoon();
     this.#tag(new Set(wanted));
-    this.#closeSurplus(new Set(wanted));
+    this.#closeDoubles();
+    this.#closeUnneeded(new Set(wanted));
   }
 
   #linkTo(peer: PeerId): PeerLink {
@@ -197,13 +212,14 @@ export class Links {
     const addresses = targetsOf(peer, this.#deps.addressesOf(peer));
     try {
       const id = peerIdFromString(peer);
-      const hadConnection = connectionManager.getConnections(id).length > 0;
+      const before = [...connectionManager.getConnections(id)];
       // Without an address of our own knowledge libp2p looks into its peer store.
       const target = addresses.length > 0 ? addresses : id;
       const connection = await this.#inTime('dialling a peer', (signal) =>
         connectionManager.openConnection(target, { signal }),
       );
-      if (!hadConnection) this.#linkTo(peer).isOurs = true;
+      const isNew = !before.includes(connection) && connection.direction === 'outbound';
+      if (isNew) this.#linkTo(peer).dialled = connection;
       onDialled(true);
       this.take(connection);
       if (!this.isConnected(peer)) this.#unreachable(peer); // a limited connection, or one that closed at once
@@ -236,10 +252,10 @@ export class Links {
   }
 
   #closed(link: PeerLink, connection: Connection): void {
+    if (link.dialled === connection) link.dialled = undefined;
     if (link.connection !== connection || this.#links.get(link.peer) !== link) return;
     link.connection = undefined;
     const why = link.isParting ? 'closed' : 'lost';
-    link.isOurs = false;
     link.isParting = false;
     const others = this.#deps.connectionManager.getConnections(peerIdFromString(link.peer));
     for (const other of others) if (other !== connection && link.connection === undefined) this.#use(link, other);
@@ -265,31 +281,43 @@ export class Links {
     link.flushSoon();
   }
 
-  #closeSurplus(wanted: ReadonlySet<PeerId>): void {
-    const connected = [...this.#links.values()].filter((link) => link.connection !== undefined);
-    const surplus = connected.length - this.#options.linksMax;
-    if (surplus <= 0) return;
-    const nowMs = this.#deps.clock.monotonicMs();
-    const mayClose = connected.filter(
-      (link) =>
-        link.isOurs &&
-        link.isIdle &&
-        !wanted.has(link.peer) &&
-        nowMs - link.lastUsedMs >= linksLimits.idleMsMin &&
-        !this.#isUsedByOthers(link),
-    );
-    mayClose.sort((one, other) => one.lastUsedMs - other.lastUsedMs);
-    for (const link of mayClose.slice(0, surplus)) {
-      link.isParting = true;
-      link.connection?.close().catch(() => link.connection?.abort(new Error('did not close')));
+  /** Closes what both ends have gone on from, when nothing travels over it any more. Only its dialler does. */
+  #closeDoubles(): void {
+    const { clock, self } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    for (const link of this.#links.values()) {
+      const { dialled, connection } = link;
+      const isOpen = dialled?.status === 'open' && connection !== undefined;
+      if (!isOpen || !isKeptBefore(self, connection, dialled)) {
+        link.doubleSinceMs = undefined;
+        continue;
+      }
+      link.doubleSinceMs ??= nowMs;
+      // A stream of ours, of either end, that is still there has something to send.
+      if (nowMs - link.doubleSinceMs >= linksLimits.doubleMs && !carriesOthers(dialled, [])) close(dialled);
     }
   }
 
-  /** libp2p's own protocols come and go on every connection; a stream of another one is somebody's. */
-  #isUsedByOthers(link: PeerLink): boolean {
-    const own = [this.#options.protocol, '/ipfs/id/', '/ipfs/ping/'];
-    const streams = link.connection?.streams ?? [];
-    return streams.some(({ protocol }) => !own.some((prefix) => protocol?.startsWith(prefix) ?? true));
+  /** Of what may be closed: what is too much, least recently used first, and what was of no use for long. */
+  #closeUnneeded(wanted: ReadonlySet<PeerId>): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const connected = [...this.#links.values()].filter((link) => link.connection !== undefined);
+    for (const link of connected) if (wanted.has(link.peer)) link.lastWantedMs = nowMs;
+    const surplus = connected.length - this.#options.linksMax;
+    const mayClose = connected.filter((link) => !wanted.has(link.peer) && this.#mayClose(link, nowMs));
+    mayClose.sort((one, other) => one.lastUsedMs - other.lastUsedMs);
+    for (const [index, link] of mayClose.entries()) {
+      const unwantedMs = nowMs - Math.max(link.lastUsedMs, link.lastWantedMs);
+      if (link.connection === undefined || (index >= surplus && unwantedMs < linksLimits.unwantedMs)) continue;
+      link.isParting = true;
+      close(link.connection);
+    }
+  }
+
+  #mayClose(link: PeerLink, nowMs: number): boolean {
+    const { connection, dialled, isIdle, lastUsedMs } = link;
+    if (connection === undefined || connection !== dialled || !isIdle) return false;
+    return nowMs - lastUsedMs >= linksLimits.idleMsMin && !carriesOthers(connection, [this.#options.protocol]);
   }
 
   #tag(wanted: ReadonlySet<PeerId>): void {
@@ -301,6 +329,10 @@ export class Links {
     for (const peer of this.#tagged) if (!wanted.has(peer)) put(peer, undefined);
     this.#tagged = new Set(wanted);
   }
+}
+
+function close(connection: Connection): void {
+  connection.close().catch(() => connection.abort(new Error('did not close')));
 }
 
 function textOf(peer: Libp2pPeerId): PeerId {

@@ -27,11 +27,14 @@ export class PeerLink {
   readonly peer: PeerId;
   /** Set by whoever knows: the connection to use. */
   connection: Connection | undefined;
-  /** This service dialled the connection, so it may close it. */
-  isOurs = false;
+  /** What this service dialled, so that it may close it: the connection in use, or one beside it. */
+  dialled: Connection | undefined;
   /** An end lets the connection go on purpose: that it closes then says nothing about the peer. */
   isParting = false;
   lastUsedMs: number;
+  lastWantedMs = Number.NEGATIVE_INFINITY;
+  /** Since when `dialled` is known to be one too many, monotonic. */
+  doubleSinceMs: number | undefined;
   readonly #options: PeerLinkOptions;
   readonly #queue: OutboundQueue;
   #stream: Stream | undefined;
@@ -69,6 +72,15 @@ export class PeerLink {
       this.#isFlushSet = false;
       this.#flush();
     });
+  }
+
+  /** Goes on over another connection while the one in use is open: what was handed to its stream is still sent there. */
+  moveTo(connection: Connection): void {
+    this.connection = connection;
+    this.isParting = false;
+    this.#openedMs = Number.NEGATIVE_INFINITY;
+    void this.close();
+    this.flushSoon();
   }
 
   /** Forgets what is queued. */
@@ -109,6 +121,10 @@ export class PeerLink {
     this.#openedMs = nowMs;
     try {
       const stream = await this.#options.openStream(connection);
+      if (this.connection !== connection) {
+        void stream.close().catch(() => {}); // the link has moved on meanwhile, and nothing was sent here
+        return;
+      }
       // The stream's own drain tells of the connection's room, whether or not this stream's window has any: what counts
       // is how much still waits once the stream has tried again.
       stream.addEventListener('drain', () => this.flushSoon());
@@ -119,8 +135,8 @@ export class PeerLink {
       this.#options.onOpenFailed(error);
     } finally {
       this.#isOpening = false;
+      this.flushSoon();
     }
-    this.#flush();
   }
 
   #lost(stream: Stream): void {
