@@ -7,7 +7,7 @@ import {
 } from '@libp2p/gossipsub';
 import { identify } from '@libp2p/identify';
 import type { PrivateKey } from '@libp2p/interface';
-import type { TransportManager } from '@libp2p/interface-internal';
+import type { ConnectionManager, TransportManager } from '@libp2p/interface-internal';
 import { memory } from '@libp2p/memory';
 import { noise } from '@libp2p/noise';
 import { yamux } from '@libp2p/yamux';
@@ -164,14 +164,18 @@ export function changesOf(host: Host): string[] {
 export const textOf = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 export const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A host dies as a process does: its connections break, it says good-bye to nobody, and nobody can dial it. */
+/** A host dies as a process does: its connections break, it says good-bye to nobody, nobody can dial it, and it dials nobody. */
 export async function breakOff(host: Host): Promise<void> {
+  const { connectionManager, transportManager } = componentsOf(host);
+  connectionManager.openConnection = () => Promise.reject(new Error('the process is gone'));
   // The listener goes first, so that who is called back finds nobody.
-  for (const listener of listenersOf(host)) await listener.close();
+  for (const listener of transportManager.getListeners()) await listener.close();
   for (const connection of host.getConnections()) connection.abort(new Error('the process is gone'));
 }
 
-function listenersOf(host: Host): { close: () => Promise<void> }[] {
-  const { transportManager } = (host as unknown as { components: { transportManager: TransportManager } }).components;
-  return transportManager.getListeners();
+function componentsOf(host: Host): {
+  readonly connectionManager: ConnectionManager;
+  readonly transportManager: TransportManager;
+} {
+  return (host as unknown as { components: ReturnType<typeof componentsOf> }).components;
 }
