@@ -5,6 +5,7 @@ import { type FreeBytes, freeBytesOnDisk, reserveBytesDefault } from './free-spa
 import { makeDirectory } from './make-directory.ts';
 import type { TableChange, TableEntry, TableRange, TableStore } from './table.ts';
 import { checkedChangeBytes, checkNewTable, tableLimits } from './table-limits.ts';
+import { takeGroup, type WaitingCommit } from './waiting-commit.ts';
 
 /** Where tables lie and how large they may grow. */
 export interface LmdbTablesOptions {
@@ -81,13 +82,6 @@ async function checkSchema(root: RootDatabase<Uint8Array, Uint8Array>): Promise<
   else if (found[0] !== schemaVersion) throw new StoreSchemaError(String(found[0]), schemaVersion);
 }
 
-interface WaitingCommit {
-  readonly changes: readonly TableChange[];
-  readonly bytes: number;
-  readonly isRemoval: boolean;
-  readonly settled: PromiseWithResolvers<void>;
-}
-
 /** Keys and values of one transaction; what waits beyond it goes with the next. */
 const groupBytesMax = 32 * 1024 * 1024;
 
@@ -159,22 +153,11 @@ class LmdbTables implements LmdbTableStore {
   async #writeAll(): Promise<void> {
     await Promise.resolve(); // what is committed in the same turn shares the transaction
     while (this.#waiting.length > 0) {
-      const group = this.#takeGroup();
+      const group = takeGroup(this.#waiting, groupBytesMax);
       await this.#writeGroup(group);
       for (const commit of group) this.#waitingBytes -= commit.bytes;
     }
     this.#writing = null;
-  }
-
-  #takeGroup(): WaitingCommit[] {
-    let bytes = 0;
-    let count = 0;
-    for (const commit of this.#waiting) {
-      if (count > 0 && bytes + commit.bytes > groupBytesMax) break;
-      bytes += commit.bytes;
-      count += 1;
-    }
-    return this.#waiting.splice(0, count);
   }
 
   /** Settles every commit of the group. */

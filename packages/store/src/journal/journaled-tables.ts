@@ -11,6 +11,7 @@ import {
 } from '../lmdb-tables.ts';
 import type { TableChange, TableEntry, TableRange, TableStore } from '../table.ts';
 import { checkedChangeBytes, checkNewTable, tableLimits } from '../table-limits.ts';
+import { takeGroup, type WaitingCommit } from '../waiting-commit.ts';
 import { Overlay, type OverlayEntry } from './overlay.ts';
 import { encodeRecord, markBytes } from './record.ts';
 import { type Pending, readPending, writeChanges } from './recovery.ts';
@@ -93,13 +94,6 @@ async function startOf(pending: Pending, tables: LmdbTableStore): Promise<Start>
     frozen.apply(pending.changes);
     return { segment, frozen, recordsBefore: pending.lastRecords };
   }
-}
-
-interface WaitingCommit {
-  readonly changes: readonly TableChange[];
-  readonly bytes: number;
-  readonly isRemoval: boolean;
-  readonly settled: PromiseWithResolvers<void>;
 }
 
 class JournaledTables implements TableStore {
@@ -203,22 +197,11 @@ class JournaledTables implements TableStore {
     await Promise.resolve(); // what is committed in the same turn shares the record
     while (this.#waiting.length > 0) {
       await this.#turnSegment();
-      const group = this.#takeGroup();
+      const group = takeGroup(this.#waiting, groupBytesMax);
       await this.#writeGroup(group);
       for (const commit of group) this.#waitingBytes -= commit.bytes;
     }
     this.#writing = null;
-  }
-
-  #takeGroup(): WaitingCommit[] {
-    let bytes = 0;
-    let count = 0;
-    for (const commit of this.#waiting) {
-      if (count > 0 && bytes + commit.bytes > groupBytesMax) break;
-      bytes += commit.bytes;
-      count += 1;
-    }
-    return this.#waiting.splice(0, count);
   }
 
   /** Settles every commit of the group. */
