@@ -1,0 +1,1 @@
+export type { BoardOfParty, Gathered, Party, PartyMeans, Post, Step } from './party/party.ts';
