@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const server = [
@@ -12,17 +13,38 @@ const server = [
   'tests/lan/**/*.test.ts',
 ];
 
+// Most of these tests wait for sockets, disks and other processes: one more at a time than there are cores, where vitest takes
+// one less.
+const workersOfWaiting = Math.max(3, availableParallelism() + 1);
+
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'node', include: server, pool: 'forks', testTimeout: 60_000 } },
-      { test: { name: 'web', include: ['apps/web/src/**/*.test.{ts,tsx}'], environment: 'happy-dom' } },
+      {
+        test: {
+          name: 'node',
+          include: server,
+          pool: 'forks',
+          maxWorkers: workersOfWaiting,
+          testTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'web',
+          include: ['apps/web/src/**/*.test.{ts,tsx}'],
+          environment: 'happy-dom',
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
@@ -33,6 +55,7 @@ export default defineConfig({
           include: ['tests/browser/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
