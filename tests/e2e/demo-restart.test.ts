@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { ApiClient } from '@pulsemesh/node';
+import type { AlertView, NetworkView, Overview } from '@pulsemesh/node/api';
+import { describe, expect, it } from 'vitest';
+import { CommandProcess, DemoProcess, eventually, temporaryDirectory } from './demo-process.ts';
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// The page's data, `pulsemesh status` and `/metrics` of one running network, asked one after another: what only grows
+// lies between what was before and after, what stands is the same.
+async function expectOneStory(client: ApiClient, data: string): Promise<void> {
+  const before = await client.overview();
+  await using command = new CommandProcess(['status', '--data', data, '--json']);
+  expect(await command.exited, command.text).toBe(0);
+  const status: { overview: Overview; network: NetworkView; alerts: readonly AlertView[] } = JSON.parse(command.text);
+  const metrics = await client.metrics();
+  const after = await client.overview();
+  const stored = (kind: string) =>
+    Number(new RegExp(`^pulsemesh_stored_records{[^}]*kind="${kind}"[^}]*} (\\d+)`, 'm').exec(metrics)?.[1]);
+  for (const said of [status.overview.counts.readings, stored('reading')]) {
+    expect(said).toBeGreaterThanOrEqual(before.counts.readings);
+    expect(said).toBeLessThanOrEqual(after.counts.readings);
+  }
+  const pids = ({ peers }: NetworkView) => peers.map(({ pid, roles }) => `${roles.join()} ${pid}`).sort();
+  expect(pids(status.network)).toEqual(pids(await client.network()));
+  const instances = new Set(
+    [...metrics.matchAll(/^process_up_seconds{[^}]*instance="([\w-]+)"/gm)].map(([, name]) => name),
+  );
+  expect(instances.size).toBe(status.network.peers.filter((peer) => peer.isAlive).length);
+  const known = (await client.alerts()).map((alert) => alert.alertId);
+  expect(known).toEqual(expect.arrayContaining(status.alerts.map((alert) => alert.alertId)));
+}
+
+/** The page's data and `pulsemesh status` tell of the same sessions with relays, and `/metrics`, which looks every five seconds, soon too. */
+async function expectSessionsAlike(client: ApiClient, data: string): Promise<void> {
+  const upIn = ({ peers }: NetworkView) =>
+    peers
+      .flatMap(({ relays }) => relays)
+      .filter(({ state }) => state === 'up')
+      .map(({ url }) => new URL(url).host)
+      .sort();
+  await eventually('sessions that the page, the status and the metrics tell alike', async () => {
+    const network = await client.network();
+    if (!network.peers.every(({ isAlive, relays }) => isAlive && relays.every(({ state }) => state === 'up')))
+      return null;
+    await using command = new CommandProcess(['status', '--data', data, '--json']);
+    if ((await command.exited) !== 0) return null;
+    const status: { network: NetworkView } = JSON.parse(command.text);
+    const gauges = (await client.metrics()).matchAll(/^relay_session_up{[^}]*relay="([^"]+)"[^}]*} 1$/gm);
+    const told = [upIn(network), upIn(status.network), [...gauges].map(([, host]) => host).sort()].map(String);
+    return (told[0] !== '' && new Set(told).size === 1) || null;
+  });
+}
+
+describe('the demo, every role its own process', () => {
+  it('goes on where it was: same address, same token, and an acknowledgement that sticks', async () => {
+    using directory = temporaryDirectory();
+    const data = join(directory.path, 'data');
+    const page = /Page +(\S+)/;
+    let address = '';
+    let alertId = '';
+    {
+      await using first = new DemoProcess(data, ['--speed', '40']);
+      const client = await first.client();
+      address = (await first.seen(page))[1] ?? '';
+      const alert = await eventually('an alert', async () => (await client.alerts())[0]);
+      alertId = alert.alertId;
+      await client.acknowledge(alertId, 'Dr. Toni Berg');
+      await using second = new DemoProcess(data, []);
+      expect(await second.exited).toBe(1);
+      expect(second.text).toMatch(/another Pulsemesh \(process \d+\) is running/);
+      first.signal('SIGINT');
+      expect(await first.exited).toBe(0);
+    }
+    await using again = new DemoProcess(data, ['--speed', '10']);
+    const client = await again.client();
+    expect((await again.seen(page))[1]).toBe(address);
+    const kept = await eventually('the alert', async () =>
+      (await client.alerts()).find((one) => one.alertId === alertId),
+    );
+    expect(kept.acknowledged?.by).toBe('Dr. Toni Berg');
+    await eventually('the counts of before', async () => (await client.overview()).counts.readings > 100 || null);
+    await expectSessionsAlike(client, data);
+    await expectOneStory(client, data);
+
+    // Killed without a word, it leaves nobody behind: its children notice.
+    const { peers } = await client.network();
+    again.signal('SIGKILL');
+    await eventually('the end of all', async () => peers.every(({ pid }) => !isRunning(pid)) || null);
+  });
+});
