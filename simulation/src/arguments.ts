@@ -12,6 +12,7 @@ export interface SimulateArguments {
   readonly isJson: boolean;
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
+  readonly hasRealCrypto: boolean;
   readonly plotFile?: string;
   /** The options that make another call the same but for the seed. */
   readonly again: string;
@@ -32,6 +33,7 @@ export function simulateUsage(scenario?: Scenario): string {
     `  ${'--json'.padEnd(columns)}one JSON object a run`,
     `  ${'--plot FILE'.padEnd(columns)}a picture of the (last) run, SVG`,
     `  ${'--quiet'.padEnd(columns)}no progress on standard error`,
+    `  ${'--real-crypto'.padEnd(columns)}seal join answers and compute proofs for real: the same run, more slowly`,
     `  ${'--verbose'.padEnd(columns)}log lines of the code that is run, where a scenario has any`,
   ];
   if (scenario !== undefined) {
@@ -90,6 +92,7 @@ function read(args: readonly string[], scenario: Scenario): Texts {
       json: { type: 'boolean' },
       quiet: { type: 'boolean' },
       verbose: { type: 'boolean' },
+      'real-crypto': { type: 'boolean' },
     },
   });
   if (positionals.length !== 1) throw new Error(`one scenario at a time, not also ${positionals.slice(1).join(' ')}`);
@@ -116,6 +119,7 @@ function check(scenario: Scenario, texts: Texts): SimulateArguments | string {
     isJson: texts['json'] === true,
     isVerbose: texts['verbose'] === true,
     isQuiet: texts['quiet'] === true,
+    hasRealCrypto: texts['real-crypto'] === true,
     ...(typeof texts['plot'] === 'string' ? { plotFile: texts['plot'] } : {}),
     again: again.join(' '),
   };

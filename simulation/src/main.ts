@@ -37,10 +37,15 @@ async function runOnce(
   output: SimulateOutput,
   clock: Clock,
 ): Promise<RunResult> {
-  const { scenario, values } = parsed;
+  const { scenario, values, hasRealCrypto } = parsed;
   const startedMs = clock.monotonicMs();
   const onProgress = startProgress(parsed.isQuiet ? undefined : output.tell, `${scenario.name} seed ${seed}`, clock);
-  const context = { seed, onProgress, ...(parsed.isVerbose ? { logger: createLogger({ level: 'debug' }) } : {}) };
+  const context = {
+    seed,
+    onProgress,
+    hasRealCrypto,
+    ...(parsed.isVerbose ? { logger: createLogger({ level: 'debug' }) } : {}),
+  };
   const result = await scenario.run(values, context);
   const realMs = Math.round(clock.monotonicMs() - startedMs);
   const options = Object.entries(values).map(([name, value]) => `${name} ${value}`);

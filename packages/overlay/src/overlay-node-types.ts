@@ -2,6 +2,7 @@ import type { Random } from '@pulsemesh/base';
 import type { Signer } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Descriptor } from './descriptor.ts';
+import type { JoinSeals } from './joining/join-answer.ts';
 import type { Links } from './lan/bridge-duty.ts';
 import type { Outgoing } from './message.ts';
 import type { Topic } from './topic.ts';
@@ -64,6 +65,8 @@ export interface OverlayNodeDependencies {
   readonly links?: Links;
   /** Reads others' descriptors; default: with the memory of this process, see `DescriptorMemory`. */
   readonly decode?: (bytes: Uint8Array) => Descriptor;
+  /** Seals answers to join queries; default: `joinSeals`. */
+  readonly seals?: JoinSeals;
 }
 
 /** How a topic is subscribed to. */

@@ -19,6 +19,7 @@ export {
   isCurrent,
   isGenuine,
 } from './descriptor.ts';
+export { currentMembers, fittingMembers, type JoinSeals, type ReplyKey } from './joining/join-answer.ts';
 export { type Message, messageLimits, type Outgoing } from './message.ts';
 export { OverlayNode, overlayNodeDefaults, overlayNodeLimits } from './node/overlay-node.ts';
 export type {

@@ -1,11 +1,18 @@
 import { createSeededRandom, type Random } from '@pulsemesh/base';
-import { type Descriptor, DescriptorMemory, OverlayNode, type Topic } from '@pulsemesh/overlay/protocol';
+import {
+  type Descriptor,
+  DescriptorMemory,
+  type JoinSeals,
+  OverlayNode,
+  type Topic,
+} from '@pulsemesh/overlay/protocol';
 import { latencies } from '../network/latency.ts';
 import type { LinkOptions } from '../network/links.ts';
 import type { SimulatedNode } from '../network/node.ts';
 import type { Place } from '../network/place.ts';
 import { World } from '../network/world.ts';
 import { createIdentity, type Identity, type IdentityPlace } from './identity.ts';
+import { createRememberedSeals, rememberDecoded } from './remembered-crypto.ts';
 
 /** A network of nodes that run the real overlay, and of attackers among them. */
 export interface FleetOptions {
@@ -28,6 +35,8 @@ export interface FleetOptions {
   /** Share of honest nodes that cannot be dialled. */
   readonly clientShare?: number;
   readonly sybils?: SybilOptions;
+  /** Join answers are really sealed and ring proofs really computed; by default a stand-in remembers them, see `createRememberedSeals`. */
+  readonly hasRealCrypto?: boolean;
 }
 
 /** Attackers: how many, who they are and what they run. Their places come after those of the honest nodes. */
@@ -66,11 +75,14 @@ export class Fleet {
   readonly random: Random;
   readonly #options: FleetOptions;
   /** One for all nodes: a signature is looked at once in the whole network. */
-  readonly #memory: DescriptorMemory;
+  readonly #decode: (bytes: Uint8Array) => Descriptor;
+  readonly #seals: JoinSeals | undefined;
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#memory = new DescriptorMemory(4 * (options.nodes + (options.sybils?.count ?? 0)));
+    const memory = new DescriptorMemory(4 * (options.nodes + (options.sybils?.count ?? 0)));
+    this.#decode = rememberDecoded((bytes) => memory.decode(bytes));
+    this.#seals = options.hasRealCrypto === true ? undefined : createRememberedSeals();
     this.random = createSeededRandom(options.seed);
     const { latency: name, linksMax, links, startMs } = options;
     const latency = latencies[name]?.(this.#fork());
@@ -166,7 +178,11 @@ export class Fleet {
         ...(carry === undefined ? {} : { carry }),
         ...(interestState === undefined ? {} : { interestState }),
       },
-      { random: this.#fork(), decode: (bytes) => this.#memory.decode(bytes) },
+      {
+        random: this.#fork(),
+        decode: this.#decode,
+        ...(this.#seals === undefined ? {} : { seals: this.#seals }),
+      },
     );
   }
 

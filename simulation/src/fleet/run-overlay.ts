@@ -14,6 +14,7 @@ import {
   type WorkloadPlan,
 } from '../workload/workload.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
+import { withPlainProofs } from './remembered-crypto.ts';
 import { planSybils, type SybilPlan } from './sybils.ts';
 import { ringOf } from './watch-rings.ts';
 
@@ -57,7 +58,7 @@ export class OverlayRun {
     this.plan = planWorkload(workload, random);
     this.topics = Array.from({ length: workload.topics }, (_, topic) => {
       const secret = random.bytes(32);
-      return options.isPrivate === true ? createTopic(topicNameOf(topic), secret) : createTopic(topicNameOf(topic));
+      return this.#topic(topicNameOf(topic), options.isPrivate === true ? secret : undefined);
     });
     const ownSybils = workload.attack === undefined ? undefined : planSybils(workload.attack, this.plan);
     this.#sybils = options.sybils?.(this) ?? ownSybils;
@@ -105,6 +106,11 @@ export class OverlayRun {
       traceHash: world.traceHash,
       virtualMs: untilMs,
     };
+  }
+
+  #topic(name: string, secret?: Uint8Array): Topic {
+    const topic = createTopic(name, secret);
+    return this.#options.hasRealCrypto === true ? topic : withPlainProofs(topic);
   }
 
   #ownFigures(): Record<string, number> {
@@ -171,7 +177,7 @@ export class OverlayRun {
     if (sybils === undefined) return;
     // Without the secret a topic is another one, whatever it is called.
     const sybilTopics =
-      this.#options.isPrivate === true ? this.topics.map(({ name }) => createTopic(name)) : this.topics;
+      this.#options.isPrivate === true ? this.topics.map(({ name }) => this.#topic(name)) : this.topics;
     this.fleet.sybilPlaces.forEach((place, index) => {
       world.at(sybils.upAtMs + random.float() * upWithinMs, () => {
         this.fleet.startSybil(index);

@@ -133,7 +133,7 @@ export class Links {
       if (!isThere && !isHeld && other !== place) this.#dial(place, other);
     }
     for (const [index, link] of place.links) {
-      if (nowMs - link.usedMs < this.#options.idleMsMax || wanted.includes(index)) continue;
+      if (nowMs - link.usedMs < this.#options.idleMsMax || wanted.has(index)) continue;
       this.counts.closedIdle += 1;
       this.close(link, place);
     }
@@ -293,7 +293,7 @@ export class Links {
     const wanted = this.#wanted(place);
     let oldest: Link | undefined;
     for (const [index, link] of place.links) {
-      if (nowMs - link.openedMs < this.#options.youngMs || wanted.includes(index)) continue;
+      if (nowMs - link.openedMs < this.#options.youngMs || wanted.has(index)) continue;
       if (oldest === undefined || link.usedMs < oldest.usedMs) oldest = link;
     }
     if (oldest === undefined) return false;
@@ -302,14 +302,14 @@ export class Links {
     return true;
   }
 
-  #wanted(place: Place): readonly number[] {
+  #wanted(place: Place): ReadonlySet<number> {
     if (this.#world.nowMs < place.wantedUntilMs) return place.wanted;
     const keepMax = Math.max(1, place.linksMax - this.#options.reserve);
-    const wanted: number[] = [];
+    const wanted = new Set<number>();
     for (const peer of place.node.wantedLinks()) {
-      if (wanted.length === keepMax) break;
+      if (wanted.size === keepMax) break;
       const index = this.#world.indexOf(peer);
-      if (index !== undefined) wanted.push(index);
+      if (index !== undefined) wanted.add(index);
     }
     place.wanted = wanted;
     place.wantedUntilMs = this.#world.nowMs + this.#options.wantedEveryMs;

@@ -29,7 +29,7 @@ export interface Place {
   /** When the wake that counts is set, in the world's time. */
   wakeAtMs: number;
   /** The links it wants kept, remembered for a moment: numbers of places, most important first. */
-  wanted: readonly number[];
+  wanted: ReadonlySet<number>;
   wantedUntilMs: number;
   /** Places that had no room for it, or let it go: none is asked again before its time only because it is wanted. */
   readonly holds: Map<number, Hold>;

@@ -138,7 +138,7 @@ export class World {
       dials: new Map(),
       parked: new Map(),
       wakeAtMs: Number.POSITIVE_INFINITY,
-      wanted: [],
+      wanted: new Set(),
       wantedUntilMs: 0,
       holds: new Map(),
     };

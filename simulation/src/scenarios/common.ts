@@ -49,7 +49,8 @@ export function playOverlay(
   context: RunContext,
   plot: (delivery: DeliveryReport) => Plot = deliveryOverTime,
 ): RunResult {
-  const run = new OverlayRun(workload, { ...options, seed: context.seed, onProgress: context.onProgress });
+  const { seed, onProgress, hasRealCrypto = false } = context;
+  const run = new OverlayRun(workload, { ...options, seed, onProgress, hasRealCrypto });
   const { figures, violations, traceHash, virtualMs, delivery } = run.play();
   return { figures, violations, traceHash, virtualMs, plot: plot(delivery) };
 }

@@ -40,6 +40,8 @@ export interface RunContext {
   /** Told now and then how far the run is, in virtual time. */
   readonly onProgress: (virtualMs: number, untilVirtualMs: number) => void;
   readonly logger?: Logger;
+  /** Whether join answers are really sealed, and proofs really computed; default no: the run is the same either way. */
+  readonly hasRealCrypto?: boolean;
 }
 
 /** How a run went. */

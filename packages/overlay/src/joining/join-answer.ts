@@ -1,7 +1,9 @@
 import type { Random } from '@pulsemesh/base';
 import {
   createHpkeSuite,
+  createX25519Key,
   dhKemX25519,
+  generateX25519,
   hpkeTagBytes,
   SealBrokenError,
   WeakKeyError,
@@ -47,13 +49,18 @@ export function sealDecoyAnswer(query: JoinQuery, dependencies: { readonly rando
 
 const noMembers = encodeCbor([]);
 
-/** As many descriptors as fit. */
+/** As many descriptors as fit, from the first on. */
+export function fittingMembers(members: readonly Descriptor[]): readonly Descriptor[] {
+  let bytesLeft = joinAnswerLimits.plaintextBytes - 5; // the length, and the head of the list
+  const count = members.slice(0, joinAnswerLimits.descriptorsMax).findIndex(({ bytes }) => {
+    bytesLeft -= bytes.length + 3; // with the head of a byte string
+    return bytesLeft < 0;
+  });
+  return members.slice(0, count < 0 ? joinAnswerLimits.descriptorsMax : count);
+}
+
 function listOf(members: readonly Descriptor[]): Uint8Array {
-  for (let count = Math.min(members.length, joinAnswerLimits.descriptorsMax); count > 0; count -= 1) {
-    const list = encodeCbor(members.slice(0, count).map(({ bytes }) => bytes));
-    if (list.length + 4 <= joinAnswerLimits.plaintextBytes) return list;
-  }
-  return noMembers;
+  return encodeCbor(fittingMembers(members).map(({ bytes }) => bytes));
 }
 
 function sealList(
@@ -76,11 +83,43 @@ function sealList(
 }
 
 /** What an answer is opened with. */
-export interface JoinAnswerKeys {
+export interface JoinAnswerKeys<Key extends ReplyKey = X25519Key> {
   readonly topic: Topic;
   readonly nonce: Uint8Array;
-  readonly replyKey: X25519Key;
+  readonly replyKey: Key;
 }
+
+/** To whom answers to one search are sealed; who made it opens them. */
+export interface ReplyKey {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/**
+ * How answers are sealed and opened: {@link joinSeals}, or in a simulation of thousands of peers what gives the same answers
+ * for less work. Each draws the same from `random`, so that a seed gives the same run with either.
+ */
+export interface JoinSeals {
+  createReplyKey(random: Random): ReplyKey;
+  readonly seal: typeof sealJoinAnswer;
+  readonly sealDecoy: typeof sealDecoyAnswer;
+  /** `keys.replyKey` is one that {@link createReplyKey} made; for the rest see {@link openJoinAnswer}. */
+  open(
+    box: Uint8Array,
+    keys: JoinAnswerKeys<ReplyKey>,
+    decode: (bytes: Uint8Array) => Descriptor,
+    nowMs: number,
+  ): Descriptor[] | undefined;
+}
+
+/** HPKE over X25519, as described above. */
+export const joinSeals: JoinSeals = {
+  createReplyKey: (random) => createX25519Key(generateX25519(random).privateKey),
+  seal: sealJoinAnswer,
+  sealDecoy: sealDecoyAnswer,
+  // The keys are this table's own.
+  open: (box, keys, decode, nowMs) => openJoinAnswer(box, keys as JoinAnswerKeys, decode, nowMs),
+};
 
 /**
  * The descriptors in an answer, those that hold at `nowMs`; undefined where it was not sealed for this query by
@@ -114,9 +153,18 @@ function parse(plaintext: Uint8Array, decode: (bytes: Uint8Array) => Descriptor,
   if (length > plaintext.length - 4) return undefined;
   const list = decodeCbor(plaintext.subarray(4, 4 + length), { depthMax: 1 });
   if (!Array.isArray(list) || list.length > joinAnswerLimits.descriptorsMax) return undefined;
+  const isDescriptor = (item: unknown) => item instanceof Uint8Array && item.length <= descriptorLimits.bytesMax;
+  return list.every(isDescriptor) ? currentMembers(list as Uint8Array[], decode, nowMs) : undefined;
+}
+
+/** The descriptors that hold at `nowMs`; what is none is left out. */
+export function currentMembers(
+  list: readonly Uint8Array[],
+  decode: (bytes: Uint8Array) => Descriptor,
+  nowMs: number,
+): Descriptor[] {
   const descriptors: Descriptor[] = [];
-  for (const bytes of list as unknown[]) {
-    if (!(bytes instanceof Uint8Array) || bytes.length > descriptorLimits.bytesMax) return undefined;
+  for (const bytes of list) {
     const descriptor = decodeOrSkip(bytes, decode);
     if (descriptor !== undefined && isCurrent(descriptor, nowMs)) descriptors.push(descriptor);
   }

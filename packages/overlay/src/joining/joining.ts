@@ -1,5 +1,5 @@
 import type { Random } from '@pulsemesh/base';
-import { createX25519Key, equalSecrets, generateX25519, type X25519Key } from '@pulsemesh/crypto';
+import { equalSecrets } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import { type Descriptor, decodeDescriptor, descriptorLimits } from '../descriptor.ts';
 import { positionsOf } from '../interest/exact-interest.ts';
@@ -7,7 +7,7 @@ import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } fro
 import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
 import { messageLimits } from '../message.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
-import { joinAnswerLimits, openJoinAnswer, sealDecoyAnswer, sealJoinAnswer } from './join-answer.ts';
+import { type JoinSeals, joinAnswerLimits, joinSeals, type ReplyKey } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
 import { type ReturnPath, ReturnPaths } from './return-paths.ts';
@@ -30,6 +30,14 @@ export interface JoiningSurroundings {
   members(topic: Topic): readonly Descriptor[];
   /** Peers whom the user or the authority trusts: asked first for what is sensitive. */
   friends(): readonly PeerId[];
+}
+
+export interface JoiningDependencies {
+  readonly random: Random;
+  /** May remember descriptors that were checked before; default: {@link decodeDescriptor}. */
+  readonly decode?: (bytes: Uint8Array) => Descriptor;
+  /** Default: {@link joinSeals}. */
+  readonly seals?: JoinSeals;
 }
 
 /** What joining asks of its driver, in order. */
@@ -55,7 +63,7 @@ interface Seek {
   readonly mode: JoinMode;
   nonce: Uint8Array;
   /** Made when there is somebody to ask. */
-  replyKey: X25519Key | undefined;
+  replyKey: ReplyKey | undefined;
   /** Queries sent so far, and to whom: an answer to an earlier try is welcome while a later one is under way. */
   readonly ids: string[];
   readonly asked: PeerId[];
@@ -78,11 +86,14 @@ export class Joining {
   readonly #around: JoiningSurroundings;
   readonly #random: Random;
   readonly #decode: (bytes: Uint8Array) => Descriptor;
+  readonly #seals: JoinSeals;
   readonly #seeks = new Map<string, Seek>();
   readonly #seekOfId = new Map<string, Seek>();
   readonly #paths: ReturnPaths;
   /** Answers that leave later, in no order. */
   #waiting: { readonly atMs: number; readonly output: JoinOutput }[] = [];
+  /** Asked for after each input of a node, and null after one that may have changed it. */
+  #dueAtMs: number | null = null;
   /** How many queries of a nonce were answered here; the oldest nonce is forgotten first. */
   readonly #answered = new Map<string, number>();
   readonly #received: TokenBuckets;
@@ -90,10 +101,9 @@ export class Joining {
   readonly #own: TokenBuckets;
   readonly #refusals = new Map<JoinRefusal, number>();
 
-  /** `decode` (default: {@link decodeDescriptor}) may remember descriptors that were checked before. */
   constructor(
     around: JoiningSurroundings,
-    dependencies: { readonly random: Random; readonly decode?: (bytes: Uint8Array) => Descriptor },
+    dependencies: JoiningDependencies,
     options: Partial<JoiningOptions> & { readonly shape?: FilterShape } = {},
   ) {
     const { shape = defaultFilterShape, ...rest } = options;
@@ -102,6 +112,7 @@ export class Joining {
     this.#around = around;
     this.#random = dependencies.random;
     this.#decode = dependencies.decode ?? decodeDescriptor;
+    this.#seals = dependencies.seals ?? joinSeals;
     const { pathsMax, queriesPerMinute, peersMax } = this.#options;
     this.#paths = new ReturnPaths(pathsMax);
     this.#received = new TokenBuckets(2 * queriesPerMinute, peersMax);
@@ -116,6 +127,11 @@ export class Joining {
 
   /** When {@link wake} wants to be called, unix milliseconds. */
   get dueAtMs(): number {
+    this.#dueAtMs ??= this.#nextDueAtMs();
+    return this.#dueAtMs;
+  }
+
+  #nextDueAtMs(): number {
     let due = Number.POSITIVE_INFINITY;
     for (const { untilMs } of this.#seeks.values()) due = Math.min(due, untilMs);
     for (const { atMs } of this.#waiting) due = Math.min(due, atMs);
@@ -156,6 +172,7 @@ export class Joining {
 
   /** Does what is due: further tries, and the end of seeks that had theirs. */
   wake(nowMs: number): JoinOutput[] {
+    this.#dueAtMs = null;
     const outputs = this.#waiting.filter(({ atMs }) => atMs <= nowMs).map(({ output }) => output);
     if (outputs.length > 0) this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs);
     for (const seek of [...this.#seeks.values()]) {
@@ -207,7 +224,7 @@ export class Joining {
     const next = query.ttl <= 1 ? undefined : this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]);
     if (next === undefined) {
       if (query.ttl > 1) this.#refuse('no-way');
-      const decoy = sealDecoyAnswer(query, { random: this.#random });
+      const decoy = this.#seals.sealDecoy(query, { random: this.#random });
       return decoy === undefined ? [] : this.#answer(from, query, decoy, nowMs);
     }
     to.push(next);
@@ -223,6 +240,7 @@ export class Joining {
     if (this.#options.answerDelayMs === 0) return [output];
     if (this.#waiting.length >= this.#options.answersWaitingMax) return this.#refuse('too-often');
     this.#waiting.push({ atMs: nowMs + this.#random.float() * this.#options.answerDelayMs, output });
+    this.#dueAtMs = null;
     return [];
   }
 
@@ -257,7 +275,7 @@ export class Joining {
   #found(seek: Seek, box: Uint8Array, nowMs: number): JoinOutput[] {
     const { topic, nonce, replyKey } = seek;
     if (replyKey === undefined) return this.#refuse('not-asked');
-    const members = openJoinAnswer(box, { topic, nonce, replyKey }, this.#decode, nowMs);
+    const members = this.#seals.open(box, { topic, nonce, replyKey }, this.#decode, nowMs);
     if (members === undefined) return this.#refuse('answer-broken');
     const self = this.#around.self().peer;
     const descriptors = members.filter(({ peer }) => peer !== self);
@@ -271,10 +289,11 @@ export class Joining {
     seek.tries += 1;
     seek.triedMs = nowMs;
     seek.untilMs = nowMs + this.#options.tryMs;
+    this.#dueAtMs = null;
     if (this.#around.neighbours().length === 0 && this.#around.friends().length === 0) return [];
     const self = this.#around.self().peer;
     if (seek.replyKey === undefined) {
-      seek.replyKey = createX25519Key(generateX25519(this.#random).privateKey);
+      seek.replyKey = this.#seals.createReplyKey(this.#random);
       seek.nonce = this.#random.bytes(16);
     }
     const hint = hintOf(seek.topic, seek.mode, epochAt(nowMs, epochMs.filter), this.#shape);
@@ -322,13 +341,11 @@ export class Joining {
     let best: PeerId[] = [];
     let most = -1;
     for (const { peer, filter } of this.#around.neighbours()) {
-      if (without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
       const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
-      if (score > most) {
-        most = score;
-        best = [];
-      }
-      if (score === most) best.push(peer);
+      if (score < most || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
+      if (score > most) best = [];
+      most = score;
+      best.push(peer);
     }
     if (best.length === 0) return undefined;
     const chosen = best[this.#random.integer(best.length)] as PeerId; // not empty
@@ -358,7 +375,7 @@ export class Joining {
 
   #answerTo(query: JoinQuery, topic: Topic): Uint8Array | undefined {
     const others = this.#around.members(topic).slice(0, joinAnswerLimits.descriptorsMax - 1);
-    return sealJoinAnswer(query, topic, [this.#around.self(), ...others], { random: this.#random });
+    return this.#seals.seal(query, topic, [this.#around.self(), ...others], { random: this.#random });
   }
 
   #remember(id: string, from: PeerId, to: PeerId[], nowMs: number): void {
@@ -367,6 +384,7 @@ export class Joining {
   }
 
   #end(seek: Seek): void {
+    this.#dueAtMs = null;
     for (const id of seek.ids) this.#seekOfId.delete(id);
     this.#seeks.delete(seek.topic.name);
   }

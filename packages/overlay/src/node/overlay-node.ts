@@ -231,7 +231,8 @@ export class OverlayNode {
   /** There is a connection to `peer`, which speaks the protocol. */
   connected(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#connections.add(peer);
-    this.#age(nowMs, true);
+    // A newcomer counts at once where there are few to ask; elsewhere in a moment.
+    this.#age(nowMs, this.#connections.size < overlayNodeLimits.connectedAskedMax / 4);
     this.#rings.connected(peer, nowMs);
     return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#searching.connected(nowMs)];
   }
@@ -392,7 +393,7 @@ export class OverlayNode {
   }
 
   #createSearching(dependencies: OverlayNodeDependencies, trust: Trust): Searching {
-    const { random, decode = (bytes: Uint8Array) => descriptorMemory.decode(bytes) } = dependencies;
+    const { random, decode = (bytes: Uint8Array) => descriptorMemory.decode(bytes), seals } = dependencies;
     return new Searching(
       {
         self: () => this.#own.descriptor,
@@ -406,7 +407,7 @@ export class OverlayNode {
         },
         isConnected: (peer) => this.#connections.has(peer),
       },
-      { random, decode },
+      { random, decode, ...(seals === undefined ? {} : { seals }) },
     );
   }
 

@@ -2,7 +2,7 @@ import type { Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Descriptor } from '../descriptor.ts';
 import type { JoinMode } from '../joining/join-hint.ts';
-import { Joining, type JoiningSurroundings, type JoinOutput } from '../joining/joining.ts';
+import { Joining, type JoiningDependencies, type JoiningSurroundings, type JoinOutput } from '../joining/joining.ts';
 import type { JoinedMessage, JoinMessage } from '../message.ts';
 import type { NodeOutput } from '../overlay-node-types.ts';
 import type { RingView } from '../rings/rings.ts';
@@ -34,10 +34,7 @@ export class Searching {
   /** When the first search is due; asked for after each input of a node, and null after one that may change it. */
   #searchDueAtMs: number | null = null;
 
-  constructor(
-    around: SearchingSurroundings,
-    dependencies: { readonly random: Random; readonly decode: (bytes: Uint8Array) => Descriptor },
-  ) {
+  constructor(around: SearchingSurroundings, dependencies: JoiningDependencies) {
     this.#around = around;
     this.#random = dependencies.random;
     this.#outlets = new Outlets(dependencies.random, around.isConnected);

@@ -59,9 +59,9 @@ export class RingGossip {
 
   /** When {@link wake} has something to do, unix milliseconds. */
   get dueAtMs(): number {
-    let dueAtMs = this.#roundAtMs;
-    for (const question of this.#questions.values()) dueAtMs = Math.min(dueAtMs, question.deadlineMs);
-    return dueAtMs;
+    // Every question waits equally long: the first asked is the first that is due.
+    for (const question of this.#questions.values()) return Math.min(this.#roundAtMs, question.deadlineMs);
+    return this.#roundAtMs;
   }
 
   /** Takes candidates on somebody's word; nothing is sent before the next {@link wake}. */
@@ -315,6 +315,7 @@ export class RingGossip {
 
   #ask(descriptor: Descriptor, epoch: number, nowMs: number): NodeOutput {
     const nonce = this.#dependencies.random.integer(2 ** 32);
+    this.#questions.delete(descriptor.peer); // set anew: a Map keeps the order of insertion
     this.#questions.set(descriptor.peer, { nonce, epoch, deadlineMs: nowMs + this.#parameters.answerMs });
     const member = this.ring.members.get(descriptor.peer);
     if (member !== undefined) member.askedAtMs = nowMs;

@@ -48,6 +48,7 @@ export class TopicRing {
   readonly #changedAtMs = new Map<number, number>();
   #orders: RingOrder[] = [];
   #shapes: RingShape[] | null = null;
+  #neighbourCount: number | null = null;
   #far: FarMembers | null = null;
   #nearMark = 0;
 
@@ -109,8 +110,8 @@ export class TopicRing {
 
   /** Different proven neighbours in the newest order: 2r where the topic has as many members. */
   get neighbourCount(): number {
-    const shape = this.shapes.at(-1);
-    return shape === undefined ? 0 : new Set([...shape.successors, ...shape.predecessors]).size;
+    this.#neighbourCount ??= countNeighbours(this.shapes.at(-1));
+    return this.#neighbourCount;
   }
 
   /** Members that are not near us in any order. */
@@ -329,8 +330,13 @@ export class TopicRing {
 
   #forgetShape(): void {
     this.#shapes = null;
+    this.#neighbourCount = null;
     this.#far = null;
   }
+}
+
+function countNeighbours(shape: RingShape | undefined): number {
+  return shape === undefined ? 0 : new Set([...shape.successors, ...shape.predecessors]).size;
 }
 
 const isProven = (member: Member) => member.isProven;
