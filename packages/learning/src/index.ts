@@ -1,1 +1,10 @@
 export type { BoardOfParty, Gathered, Party, PartyMeans, Post, Step } from './party/party.ts';
+export type {
+  Accountant,
+  Combine,
+  Contribution,
+  LocalWork,
+  PrivacyBook,
+  RoundOfWork,
+  WorkShape,
+} from './rounds/work.ts';
