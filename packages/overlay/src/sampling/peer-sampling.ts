@@ -11,6 +11,7 @@ import { MinWise } from './min-wise.ts';
 import { OpenQuestions } from './open-questions.ts';
 import { completeOptions, peerSamplingLimits as limits, type PeerSamplingOptions } from './options.ts';
 import { ReceivedCounts } from './received-counts.ts';
+import { RoundPace } from './round-pace.ts';
 
 /** Why something that came in was left out. */
 export type SamplingRefusal = DescriptorRefusal | IntroductionRefusal | 'unasked' | 'oversized' | 'wrong-peer' | 'busy';
@@ -53,8 +54,8 @@ export class PeerSampling {
   #self: Descriptor;
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
-  #fastRoundsLeft: number;
-  #stillRounds = 0;
+  readonly #pace: RoundPace;
+  #isAnswered = false;
   #viewCache: readonly Descriptor[] | undefined;
   readonly #refusals: Partial<Record<SamplingRefusal, number>> = {};
 
@@ -82,7 +83,7 @@ export class PeerSampling {
     const questions = { timeoutMs: this.#options.answerTimeoutMs, openMax: limits.openMax };
     this.#pulls = new OpenQuestions(questions, { random });
     this.#probes = new OpenQuestions(questions, { random });
-    this.#fastRoundsLeft = this.#options.fastRoundsMax;
+    this.#pace = new RoundPace(this.#options);
   }
 
   /** The peers in the view, at most `viewSize`, in no order. */
@@ -150,6 +151,7 @@ export class PeerSampling {
   /** `from` answers a pull. */
   onView(from: PeerId, message: ViewMessage, nowMs: number): Outgoing[] {
     if (!this.#pulls.close(from, message.nonce)) return this.#refuse('unasked');
+    this.#isAnswered = true;
     this.#known.revive(from);
     this.#pullsMissed.delete(from);
     this.#probesMissed.delete(from);
@@ -185,7 +187,7 @@ export class PeerSampling {
   connected(peer: PeerId, nowMs: number): Outgoing[] {
     this.#known.connect(peer);
     if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
-    this.#fastRoundsLeft = Math.max(this.#fastRoundsLeft, limits.fastRoundsAgain);
+    this.#pace.quicken();
     this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
     // A round asks as many on its own account; who connects in crowds waits for the next ones.
     return this.#pulls.size < this.#options.pullsPerRound ? this.#pull(peer, nowMs) : [];
@@ -213,11 +215,8 @@ export class PeerSampling {
 
   #beginRound(nowMs: number): Outgoing[] {
     this.#round += 1;
-    const isFast = this.#isShort && this.#fastRoundsLeft > 0;
-    if (isFast) this.#fastRoundsLeft -= 1;
-    const { fastRoundMs, roundJitter } = this.#options;
-    const jitter = 1 + roundJitter * (2 * this.#random.float() - 1);
-    this.#roundAtMs = nowMs + (isFast ? fastRoundMs : this.#pauseMs()) * jitter;
+    const jitter = 1 + this.#options.roundJitter * (2 * this.#random.float() - 1);
+    this.#roundAtMs = nowMs + this.#pace.pauseMs(this.#isShort) * jitter;
     const out: Outgoing[] = [];
     for (const peer of this.#targets(nowMs)) {
       if (this.#view.has(peer)) this.#view.set(peer, this.#round);
@@ -228,14 +227,6 @@ export class PeerSampling {
       if (peer !== undefined) out.push(...this.#probe(peer, nowMs));
     }
     return out;
-  }
-
-  /** The time to the next round: each message may cost a connection, and a view of the living needs little news. */
-  #pauseMs(): number {
-    const { roundMs, stillRoundMs, stillAfterRounds } = this.#options;
-    this.#stillRounds = this.#isShort ? 0 : this.#stillRounds + 1;
-    const doublings = Math.max(0, this.#stillRounds - stillAfterRounds);
-    return Math.max(roundMs, Math.min(stillRoundMs, roundMs * 2 ** Math.min(doublings, 10)));
   }
 
   /** Whom to ask: a friend, now and then a seed, one of the history, the rest of the view that was asked longest ago. */
@@ -294,9 +285,11 @@ export class PeerSampling {
     }
     for (const peer of this.#received) hasNew = this.#history.feed(peer) || hasNew;
     // As long as the history is not yet one of most peers, liars who were there first hold more than their share of it.
-    if (hasNew) this.#stir();
+    if (hasNew) this.#pace.stir();
     for (const peer of this.#history.peers()) if (!this.#known.isUsable(peer, nowMs)) this.#history.empty(peer);
     this.#renewView(introduced, nowMs);
+    this.#pace.ended(this.#view.size, this.#isAnswered);
+    this.#isAnswered = false;
     this.#received.clear();
     this.#answers.renew();
     this.#prune(nowMs);
@@ -372,13 +365,9 @@ export class PeerSampling {
     return [];
   }
 
-  /** Something happened: one or two of a round come and go; with more the view is worth renewing as at first. */
-  #stir(): void {
-    this.#stillRounds = Math.max(0, this.#stillRounds - this.#options.stillAfterRounds / 3);
-  }
-
   #dead(peer: PeerId, nowMs: number): void {
-    this.#stir();
+    this.#pace.stir();
+    this.#pace.lost();
     this.#removeFromView(peer);
     this.#received.delete(peer);
     this.#history.reseed(peer);

@@ -11,6 +11,7 @@ import type { ServiceCounters } from './counters.ts';
 import { InboundStream } from './inbound-stream.ts';
 import { Links } from './links.ts';
 import { Pace } from './pace.ts';
+import { SteadyTime } from './steady-time.ts';
 
 export interface DriverOptions {
   readonly protocol: string;
@@ -47,6 +48,7 @@ export class Driver {
   readonly #links: Links;
   readonly #inbound = new Set<InboundStream>();
   readonly #paces = new Map<PeerId, Pace>();
+  readonly #time: SteadyTime;
   #outputs: NodeOutput[] = [];
   #isPerforming = false;
   #isStopped = false;
@@ -59,6 +61,7 @@ export class Driver {
     this.#node = node;
     this.#options = options;
     this.#deps = dependencies;
+    this.#time = new SteadyTime(dependencies.clock);
     const { count } = dependencies;
     this.#links = new Links(options, {
       ...dependencies,
@@ -93,6 +96,7 @@ export class Driver {
     const { registrar } = this.#deps;
     this.#isStopped = true;
     this.#timer?.cancel();
+    this.#time.stop();
     if (this.#topologyId !== undefined) registrar.unregister(this.#topologyId);
     await registrar.unhandle(this.#options.protocol).catch(() => {});
     await this.#links.stop();
@@ -107,7 +111,7 @@ export class Driver {
   /** Lets the node do something, and does what it asks for. */
   run(action: (nowMs: number) => readonly NodeOutput[]): void {
     if (this.#isStopped) return;
-    this.#perform(action(this.#deps.clock.now()));
+    this.#perform(action(this.#time.now()));
   }
 
   /** Tells the node its own addresses, where they are others than before. */
@@ -153,11 +157,14 @@ export class Driver {
     if (this.#isStopped || dueAtMs >= this.#timerAtMs || dueAtMs === Number.POSITIVE_INFINITY) return;
     this.#timer?.cancel();
     this.#timerAtMs = dueAtMs;
-    const delayMs = Math.max(0, dueAtMs - this.#deps.clock.now());
-    this.#timer = this.#deps.clock.setTimer(() => this.#wake(), Math.min(delayMs, timerMsMax));
+    const { clock } = this.#deps;
+    const delayMs = Math.min(timerMsMax, Math.max(0, dueAtMs - this.#time.now()));
+    const atMs = clock.monotonicMs() + delayMs;
+    this.#timer = clock.setTimer(() => this.#wake(clock.monotonicMs() - atMs), delayMs);
   }
 
-  #wake(): void {
+  #wake(lateMs: number): void {
+    this.#time.cameLate(lateMs);
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.run((nowMs) => this.#node.wake(nowMs));
     this.#wakeInTime();

@@ -1,5 +1,5 @@
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import type { Connection, Stream } from '@libp2p/interface';
+import type { Connection, Peer, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { createSeededRandom, silentLogger } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Message } from '../message.ts';
 import { dialLimits } from './dial-memory.ts';
 import { Links, type LinksDependencies, type LinksOptions, linksLimits } from './links.ts';
+import { unneededLimits } from './unneeded.ts';
 
 const protocol = '/upsycle/test';
 const probe: Message = { kind: 'probe', nonce: 1, isReply: false };
@@ -73,6 +74,7 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
   let dialsAtOnceMost = 0;
   let wanted: PeerId[] = [];
   const tags: [string, unknown][] = [];
+  const kept = new Map<string, readonly string[]>();
   const deps: LinksDependencies = {
     self,
     connectionManager: {
@@ -98,8 +100,10 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
       },
     },
     peerStore: {
-      get: async () => {
-        throw new Error('not asked');
+      get: async (id) => {
+        const tags = kept.get(String(id));
+        if (tags === undefined) throw new Error('not known');
+        return { tags: new Map(tags.map((tag) => [tag, { value: 1 }])) } as unknown as Peer; // the rest is not looked at
       },
       merge: async (id, data) => {
         tags.push([String(id), Object.values(data.tags ?? {})[0]]);
@@ -134,6 +138,8 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
     away,
     said,
     tags,
+    /** What others have tagged a peer with. */
+    keep: (index: number, ...others: string[]) => kept.set(nameOf(index), others),
     connectionTo: (index: number) => connections.get(nameOf(index)),
     dialCount: () => dials,
     dialsAtOnceMost: () => dialsAtOnceMost,
@@ -231,7 +237,7 @@ describe('links', () => {
     world.links.take(foreign as unknown as Connection);
     world.connectionTo(1)?.streams.push({ protocol: '/somebody/else' });
     world.want(0);
-    await world.clock.advance(linksLimits.idleMsMin);
+    await world.clock.advance(unneededLimits.idleMsMin);
     world.links.tend();
     await world.settle();
     // Seven links, three allowed: 0 is wanted, 1 used by somebody else, 6 was opened by the other side.
@@ -246,7 +252,7 @@ describe('links', () => {
     await world.settle();
     world.links.tend();
     expect(world.links.connected()).toHaveLength(2);
-    await world.clock.advance(linksLimits.idleMsMin);
+    await world.clock.advance(unneededLimits.idleMsMin);
     world.links.heard(nameOf(1));
     world.links.tend();
     await world.settle();
@@ -298,10 +304,10 @@ describe('links', () => {
       await world.settle();
       return world.links.connected().sort();
     };
-    expect(await tendAfter(linksLimits.unwantedMs - 1)).toHaveLength(3);
+    expect(await tendAfter(unneededLimits.unwantedMs - 1)).toHaveLength(3);
     world.want(0); // 1 was wanted until just now, 2 never
     expect(await tendAfter(1)).toEqual([nameOf(0), nameOf(1)].sort());
-    expect(await tendAfter(linksLimits.unwantedMs - 2)).toHaveLength(2);
+    expect(await tendAfter(unneededLimits.unwantedMs - 2)).toHaveLength(2);
     expect(await tendAfter(1)).toEqual([nameOf(0)]);
     expect(world.said.slice(3)).toEqual([`closed ${nameOf(2)}`, `closed ${nameOf(1)}`]);
   });
@@ -313,10 +319,62 @@ describe('links', () => {
     for (const index of [0, 1]) world.links.send(nameOf(index), probe);
     await world.settle();
     world.connectionTo(0)?.streams.push({ protocol: '/somebody/else' });
-    await world.clock.advance(linksLimits.unwantedMs);
+    await world.clock.advance(unneededLimits.unwantedMs);
     world.links.heard(nameOf(1));
     world.links.tend();
     expect(world.links.connected().sort()).toEqual([0, 1, 3].map(nameOf).sort());
+  });
+
+  it('never close the connection of a circuit relay that gave a place, of who has a place here, or of whom another service keeps', async () => {
+    const world = createLinks({ linksMax: 1 });
+    for (const index of [0, 1, 2, 3]) world.links.send(nameOf(index), probe);
+    await world.settle();
+    world.keep(0, 'keep-alive-circuit-relay');
+    world.keep(1, 'circuit-relay-source');
+    world.keep(2, 'something', 'keep-alive');
+    world.keep(3, 'something', 'kept-alive');
+    for (let turn = 0; turn < 3; turn += 1) {
+      await world.clock.advance(unneededLimits.unwantedMs);
+      world.links.tend();
+      await world.settle();
+      expect(world.links.connected().sort()).toEqual([0, 1, 2].map(nameOf).sort());
+    }
+    // The place is given up: the relay is a peer like any other.
+    world.keep(0);
+    world.links.tend();
+    await world.settle();
+    expect(world.links.connected().sort()).toEqual([1, 2].map(nameOf).sort());
+  });
+
+  it('let others open half as many more as the budget, then close whom they heard least recently, though he goes on talking', async () => {
+    const world = createLinks({ linksMax: 4 });
+    world.want(0, 1);
+    const foreign = Array.from({ length: 9 }, (_, index) => new FakeConnection(ids[index]));
+    for (const connection of foreign) {
+      world.links.take(connection as unknown as Connection);
+      await world.clock.advance(1);
+    }
+    foreign[2]?.streams.push({ protocol: '/somebody/else' });
+    world.links.heard(nameOf(3));
+    world.links.tend();
+    await world.settle();
+    // Six of nine may stay: 0 and 1 are neighbours, 2 works for somebody else, 3 was heard from, 8 and 7 came last.
+    expect(world.links.connected().sort()).toEqual([0, 1, 2, 3, 7, 8].map(nameOf).sort());
+    expect(world.said.filter((line) => line.startsWith('closed'))).toHaveLength(3);
+  });
+
+  it('close what they opened before they close what others opened', async () => {
+    const world = createLinks({ linksMax: 4 });
+    for (const index of [0, 1, 2]) world.links.send(nameOf(index), probe);
+    await world.settle();
+    await world.clock.advance(unneededLimits.idleMsMin);
+    for (const index of [3, 4, 5, 6, 7]) {
+      world.links.take(new FakeConnection(ids[index]) as unknown as Connection);
+      await world.clock.advance(1);
+    }
+    world.links.tend();
+    await world.settle();
+    expect(world.links.connected().sort()).toEqual([3, 4, 5, 6, 7].map(nameOf).sort());
   });
 });
 

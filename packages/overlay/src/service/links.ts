@@ -1,4 +1,10 @@
-import type { Connection, PeerId as Libp2pPeerId, PeerStore, Stream } from '@libp2p/interface';
+import {
+  type Connection,
+  KEEP_ALIVE,
+  type PeerId as Libp2pPeerId,
+  type PeerStore,
+  type Stream,
+} from '@libp2p/interface';
 import type { ConnectionManager } from '@libp2p/interface-internal';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
@@ -16,6 +22,7 @@ import type { Message } from '../message.ts';
 import { DialMemory } from './dial-memory.ts';
 import { carriesOthers, isKeptBefore } from './doubles.ts';
 import { PeerLink } from './peer-link.ts';
+import { unneededOf } from './unneeded.ts';
 
 /** Limits of all links together. */
 export const linksLimits = {
@@ -25,10 +32,6 @@ export const linksLimits = {
   dialMs: 10_000,
   /** How often wanted links are looked after. */
   tendMs: 1_000,
-  /** A link used more recently is not closed, whatever the budget. */
-  idleMsMin: 5_000,
-  /** A link that this service opened and nobody wanted or used for so long is closed, also where there is room for it. */
-  unwantedMs: 120_000,
   /** Of two connections with one peer one is closed after so long: by then both ends know of both. */
   doubleMs: 5_000,
 } as const;
@@ -36,10 +39,15 @@ export const linksLimits = {
 /** What the connection manager weighs a ring neighbour's connection with (gossipsub gives its mesh the same). */
 const wantedTag = 'upsycle';
 const wantedTagValue = 100;
+/** What libp2p's circuit relay server tags those with who have a place there. */
+const placeTag = 'circuit-relay-source';
 
 export interface LinksOptions {
   readonly protocol: string;
-  /** Links above this are closed, of those that this service opened and nobody else uses. */
+  /**
+   * Links above this are closed, of those that this service opened and nobody else uses; above one and a half of it also of
+   * those that peers opened.
+   */
   readonly linksMax: number;
   readonly outboundBytesMax: number;
   readonly maxOutboundStreams: number;
@@ -81,6 +89,7 @@ export class Links {
   readonly #dialling = new Set<PeerId>();
   readonly #stopped = new AbortController();
   #tagged = new Set<PeerId>();
+  #isClosing = false;
   #ticker: Ticker | undefined;
 
   constructor(options: LinksOptions, dependencies: LinksDependencies) {
@@ -165,7 +174,7 @@ export class Links {
     for (const link of this.#links.values()) if (!link.isIdle) link.flushSoon();
     this.#tag(new Set(wanted));
     this.#closeDoubles();
-    this.#closeUnneeded(new Set(wanted));
+    void this.#closeUnneeded(new Set(wanted));
   }
 
   #linkTo(peer: PeerId): PeerLink {
@@ -298,26 +307,46 @@ export class Links {
     }
   }
 
-  /** Of what may be closed: what is too much, least recently used first, and what was of no use for long. */
-  #closeUnneeded(wanted: ReadonlySet<PeerId>): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const connected = [...this.#links.values()].filter((link) => link.connection !== undefined);
-    for (const link of connected) if (wanted.has(link.peer)) link.lastWantedMs = nowMs;
-    const surplus = connected.length - this.#options.linksMax;
-    const mayClose = connected.filter((link) => !wanted.has(link.peer) && this.#mayClose(link, nowMs));
-    mayClose.sort((one, other) => one.lastUsedMs - other.lastUsedMs);
-    for (const [index, link] of mayClose.entries()) {
-      const unwantedMs = nowMs - Math.max(link.lastUsedMs, link.lastWantedMs);
-      if (link.connection === undefined || (index >= surplus && unwantedMs < linksLimits.unwantedMs)) continue;
-      link.isParting = true;
-      close(link.connection);
+  /** One after another, since the peer store is asked about each; not again while that goes on. */
+  async #closeUnneeded(wanted: ReadonlySet<PeerId>): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    try {
+      const nowMs = this.#deps.clock.monotonicMs();
+      const connected = [...this.#links.values()].filter((link) => link.connection !== undefined);
+      for (const link of connected) if (wanted.has(link.peer)) link.lastWantedMs = nowMs;
+      const choice = unneededOf(connected, { ...this.#options, wanted, nowMs });
+      const ours = await this.#part(choice.ours, choice.surplus);
+      await this.#part(choice.theirs, choice.excess - ours);
+      await this.#part(choice.useless, choice.useless.length);
+    } finally {
+      this.#isClosing = false;
     }
   }
 
-  #mayClose(link: PeerLink, nowMs: number): boolean {
-    const { connection, dialled, isIdle, lastUsedMs } = link;
-    if (connection === undefined || connection !== dialled || !isIdle) return false;
-    return nowMs - lastUsedMs >= linksLimits.idleMsMin && !carriesOthers(connection, [this.#options.protocol]);
+  /** Closes the first `count` of these that nobody else in this program wants kept. Says how many. */
+  async #part(links: readonly PeerLink[], count: number): Promise<number> {
+    let closed = 0;
+    for (const link of links) {
+      if (closed >= count) break;
+      const { connection } = link;
+      if (connection?.status !== 'open' || (await this.#isKept(link.peer))) continue;
+      if (link.connection !== connection || this.#stopped.signal.aborted) continue;
+      link.isParting = true;
+      close(connection);
+      closed += 1;
+    }
+    return closed;
+  }
+
+  /** A circuit relay that gave us a place, a peer that has its place with us, whom the DHT holds on to. */
+  async #isKept(peer: PeerId): Promise<boolean> {
+    try {
+      const { tags } = await this.#deps.peerStore.get(peerIdFromString(peer));
+      return [...tags.keys()].some((tag) => tag.startsWith(KEEP_ALIVE) || tag === placeTag);
+    } catch {
+      return false; // nobody the peer store knows
+    }
   }
 
   #tag(wanted: ReadonlySet<PeerId>): void {
