@@ -5,6 +5,7 @@ export {
   type DialerOptions,
   dialerLimits,
 } from './create-dialer.ts';
+export { createDialerFetch, type DialerFetch, HttpFailedError, type HttpFetch } from './dialer-fetch.ts';
 export {
   CertificateError,
   ConnectFailedError,

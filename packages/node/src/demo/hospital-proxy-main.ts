@@ -15,9 +15,8 @@ try {
   const proxy = await startHospitalProxy({
     host,
     port: settings.port,
-    target: { host, port: settings.targetPort },
+    targets: settings.targets.map(({ port, caFile }) => ({ host, port, ca: readFileSync(caFile, 'utf8') })),
     certificate: { cert: readFileSync(settings.certFile, 'utf8'), key: readFileSync(settings.keyFile, 'utf8') },
-    targetCa: readFileSync(settings.targetCaFile, 'utf8'),
   });
   writeMessage({ type: 'ready', port: proxy.port, pid: process.pid });
   await aborted(stop);

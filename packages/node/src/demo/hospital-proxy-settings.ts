@@ -2,10 +2,10 @@ import { z } from 'zod';
 
 export const hospitalProxySettingsSchema = z.object({
   port: z.int().min(0).max(65_535),
-  targetPort: z.int().min(1).max(65_535),
+  /** Servers of this machine that it lets its clients reach. */
+  targets: z.array(z.object({ port: z.int().min(1).max(65_535), caFile: z.string() })),
   certFile: z.string(),
   keyFile: z.string(),
-  targetCaFile: z.string(),
   logFile: z.string(),
 });
 

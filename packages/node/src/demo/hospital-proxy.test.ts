@@ -30,7 +30,7 @@ async function startBoth() {
   stack.defer(() => void server.close());
   const { port } = server.address() as AddressInfo; // listening on a TCP port
   const proxy = stack.use(
-    await startHospitalProxy({ host, port: 0, target: { host, port }, certificate: own, targetCa: target.ca }),
+    await startHospitalProxy({ host, port: 0, targets: [{ host, port, ca: target.ca }], certificate: own }),
   );
   return { proxy, port, heard, ca: own.ca };
 }

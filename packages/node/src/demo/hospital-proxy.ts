@@ -7,12 +7,17 @@ export interface HospitalProxyOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** The one server it connects to; whoever asks for another is answered 403. */
-  readonly target: { readonly host: string; readonly port: number };
+  /** The servers it connects to; whoever asks for another is answered 403. */
+  readonly targets: readonly ProxyTarget[];
   /** What it shows instead of the target's certificate, PEM. Its clients must trust whoever signed that. */
   readonly certificate: { readonly cert: string; readonly key: string };
-  /** Who signed the target's certificate, PEM. */
-  readonly targetCa: string;
+}
+
+export interface ProxyTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Who signed its certificate, PEM. */
+  readonly ca: string;
 }
 
 /** A proxy that is up; disposing it cuts every connection. */
@@ -43,10 +48,14 @@ const droppedHeaders = new Set([
  * its own, and only plain requests of HTTP/1.1 come out at the other side: no HTTP/2, no Upgrade.
  */
 export async function startHospitalProxy(options: HospitalProxyOptions): Promise<HospitalProxy> {
-  const { target } = options;
   const sockets = new Set<Socket>();
+  const targets = new WeakMap<Socket, ProxyTarget>();
   const secureContext = createSecureContext(options.certificate);
-  const inside = createServer((request, response) => forward(request, response, options));
+  const inside = createServer((request, response) => {
+    const target = targets.get(request.socket);
+    if (target === undefined) response.writeHead(502).end();
+    else forward(request, response, target);
+  });
   // Without a listener node would close the connection; a stripped Upgrade is an ordinary request.
   inside.on('upgrade', (_request, socket: Socket) =>
     socket.end('HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n'),
@@ -56,13 +65,15 @@ export async function startHospitalProxy(options: HospitalProxyOptions): Promise
   outside.maxConnections = connectionsMax;
   outside.on('connect', (request: IncomingMessage, socket: Socket) => {
     socket.on('error', () => socket.destroy());
-    if (request.url !== `${target.host}:${target.port}`) {
+    const target = options.targets.find(({ host, port }) => request.url === `${host}:${port}`);
+    if (target === undefined) {
       socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
       return;
     }
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
     const opened = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
     opened.on('error', () => socket.destroy());
+    targets.set(opened, target);
     inside.emit('connection', opened);
   });
   outside.on('connection', (socket: Socket) => {
@@ -82,16 +93,17 @@ export async function startHospitalProxy(options: HospitalProxyOptions): Promise
   };
 }
 
-function forward(request: IncomingMessage, response: ServerResponse, { target, targetCa }: HospitalProxyOptions): void {
+function forward(request: IncomingMessage, response: ServerResponse, { host, port, ca }: ProxyTarget): void {
   const headers: OutgoingHttpHeaders = { via: '1.1 hospital-proxy' };
   for (const [name, value] of Object.entries(request.headers)) {
     if (!droppedHeaders.has(name)) headers[name] = value;
   }
   const outward = requestOverTls({
-    ...target,
+    host,
+    port,
     // Of the target, whatever the request's Host header says; empty for an address (RFC 6066 §3).
-    servername: isIP(target.host) === 0 ? target.host : '',
-    ca: targetCa,
+    servername: isIP(host) === 0 ? host : '',
+    ca,
     method: request.method,
     path: request.url,
     headers,

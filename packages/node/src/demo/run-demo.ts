@@ -357,10 +357,9 @@ function writeConfigs(options: DemoOptions, installation: Installation, cast: re
   writeFileAtomically(paths.config(helpers.inbox), JSON.stringify(inbox));
   const proxy: HospitalProxySettings = {
     port: ports[servicePorts.proxy] ?? 0,
-    targetPort: ports[servicePorts.relay] ?? 0,
+    targets: [{ port: ports[servicePorts.relay] ?? 0, caFile: paths.certificate('relay', 'ca') }],
     certFile: paths.certificate('proxy', 'cert'),
     keyFile: paths.certificate('proxy', 'key'),
-    targetCaFile: paths.certificate('relay', 'ca'),
     logFile: paths.log(helpers.proxy),
   };
   writeFileAtomically(paths.config(helpers.proxy), JSON.stringify(proxy));
