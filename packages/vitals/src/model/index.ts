@@ -3,7 +3,7 @@ export { type RecordedWindows, recordedWindows, windowsOf } from './dataset.ts';
 export { type EvaluatedModel, type EvaluateModelOptions, type EvaluationReport, evaluateModel } from './evaluate.ts';
 export { featureCount, featureMax, featureNames, featuresOf } from './features.ts';
 export type { AlertSummary, PooledFigures, RecordFigures, WindowFigures } from './figures.ts';
-export type { Progress } from './folds.ts';
+export { type Progress, patientOf, trainingSetOf } from './folds.ts';
 export { fingerprintOf, type ModelManifest, type ModelManifestEntry, manifestFile, readManifest } from './manifest.ts';
 export { type DenseLayer, type RhythmNetwork, scoreOf } from './network.ts';
 export { decodeOnnx, encodeOnnx, modelBytesMax } from './onnx.ts';
@@ -20,5 +20,15 @@ export {
 export { ModelFileError } from './protobuf.ts';
 export { areaUnderCurve, sensitivityAt } from './scoring.ts';
 export { signalOf, signalValuesMax } from './signal.ts';
-export { defaultTrainerOptions, type TrainerOptions, type TrainingSet, trainNetwork } from './trainer.ts';
+export {
+  type ContinueOptions,
+  continueTraining,
+  createNetwork,
+  defaultTrainerOptions,
+  type Standardisation,
+  standardisationOf,
+  type TrainerOptions,
+  type TrainingSet,
+  trainNetwork,
+} from './trainer.ts';
 export { defaultFolds, type TrainModelsOptions, trainModels } from './training.ts';

@@ -2,7 +2,14 @@ import { createSeededRandom } from '@pulsemesh/base';
 import { describe, expect, it } from 'vitest';
 import { scoreOf } from './network.ts';
 import { areaUnderCurve, sensitivityAt } from './scoring.ts';
-import { type TrainerOptions, type TrainingSet, trainNetwork } from './trainer.ts';
+import {
+  continueTraining,
+  createNetwork,
+  standardisationOf,
+  type TrainerOptions,
+  type TrainingSet,
+  trainNetwork,
+} from './trainer.ts';
 
 const options: TrainerOptions = { hidden: [8, 4], epochs: 12, batchSize: 32, learningRate: 1e-2, weightDecay: 1e-2 };
 
@@ -44,6 +51,36 @@ describe('the trainer', () => {
     const losses = [1, 5, 20].map((epochs) => loss(trainNetwork(set, { ...steps, epochs }, createSeededRandom(3))));
     expect(losses[1]).toBeLessThan(losses[0] as number);
     expect(losses[2]).toBeLessThan(losses[1] as number);
+  });
+
+  it('goes on from a network with its standardisation, and leaves that network as it is', () => {
+    const set = ring(400, 1);
+    const start = createNetwork([8, 4], standardisationOf(ring(50, 9)), createSeededRandom(1));
+    const before = structuredClone(start);
+    const steps = { ...options, epochs: 1, from: 0, until: 0.5, proximal: 0 };
+    const half = continueTraining(start, set, steps, createSeededRandom(2));
+    const whole = continueTraining(half, set, { ...steps, from: 0.5, until: 1 }, createSeededRandom(3));
+    expect(start).toEqual(before);
+    expect(whole.means).toEqual(start.means);
+    const area = (network: ReturnType<typeof trainNetwork>) => {
+      const scores = Array.from(set.labels, (_, row) => scoreOf(network, set.features.subarray(row * 3, row * 3 + 3)));
+      return areaUnderCurve(scores, set.labels) ?? 0;
+    };
+    expect(area(whole)).toBeGreaterThan(area(start));
+    expect(continueTraining(start, set, steps, createSeededRandom(2))).toEqual(half);
+  });
+
+  it('stays the nearer to where it started, the stronger it is held', () => {
+    const set = ring(300, 4);
+    const start = createNetwork([8], standardisationOf(set), createSeededRandom(1));
+    const distance = (proximal: number) => {
+      const by = { ...options, epochs: 4, weightDecay: 0, from: 0, until: 0, proximal };
+      const end = continueTraining(start, set, by, createSeededRandom(2));
+      const [one, other] = [start.layers[0]?.weights ?? [], end.layers[0]?.weights ?? []];
+      return Math.hypot(...Array.from(one, (weight, index) => weight - (other[index] ?? 0)));
+    };
+    expect(distance(1)).toBeLessThan(distance(0.01));
+    expect(distance(0.01)).toBeLessThan(distance(0));
   });
 
   it('takes an empty set for a bug', () => {

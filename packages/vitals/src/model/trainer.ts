@@ -34,9 +34,14 @@ export const defaultTrainerOptions: TrainerOptions = {
   weightDecay: 0.6,
 };
 
+/** How features are brought to one scale before the first layer: (value − mean) × scale. */
+export type Standardisation = Pick<RhythmNetwork, 'means' | 'scales'>;
+
 const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
 interface TrainedLayer extends DenseLayer {
+  readonly startWeights: Float64Array;
+  readonly startBiases: Float64Array;
   readonly weightSlope: Slope;
   readonly biasSlope: Slope;
   /** Outputs and their error for the example at hand. */
@@ -56,18 +61,55 @@ interface Slope {
  * bit for bit on one Node version; the result is in single precision, as the file holds it.
  */
 export function trainNetwork(set: TrainingSet, options: TrainerOptions, random: Random): RhythmNetwork {
+  const start = createNetwork(options.hidden, standardisationOf(set), random);
+  return toSinglePrecision(continueTraining(start, set, { ...options, from: 0, until: 1, proximal: 0 }, random));
+}
+
+/** A network that has learned nothing yet: He initialisation, weights normal with variance 2 / inputs, biases 0. */
+export function createNetwork(
+  hidden: readonly number[],
+  { means, scales }: Standardisation,
+  random: Random,
+): RhythmNetwork {
+  const sizes = [means.length, ...hidden, 1];
+  const layers = sizes.slice(1).map((outputs, index) => {
+    const inputs = sizes[index] as number; // the size before this one
+    const weights = Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(2 / inputs));
+    return { inputs, outputs, weights, biases: new Float64Array(outputs) };
+  });
+  return { means, scales, layers };
+}
+
+export interface ContinueOptions extends Omit<TrainerOptions, 'hidden'> {
+  /** Which part of a longer training these epochs are, 0 … 1: the step falls from where `from` is on the half cosine. */
+  readonly from: number;
+  readonly until: number;
+  /** FedProx's µ (Li et al. 2020, eq. 2): how strongly the weights are held to those of the start; 0: not at all. */
+  readonly proximal: number;
+}
+
+/**
+ * Trains on from a network, whose standardisation stays: what a site does with a shared model. The set is weighted as
+ * in {@link trainNetwork}; `start` is left as it is; the result is in double precision. Same input and seed, same result.
+ */
+export function continueTraining(
+  start: RhythmNetwork,
+  set: TrainingSet,
+  options: ContinueOptions,
+  random: Random,
+): RhythmNetwork {
   const rowCount = set.labels.length;
   assert(rowCount > 0 && set.features.length === rowCount * set.featureCount, 'a training set has whole rows');
-  const { means, scales } = standardisation(set);
-  const inputs = standardised(set, means, scales);
-  const layers = createLayers([set.featureCount, ...options.hidden, 1], random);
+  assert(start.means.length === set.featureCount, 'the set has the features of the network');
+  const inputs = standardised(set, start);
+  const layers = start.layers.map(toTrained);
   const stepCount = options.epochs * Math.ceil(rowCount / options.batchSize);
   const order = Uint32Array.from({ length: rowCount }, (_, index) => index);
   let step = 0;
   for (let epoch = 0; epoch < options.epochs; epoch += 1) {
     shuffle(order, random);
-    for (let start = 0; start < rowCount; start += options.batchSize) {
-      const batch = order.subarray(start, start + options.batchSize);
+    for (let first = 0; first < rowCount; first += options.batchSize) {
+      const batch = order.subarray(first, first + options.batchSize);
       for (const row of batch) {
         learn(layers, inputs.subarray(row * set.featureCount, (row + 1) * set.featureCount), {
           label: set.labels[row] as number, // row is within the set
@@ -75,20 +117,18 @@ export function trainNetwork(set: TrainingSet, options: TrainerOptions, random: 
         });
       }
       step += 1;
-      for (const layer of layers)
-        update(layer, step, stepSize(options.learningRate, step, stepCount), options.weightDecay);
+      const size = stepSize(
+        options.learningRate,
+        options.from * stepCount + (options.until - options.from) * step,
+        stepCount,
+      );
+      for (const layer of layers) update(layer, { step, size, decay: options.weightDecay, proximal: options.proximal });
     }
   }
-  return toSinglePrecision({
-    means,
-    scales,
-    layers: layers.map(({ inputs: from, outputs: to, weights, biases }) => ({
-      inputs: from,
-      outputs: to,
-      weights,
-      biases,
-    })),
-  });
+  return {
+    ...start,
+    layers: layers.map(({ inputs, outputs, weights, biases }) => ({ inputs, outputs, weights, biases })),
+  };
 }
 
 function stepSize(learningRate: number, step: number, stepCount: number): number {
@@ -104,7 +144,8 @@ function shuffle(order: Uint32Array, random: Random): void {
   }
 }
 
-function standardisation({ features, featureCount }: TrainingSet): { means: Float64Array; scales: Float64Array } {
+/** Means of a set's features and one over their deviations, in single precision. */
+export function standardisationOf({ features, featureCount }: TrainingSet): Standardisation {
   const rowCount = features.length / featureCount;
   const means = new Float64Array(featureCount);
   const squares = new Float64Array(featureCount);
@@ -121,29 +162,26 @@ function standardisation({ features, featureCount }: TrainingSet): { means: Floa
   return { means: means.map(Math.fround), scales: scales.map(Math.fround) };
 }
 
-function standardised(set: TrainingSet, means: Float64Array, scales: Float64Array): Float64Array {
+function standardised(set: TrainingSet, { means, scales }: Standardisation): Float64Array {
   return set.features.map((value, index) => {
     const column = index % set.featureCount;
     return (value - (means[column] as number)) * (scales[column] as number); // column < featureCount
   });
 }
 
-/** He initialisation: weights normal with variance 2 / inputs, biases 0. */
-function createLayers(sizes: readonly number[], random: Random): readonly TrainedLayer[] {
-  return sizes.slice(1).map((outputs, index) => {
-    const inputs = sizes[index] as number; // the size before this one
-    const weights = Float64Array.from({ length: inputs * outputs }, () => random.normal() * Math.sqrt(2 / inputs));
-    return {
-      inputs,
-      outputs,
-      weights,
-      biases: new Float64Array(outputs),
-      weightSlope: createSlope(inputs * outputs),
-      biasSlope: createSlope(outputs),
-      outputValues: new Float64Array(outputs),
-      outputErrors: new Float64Array(outputs),
-    };
-  });
+function toTrained({ inputs, outputs, weights, biases }: DenseLayer): TrainedLayer {
+  return {
+    inputs,
+    outputs,
+    weights: weights.slice(),
+    biases: biases.slice(),
+    startWeights: weights,
+    startBiases: biases,
+    weightSlope: createSlope(inputs * outputs),
+    biasSlope: createSlope(outputs),
+    outputValues: new Float64Array(outputs),
+    outputErrors: new Float64Array(outputs),
+  };
 }
 
 function createSlope(length: number): Slope {
@@ -198,22 +236,35 @@ function backward(layer: TrainedLayer, values: Float64Array, errorsBelow: Float6
   }
 }
 
-function update(layer: TrainedLayer, step: number, size: number, decay: number): void {
-  updateValues(layer.weights, layer.weightSlope, step, size, decay);
-  updateValues(layer.biases, layer.biasSlope, step, size, 0);
+/** One step of the optimiser, the first being 1. */
+interface Step {
+  readonly step: number;
+  readonly size: number;
+  readonly decay: number;
+  readonly proximal: number;
 }
 
-function updateValues(values: Float64Array, slope: Slope, step: number, size: number, decay: number): void {
+function update(layer: TrainedLayer, by: Step): void {
+  updateValues(layer.weights, layer.startWeights, layer.weightSlope, by);
+  updateValues(layer.biases, layer.startBiases, layer.biasSlope, { ...by, decay: 0 });
+}
+
+function updateValues(
+  values: Float64Array,
+  start: Float64Array,
+  slope: Slope,
+  { step, size, decay, proximal }: Step,
+): void {
   const firstBias = 1 - adam.beta1 ** step;
   const secondBias = 1 - adam.beta2 ** step;
   const { gradient, first, second } = slope;
   for (let index = 0; index < values.length; index += 1) {
-    const by = gradient[index] as number; // the four arrays have one length
+    const value = values[index] as number; // the five arrays have one length
+    const by = (gradient[index] as number) + proximal * (value - (start[index] as number));
     const one = adam.beta1 * (first[index] as number) + (1 - adam.beta1) * by;
     const two = adam.beta2 * (second[index] as number) + (1 - adam.beta2) * by * by;
     first[index] = one;
     second[index] = two;
-    const value = values[index] as number;
     values[index] = value - size * (one / firstBias / (Math.sqrt(two / secondBias) + adam.epsilon) + decay * value);
     gradient[index] = 0;
   }
