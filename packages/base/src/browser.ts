@@ -23,4 +23,4 @@ export {
   type PrometheusMeter,
   silentMeter,
 } from './meter.ts';
-export { createSeededRandom, createSystemRandom, type Random } from './random.ts';
+export { createRandomOf, createSeededRandom, createSystemRandom, type Random } from './random.ts';

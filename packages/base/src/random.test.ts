@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createSeededRandom, createSystemRandom } from './random.ts';
+import { createRandomOf, createSeededRandom, createSystemRandom } from './random.ts';
 
 describe('the seeded generator', () => {
   it('gives the same sequence for the same seed, on every machine', () => {
@@ -34,6 +34,7 @@ describe('the seeded generator', () => {
 describe.each([
   ['seeded', createSeededRandom(1)],
   ['system', createSystemRandom()],
+  ['of bytes', createRandomOf((length) => globalThis.crypto.getRandomValues(new Uint8Array(length)))],
 ])('any generator (%s)', (_name, random) => {
   it('stays in range', () => {
     for (let draw = 0; draw < 1000; draw += 1) {

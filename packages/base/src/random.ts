@@ -57,6 +57,18 @@ export function createSeededRandom(seed: number): Random {
   });
 }
 
+/**
+ * Numbers and shuffles over whatever gives bytes, a keyed stream for instance: as good for keys as its source. `bytes` gives what comes
+ * next, as many as asked for.
+ */
+export function createRandomOf(bytes: (length: number) => Uint8Array): Random {
+  const next = () => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes(4);
+    return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  };
+  return fromUint32(next, bytes);
+}
+
 /** What one call of the platform's generator gives at most, bytes (Web Cryptography §10.1.1). */
 const systemBytesPerCallMax = 65_536;
 
