@@ -14,6 +14,8 @@ export interface ClusteringOptions {
   /** Time between the first so many rounds: from strangers to the most similar peers it takes about twenty. */
   readonly fastRoundMs: number;
   readonly fastRounds: number;
+  /** The similar peers being the same in so many rounds in sequence, no more rounds are made in haste. */
+  readonly sameRoundsMax: number;
   /** Each so many rounds a random peer is asked instead of the one heard of longest ago. */
   readonly randomEvery: number;
   /** An answer is waited for so long; then the peer is left out for `silentMs` unless it is heard from. */
@@ -51,6 +53,7 @@ export const clusteringDefaults: ClusteringOptions = Object.freeze({
   roundJitter: 0.2,
   fastRoundMs: 2_000,
   fastRounds: 20,
+  sameRoundsMax: 4,
   randomEvery: 3,
   answerTimeoutMs: 5_000,
   silentMs: 120_000,

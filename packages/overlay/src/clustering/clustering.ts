@@ -72,6 +72,7 @@ export class Clustering {
   readonly #similarities = new Map<InterestFilter, number>();
   #rounds = 0;
   #stillMs = 0;
+  #sameRounds = 0;
   #nearBefore: ReadonlySet<PeerId> = new Set();
   #roundAtMs = 0;
 
@@ -229,16 +230,17 @@ export class Clustering {
     this.#renewFar(known.values(), nowMs);
     this.#filters.keep(this.#near);
     this.#filters.keep(this.#far);
-    const pauseMs = this.#rounds <= this.#options.fastRounds ? this.#options.fastRoundMs : this.#pauseMs();
-    this.#roundAtMs = nowMs + pauseMs * (1 + this.#options.roundJitter * (2 * this.#random.float() - 1));
+    this.#roundAtMs = nowMs + this.#pauseMs() * (1 + this.#options.roundJitter * (2 * this.#random.float() - 1));
     return [...this.#askOne(nowMs), ...this.#askUnknownFilters(nowMs)];
   }
 
   #pauseMs(): number {
-    const { roundMs, stillRoundMs } = this.#options;
+    const { roundMs, stillRoundMs, fastRounds, fastRoundMs, sameRoundsMax } = this.#options;
     const isSame =
       this.#near.length === this.#nearBefore.size && this.#near.every(({ peer }) => this.#nearBefore.has(peer));
     this.#nearBefore = new Set(this.#near.map(({ peer }) => peer));
+    this.#sameRounds = isSame && this.#near.length > 0 ? this.#sameRounds + 1 : 0;
+    if (this.#rounds <= fastRounds && this.#sameRounds < sameRoundsMax) return fastRoundMs;
     this.#stillMs = isSame ? Math.min(stillRoundMs, 2 * this.#stillMs) : roundMs;
     return Math.max(roundMs, this.#stillMs);
   }

@@ -8,7 +8,7 @@ import type { NodeOutput } from '../overlay-node-types.ts';
 import type { RingView } from '../rings/rings.ts';
 import type { Topic } from '../topic.ts';
 import { Outlets } from './outlets.ts';
-import { Seeking } from './seeking.ts';
+import { Seeking, seekPeriods } from './seeking.ts';
 
 interface Search {
   readonly topic: Topic;
@@ -33,6 +33,8 @@ export class Searching {
   readonly #searches = new Map<string, Search>();
   /** When the first search is due; asked for after each input of a node, and null after one that may change it. */
   #searchDueAtMs: number | null = null;
+  /** When the next search may begin that has to wait for its turn. */
+  #paceAtMs = 0;
 
   constructor(around: SearchingSurroundings, dependencies: JoiningDependencies) {
     this.#around = around;
@@ -152,10 +154,21 @@ export class Searching {
 
   #seek({ topic, isSensitive, seeking }: Search, nowMs: number): NodeOutput[] {
     this.#searchDueAtMs = null;
+    if (this.#mustWait(seeking, nowMs)) return [];
     seeking.began(this.#around.ring(topic).isComplete, nowMs);
     const outputs = this.#ask(topic, isSensitive, nowMs);
     seeking.asked(outputs.length > 0);
     return outputs;
+  }
+
+  /** Who reads many topics and has just begun knows neither who reads what nor many to ask: it does not ask for all at once. */
+  #mustWait(seeking: Seeking, nowMs: number): boolean {
+    if (seeking.isBooked || this.#around.neighbours().length === 0) return false;
+    const { paceMs, burst } = seekPeriods;
+    this.#paceAtMs = Math.max(this.#paceAtMs, nowMs - burst * paceMs) + paceMs;
+    if (this.#paceAtMs <= nowMs) return false;
+    seeking.book(this.#paceAtMs);
+    return true;
   }
 
   #ask(topic: Topic, isSensitive: boolean, nowMs: number): NodeOutput[] {

@@ -12,6 +12,9 @@ export const seekPeriods = {
   settledMaxMs: 3_600_000,
   /** Waits end on a multiple of `gridMs`, long ones of `longGridMs`: a node of thousands of topics wakes for many of them at once. */
   gridMs: 50,
+  /** Searches of one node begin `paceMs` apart, after `burst` at once: each asks several neighbours, who answer few a minute. */
+  paceMs: 200,
+  burst: 4,
   longMs: 10_000,
   longGridMs: 1_000,
 } as const;
@@ -28,6 +31,7 @@ export class Seeking {
   #wasComplete = false;
   #hasAsked = false;
   #memberCount = 0;
+  #isBooked = false;
 
   constructor(nowMs: number, random: Random) {
     this.#random = random;
@@ -36,6 +40,17 @@ export class Seeking {
 
   get dueAtMs(): number {
     return this.#atMs;
+  }
+
+  /** The next search has a turn, and is not hurried: so many are to begin that they go one after another. */
+  book(atMs: number): void {
+    this.#isBooked = true;
+    this.#atMs = atMs;
+  }
+
+  /** Whether its turn was given by {@link book}. */
+  get isBooked(): boolean {
+    return this.#isBooked;
   }
 
   /** A search begins now; `isComplete` says whether the ring is. */
@@ -48,6 +63,7 @@ export class Seeking {
       : Math.min(maxMs, firstMs * 2 ** this.#count);
     this.#count = Math.min(this.#count + 1, 20);
     this.#lastMs = nowMs;
+    this.#isBooked = false;
     this.#atMs = onGrid(nowMs + waitMs * (0.75 + this.#random.float() / 2), waitMs);
   }
 
@@ -55,7 +71,10 @@ export class Seeking {
   grew(memberCount: number, nowMs: number): boolean {
     const hasGrown = memberCount > this.#memberCount;
     this.#memberCount = memberCount;
-    if (hasGrown) this.#atMs = nowMs + seekPeriods.firstMs * (0.75 + this.#random.float() / 2);
+    if (hasGrown) {
+      this.#isBooked = false;
+      this.#atMs = nowMs + seekPeriods.firstMs * (0.75 + this.#random.float() / 2);
+    }
     return hasGrown;
   }
 
@@ -67,7 +86,7 @@ export class Seeking {
 
   /** Somebody is there to be asked: where nobody was before, the next search is soon. */
   hurry(nowMs: number): void {
-    if (this.#hasAsked) return;
+    if (this.#hasAsked || this.#isBooked) return;
     this.#atMs = Math.min(this.#atMs, Math.max(nowMs, this.#lastMs + seekPeriods.spacingMs));
   }
 }

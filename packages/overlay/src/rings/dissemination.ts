@@ -268,26 +268,28 @@ export class Dissemination {
       this.#flowsAtMs = nowMs + flowLimits.tickMs;
       if (flow.wake(nowMs)) subscription.quicken?.(nowMs);
       if (flow.isSilent(nowMs)) outputs.push(...(subscription.askSome?.(flowLimits.silence.members, nowMs) ?? []));
-      const { members, ...span } = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
-      outputs.push(...this.#name(subscription, members, 'namedAtMs', span, nowMs));
-      const { members: ownMembers, ...ownSpan } = flowLimits.own;
-      if (flow.hasOwn(nowMs)) outputs.push(...this.#name(subscription, ownMembers, 'ownNamedAtMs', ownSpan, nowMs));
+      const limits = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
+      const share = this.#connectedShare(subscription.ring, flow, nowMs);
+      outputs.push(...this.#name(subscription, 'namedAtMs', limits, share, nowMs));
+      if (!flow.hasOwn(nowMs)) continue;
+      // What only liars were given nobody else has: these are looked for among all members.
+      outputs.push(...this.#name(subscription, 'ownNamedAtMs', flowLimits.own, this.#parameters.connectedShare, nowMs));
     }
     return outputs;
   }
 
   #name(
     { ring, topic }: Subscription,
-    count: number,
     cursor: NamedCursor,
-    span: { readonly afterMs: number; readonly spanMs: number },
+    limits: { readonly afterMs: number; readonly spanMs: number; readonly members: number },
+    connectedShare: number,
     nowMs: number,
   ): NodeOutput[] {
-    const untilMs = nowMs - span.afterMs;
+    const untilMs = nowMs - limits.afterMs;
     const isToName = cursor === 'namedAtMs' ? () => true : (event: StoredEvent) => event.hops === 0;
-    const listeners = chooseListeners(ring, count, cursor, this.#parameters.connectedShare, this.#dependencies);
+    const listeners = chooseListeners(ring, limits.members, cursor, connectedShare, this.#dependencies);
     return listeners.flatMap((member) => {
-      const sinceMs = Math.max(untilMs - span.spanMs, member[cursor], member.recappedAtMs);
+      const sinceMs = Math.max(untilMs - limits.spanMs, member[cursor], member.recappedAtMs);
       member[cursor] = untilMs;
       const recent = this.#store.recent(topic.name, sinceMs, untilMs, messageLimits.idsMax);
       return this.#announce(member.peer, recent.filter(isToName));
@@ -311,17 +313,17 @@ export class Dissemination {
   #forward(subscription: Subscription, stored: StoredEvent, from: PeerId | null, nowMs: number): NodeOutput[] {
     this.#store.put(stored);
     const { ring, topic } = subscription;
+    const flow = this.#flowOf(subscription, nowMs);
     const targets = chooseTargets(
       {
         shapes: ring.shapes,
         shortcuts: this.#shortcuts(ring),
         from,
         fanOut: this.#fanOut(ring, stored.head, nowMs),
-        connectedShare: this.#parameters.connectedShare,
+        connectedShare: this.#connectedShare(ring, flow, nowMs),
       },
       this.#dependencies,
     );
-    const flow = this.#flowOf(subscription, nowMs);
     const eager = flow.eager(nowMs).filter((peer) => peer !== from && ring.isProven(peer));
     const beside = [...new Set([...targets.random, ...eager])].filter((peer) => !targets.ring.includes(peer));
     const { ring: whole, random: some } = this.#reachable(topic, { ring: targets.ring, random: beside }, from);
@@ -356,14 +358,22 @@ export class Dissemination {
   }
 
   #fanOut(ring: TopicRing, head: EventHead, nowMs: number): number {
-    const { fanOut, smallTopicMembersMax, mediumTopicMembersMax, settledMs } = this.#parameters;
+    const { fanOut, smallTopicMembersMax, mediumTopicMembersMax } = this.#parameters;
     if (head.class === 'urgent') return fanOut.urgent;
-    const newest = ring.epochs.at(-1);
-    const isStill = newest !== undefined && nowMs - ring.changedAtMs(newest) >= settledMs;
-    if (!isStill) return fanOut.normal;
+    if (!this.#isStill(ring, nowMs)) return fanOut.normal;
     if (ring.members.size < smallTopicMembersMax) return fanOut.small;
     const isMedium = ring.sizeEstimate <= mediumTopicMembersMax;
     return isMedium && this.#dependencies.random.integer(2) === 0 ? fanOut.small : fanOut.normal;
+  }
+
+  #isStill(ring: TopicRing, nowMs: number): boolean {
+    const newest = ring.epochs.at(-1);
+    return newest !== undefined && nowMs - ring.changedAtMs(newest) >= this.#parameters.stillMs;
+  }
+
+  #connectedShare(ring: TopicRing, flow: TopicFlow, nowMs: number): number {
+    const { connectedShare, connectedShareCalm } = this.#parameters;
+    return flow.isTroubled(nowMs) || !this.#isStill(ring, nowMs) ? connectedShare : connectedShareCalm;
   }
 
   #mayServe(peer: PeerId, bytes: number, nowMs: number): boolean {

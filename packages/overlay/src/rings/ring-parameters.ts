@@ -56,6 +56,8 @@ export const ringParameters = {
    * when it has twice that to go here, and would take everybody for dead that does not answer.
    */
   routeLeadMs: 11 * 60_000,
+  /** A ring whose neighbours are the same for so long is still: fewer copies of events do, milliseconds. */
+  stillMs: 10_000,
   /** With at most so many other members known, and the ring still, an event goes to `fanOut.small`. */
   smallTopicMembersMax: 20,
   fanOut: { small: 2, normal: 3, urgent: 5 },
@@ -63,8 +65,12 @@ export const ringParameters = {
   mediumTopicMembersMax: 150,
   /** Random targets are told of larger events, and ask for them; bytes. */
   eagerBytesMax: 4 * 1_024,
-  /** How often a random target is one that is connected already, where both kinds are there. */
+  /**
+   * How often a random target is one that is connected already, where both kinds are there: while the ring is not still, or
+   * events are kept from us, and otherwise. Each of the others costs a connection, and shows whether we know only liars.
+   */
   connectedShare: 0.8,
+  connectedShareCalm: 0.98,
 } as const;
 
 export type RingParameters = Numbers<typeof ringParameters>;

@@ -14,8 +14,10 @@ const levels = { next: 0, giver: 1, afterNext: 2, shortcut: 3, more: 4 } as cons
 
 /**
  * Peers in the order in which their connections are worth keeping: the next on both sides of every ring, then `givers`,
- * who give events where others do not, then the ones after the next, then a few shortcuts of each topic, then the rest. Among equals those that serve
- * more topics come first, since one order holds in all rings and one link serves several; then those already connected.
+ * who give events where others do not, then the ones after the next, then a few shortcuts of each topic, then the rest, of
+ * which only those that are connected already, unless events are kept from us: whoever else an event is for gets a connection
+ * then. Among equals those that serve more topics come first, since one order holds in all rings and one link serves several;
+ * then those already connected.
  */
 export function wantedPeersOf(
   rings: readonly TopicRing[],
@@ -39,7 +41,10 @@ export function wantedPeersOf(
   for (const ring of rings) {
     const shortcuts = ring.shortcuts.filter((member) => member.isProven).map((member) => member.peer);
     shortcuts.sort((one, other) => rank(other) - rank(one));
-    for (const [index, peer] of shortcuts.entries()) want(peer, index < shortcutsFirst ? levels.shortcut : levels.more);
+    for (const [index, peer] of shortcuts.entries()) {
+      if (index < shortcutsFirst) want(peer, levels.shortcut);
+      else if (givers !== null || connections.has(peer)) want(peer, levels.more);
+    }
   }
   const sorted = [...wanted]
     .sort(([one, oneLevel], [other, otherLevel]) => oneLevel - otherLevel || rank(other) - rank(one))
