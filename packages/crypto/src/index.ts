@@ -19,6 +19,7 @@ export {
 export type { Encapsulation, HpkeKem } from './hpke/kem.ts';
 export { createHybridKey, type HybridKey, hybridPublicKeyBytes, xWing } from './hpke/x-wing.ts';
 export { createKeyTree, type KeyTree, type KeyTreeOptions, type SealPlace, sealOverheadBytes } from './key-tree.ts';
+export { createKeystream, type Keystream, keystreamLimits } from './keystream.ts';
 export { createPacketCipher, type PacketCipher, packetTagBytes } from './packet-cipher.ts';
 export {
   createPassphraseParameters,

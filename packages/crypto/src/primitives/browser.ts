@@ -1,4 +1,4 @@
-import { gcm } from '@noble/ciphers/aes.js';
+import { ctr, gcm } from '@noble/ciphers/aes.js';
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { hmac } from '@noble/hashes/hmac.js';
@@ -26,6 +26,7 @@ export const primitives: Primitives = {
     return scryptAsync(passphrase, salt, { N: 2 ** costLog2, r: blockSize, p: parallelism, dkLen: length, maxmem });
   },
   importAead: (algorithm, key) => new NobleAeadKey(algorithm, key.slice()),
+  aes256Counter,
   importEd25519(seed) {
     const key = seed.slice();
     return { publicKey: ed25519.getPublicKey(key), sign: (message) => ed25519.sign(message, key) };
@@ -66,6 +67,24 @@ export const primitives: Primitives = {
     }
   },
 };
+
+const blockBytes = 16;
+
+function aes256Counter(rawKey: Uint8Array): (target: Uint8Array) => void {
+  const key = rawKey.slice();
+  let at = 0;
+  return (target) => {
+    const counter = new Uint8Array(blockBytes);
+    new DataView(counter.buffer).setBigUint64(8, BigInt(Math.floor(at / blockBytes)));
+    const skipped = at % blockBytes;
+    target.set(
+      ctr(key, counter)
+        .encrypt(new Uint8Array(skipped + target.length))
+        .subarray(skipped),
+    );
+    at += target.length;
+  };
+}
 
 function verifies(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   try {

@@ -45,6 +45,7 @@ export const primitives: Primitives = {
     return plain(await scryptAsync(passphrase, salt, length, options));
   },
   importAead: (algorithm, key) => new NodeAeadKey(algorithm, createSecretKey(key)),
+  aes256Counter,
   importEd25519,
   importEd25519Public(publicKey) {
     const key = importPublic('Ed25519', publicKey);
@@ -97,6 +98,21 @@ class NodeAeadKey implements AeadKey {
     }
     return plain(plaintext);
   }
+}
+
+/** What is encrypted to get a keystream, and how much of it at once: small enough for the cache, large enough for few calls. */
+const zeros = new Uint8Array(64 * 1024);
+const firstCounter = new Uint8Array(16);
+
+function aes256Counter(key: Uint8Array): (target: Uint8Array) => void {
+  const cipher = createCipheriv('aes-256-ctr', createSecretKey(key), firstCounter);
+  return (target) => {
+    for (let at = 0; at < target.length; at += zeros.length) {
+      const piece = cipher.update(zeros.subarray(0, Math.min(zeros.length, target.length - at)));
+      target.set(piece, at);
+      freeAtOnce(piece);
+    }
+  };
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Primitives {
   scrypt(passphrase: string, salt: Uint8Array, cost: ScryptCost): Promise<Uint8Array>;
   /** Imports a key once, for many uses. The key is copied. */
   importAead(algorithm: AeadAlgorithm, key: Uint8Array): AeadKey;
+  /** AES-256-CTR from counter 0 over zeros; `key` is 32 bytes, copied. The function overwrites its argument with what comes next. */
+  aes256Counter(key: Uint8Array): (target: Uint8Array) => void;
   /** RFC 8032; `seed` is 32 bytes, copied. */
   importEd25519(seed: Uint8Array): Ed25519Key;
   /** RFC 8032; `publicKey` is 32 bytes. Null where it is no point of the curve. */
