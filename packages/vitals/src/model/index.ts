@@ -19,6 +19,14 @@ export {
 } from './predictor.ts';
 export { ModelFileError } from './protobuf.ts';
 export { areaUnderCurve, sensitivityAt } from './scoring.ts';
+export {
+  type ModelProvenance,
+  modelInService,
+  openServicePredictor,
+  provenanceOf,
+  putIntoService,
+  takeOutOfService,
+} from './service-models.ts';
 export { signalOf, signalValuesMax } from './signal.ts';
 export {
   type ContinueOptions,

@@ -36,8 +36,8 @@ export interface Predictor extends AsyncDisposable {
 export type PredictorEngine = 'onnxruntime' | 'builtin';
 
 export interface PredictorOptions {
-  /** Where `rr.onnx`, `hr.onnx` and `wrist.onnx` lie; default {@link shippedModelsDirectory}. */
-  readonly modelsDirectory?: string;
+  /** Where `rr.onnx`, `hr.onnx` and `wrist.onnx` lie, all or each; default {@link shippedModelsDirectory}. */
+  readonly modelsDirectory?: string | ((input: InputKind) => string);
   /** Default `auto`: onnxruntime-node where it is installed and loads, else the built-in forward pass. */
   readonly engine?: PredictorEngine | 'auto';
 }
@@ -65,7 +65,8 @@ export async function createPredictor(
   const engine: PredictorEngine = runtime === null ? 'builtin' : 'onnxruntime';
   const models = new Map<InputKind, LoadedModel>();
   for (const input of inputKinds) {
-    const bytes = await readModel(modelsDirectory, input);
+    const directory = typeof modelsDirectory === 'string' ? modelsDirectory : modelsDirectory(input);
+    const bytes = await readModel(directory, input);
     models.set(input, runtime === null ? builtinModel(bytes) : await runtimeModel(runtime, bytes));
   }
   logger.info('rhythm models loaded', { engine, rr: modelOf(models, 'rr').modelId });
