@@ -1,0 +1,16 @@
+export {
+  createMemoryBoard,
+  type MemoryBoard,
+  type MemoryBoardDependencies,
+  type MemoryBoardOptions,
+  type MemoryHead,
+  type MemoryReader,
+} from './memory-board.ts';
+export {
+  sampleContract,
+  sampleEnrolment,
+  sampleTask,
+  someHash,
+  type TestAuthor,
+  testAuthor,
+} from './sample-entries.ts';
