@@ -1,4 +1,4 @@
-export type { BoardOfParty, Gathered, Party, PartyMeans, Post, Step } from './party/party.ts';
+export type { BoardOfParty, Gathered, Party, Post, Step } from './party/party.ts';
 export type {
   Accountant,
   Combine,
