@@ -66,6 +66,7 @@ export class Driver {
     this.#links = new Links(options, {
       ...dependencies,
       self: node.self,
+      stoodStillMs: () => this.#time.stoodStillMs,
       onConnected: (peer) => this.#connected(peer),
       onDisconnected: (peer, why) => this.#gone(peer, why),
       onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),

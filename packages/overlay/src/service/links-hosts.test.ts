@@ -50,6 +50,7 @@ async function startHost(clock: VirtualClock) {
     { protocol, linksMax: 10, outboundBytesMax: 10_000, maxOutboundStreams: 2, runOnLimitedConnection: false },
     {
       self: host.peerId.toString() as PeerId,
+      stoodStillMs: () => 0,
       connectionManager,
       peerStore,
       clock,

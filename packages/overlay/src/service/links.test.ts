@@ -64,7 +64,12 @@ const [leastId, greatestId] = ['0', 'z'] as [PeerId, PeerId];
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Links over connections that a test makes; peers named in `away` cannot be dialled. */
-function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => true, self = leastId) {
+function createLinks(
+  options: Partial<LinksOptions> = {},
+  hasAddresses = () => true,
+  self = leastId,
+  hasStoodStill = false,
+) {
   const clock = new VirtualClock();
   const connections = new Map<string, FakeConnection>();
   const away = new Set<string>();
@@ -72,11 +77,13 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
   let dials = 0;
   let dialsAtOnce = 0;
   let dialsAtOnceMost = 0;
+  let stoodStillMs = 0;
   let wanted: PeerId[] = [];
   const tags: [string, unknown][] = [];
   const kept = new Map<string, readonly string[]>();
   const deps: LinksDependencies = {
     self,
+    stoodStillMs: () => stoodStillMs,
     connectionManager: {
       getConnections: (id) => {
         const open = connections.get(String(id));
@@ -90,6 +97,7 @@ function createLinks(options: Partial<LinksOptions> = {}, hasAddresses = () => t
         dialsAtOnce -= 1;
         const [first] = Array.isArray(target) ? target : [target];
         const name = String(first).replace(/^.*\/p2p\//, '');
+        if (hasStoodStill) stoodStillMs += linksLimits.stoodStillMsMax + 1;
         if (away.has(name)) throw new Error('away');
         const connection = new FakeConnection(
           ids.find((id) => id.toString() === name),
@@ -177,6 +185,15 @@ describe('links', () => {
     world.links.send(nameOf(0), probe);
     await world.settle();
     expect(world.links.isConnected(nameOf(0))).toBe(true);
+  });
+
+  it('hold nobody for dead who could not be dialled while this process stood still', async () => {
+    const world = createLinks({}, undefined, undefined, true);
+    world.away.add(nameOf(0));
+    world.links.send(nameOf(0), probe);
+    await world.settle();
+    expect(world.dialCount()).toBe(1);
+    expect(world.said).toEqual([]);
   });
 
   it('hold nobody for dead whose addresses they do not know', async () => {

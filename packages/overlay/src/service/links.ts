@@ -30,6 +30,8 @@ export const linksLimits = {
   /** Peers waiting to be dialled; more are told unreachable at once. */
   dialsWaitingMax: 256,
   dialMs: 10_000,
+  /** A dial that fails while this process stood still for longer says nothing about the peer. */
+  stoodStillMsMax: 1_000,
   /** How often wanted links are looked after. */
   tendMs: 1_000,
   /** Of two connections with one peer one is closed after so long: by then both ends know of both. */
@@ -65,6 +67,8 @@ export interface LinksDependencies {
   readonly onConnected: (peer: PeerId) => void;
   /** `closed`: an end let the connection go for want of room; `lost`: nobody knows why. */
   readonly onDisconnected: (peer: PeerId, why: 'closed' | 'lost') => void;
+  /** For how long this process stood still in all, milliseconds: a dial that ran out meanwhile says nothing about the peer. */
+  readonly stoodStillMs: () => number;
   /** A peer that something was to be sent to cannot be had. */
   readonly onUnreachable: (peer: PeerId) => void;
   readonly onDropped: (messages: readonly Message[]) => void;
@@ -219,6 +223,7 @@ export class Links {
     const { connectionManager, clock, logger, onDialled } = this.#deps;
     this.#dialling.add(peer);
     const addresses = targetsOf(peer, this.#deps.addressesOf(peer));
+    const stoodStillMs = this.#deps.stoodStillMs();
     try {
       const id = peerIdFromString(peer);
       const before = [...connectionManager.getConnections(id)];
@@ -238,7 +243,8 @@ export class Links {
       logger.debug('a peer could not be dialled', { peer, addresses: addresses.length, ...errorForLog(error) });
       onDialled(false);
       // Where no address is known nothing is known of the peer's life either: its answers will be missed, or it comes itself.
-      if (addresses.length > 0) this.#unreachable(peer);
+      const isExcused = this.#deps.stoodStillMs() - stoodStillMs > linksLimits.stoodStillMsMax;
+      if (addresses.length > 0 && !isExcused) this.#unreachable(peer);
       else if (!this.isConnected(peer)) this.#links.delete(peer);
     } finally {
       this.#dialling.delete(peer);

@@ -24,6 +24,7 @@ export class SteadyTime {
   #tick: Timer | undefined;
   #tickAtMs = 0;
   #behindMs = 0;
+  #stoodStillMs = 0;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #shownMs = 0;
   #clockMs = 0;
@@ -46,6 +47,11 @@ export class SteadyTime {
   /** A timer of the owner's came so much later than it was set to, milliseconds. */
   cameLate(byMs: number): void {
     if (this.#tick === undefined) this.#fallBehind(byMs); // else ours is late, too, and tells it itself
+  }
+
+  /** For how long the process stood still in all, milliseconds. */
+  get stoodStillMs(): number {
+    return this.#stoodStillMs;
   }
 
   stop(): void {
@@ -73,6 +79,7 @@ export class SteadyTime {
   #fallBehind(lateMs: number): void {
     if (lateMs <= steadyTimeLimits.slackMs) return;
     this.#behindMs = this.#behindBy(lateMs);
+    this.#stoodStillMs += lateMs;
     this.#readAtMs = this.#clock.monotonicMs();
   }
 
