@@ -8,3 +8,4 @@ export type {
   RoundOfWork,
   WorkShape,
 } from './rounds/work.ts';
+export * from './secure-sum/index.ts';
