@@ -8,7 +8,7 @@ export const steadyTimeLimits = {
   tickMs: 50,
   slackMs: 100,
   /** So far behind the clock at most, milliseconds: who slept for hours has missed all answers. */
-  behindMsMax: 10_000,
+  behindMsMax: 30_000,
   /** What it is behind is made good at this share of the time that passes. */
   catchUp: 0.25,
 } as const;
