@@ -1,10 +1,29 @@
 export {
+  type AdditiveSettings,
+  type AdditiveShare,
+  type AdditiveSite,
+  additiveLimits,
+  additiveSettingsFault,
+  additiveShareStep,
+  createAdditiveSite,
+  type PartialSum,
+  partialSumStep,
+} from './additive.ts';
+export {
   createSumCollector,
   type OpenedSum,
   type SumCollector,
   type SumFailure,
   type SumOutcome,
 } from './collector.ts';
+export {
+  decodeFixedPoint,
+  type EncodedVector,
+  encodeFixedPoint,
+  type FixedPointTerms,
+  fixedPointFault,
+  NotANumberError,
+} from './encoding/fixed-point.ts';
 export {
   type Advertisement,
   advertiseStep,

@@ -60,7 +60,7 @@ export function plainSum(settings: SumSettings, indexes: Iterable<number>): Uint
   return sum;
 }
 
-export function valueOf<Value>(what: Taken<Value>): Value {
+export function acceptedOf<Value>(what: Taken<Value>): Value {
   if (what.kind === 'refused') throw new Error(`refused: ${what.why}`);
   return what.value;
 }
@@ -108,7 +108,7 @@ export class TestSum {
 
   advertise(): ReturnType<SumCollector['closeAdvertisements']> {
     for (const index of this.present('advertise'))
-      valueOf(this.collector.takeAdvertisement(this.id(index), this.owner(index).advertisement));
+      acceptedOf(this.collector.takeAdvertisement(this.id(index), this.owner(index).advertisement));
     return this.collector.closeAdvertisements();
   }
 
@@ -117,10 +117,10 @@ export class TestSum {
     if (advertised.kind === 'failed') return advertised;
     for (const index of this.present('share')) {
       const owner = this.owner(index);
-      valueOf(owner.takeKeys(advertised.value.list));
+      acceptedOf(owner.takeKeys(advertised.value.list));
       this.splits.set(index, await owner.splitSecrets());
-      const shares = valueOf(owner.takeSplit(this.splits.get(index) as Uint8Array));
-      valueOf(this.collector.takeShares(this.id(index), shares));
+      const shares = acceptedOf(owner.takeSplit(this.splits.get(index) as Uint8Array));
+      acceptedOf(this.collector.takeShares(this.id(index), shares));
     }
     const closed = this.collector.closeShares();
     if (closed.kind === 'done') this.deliveries = closed.value;
@@ -133,8 +133,8 @@ export class TestSum {
     for (const index of this.present('mask')) {
       const delivery = this.deliveries.get(this.id(index));
       if (delivery === undefined) continue;
-      const masked = valueOf(this.owner(index).takeShares(delivery, vectorOf(this.settings, index)));
-      valueOf(this.collector.takeMasked(this.id(index), masked));
+      const masked = acceptedOf(this.owner(index).takeShares(delivery, vectorOf(this.settings, index)));
+      acceptedOf(this.collector.takeMasked(this.id(index), masked));
     }
     const closed = this.collector.closeMasked();
     if (closed.kind === 'done') this.survivors = closed.value;
@@ -147,8 +147,8 @@ export class TestSum {
     const alive = new Set(this.survivors.map(({ site }) => site));
     for (const index of this.present('reveal')) {
       if (!alive.has(this.id(index))) continue;
-      const reveal = valueOf(this.owner(index).takeSurvivors(this.survivors));
-      valueOf(this.collector.takeReveal(this.id(index), reveal));
+      const reveal = acceptedOf(this.owner(index).takeSurvivors(this.survivors));
+      acceptedOf(this.collector.takeReveal(this.id(index), reveal));
     }
     return this.collector.open();
   }
