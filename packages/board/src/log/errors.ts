@@ -4,6 +4,7 @@ import { Condition } from '@pulsemesh/base';
 export type LogDamage =
   | 'another-origin'
   | 'another-key'
+  | 'checkpoint-missing'
   | 'checkpoint-malformed'
   | 'checkpoint-signature'
   | 'leaves-missing'
