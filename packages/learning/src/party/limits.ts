@@ -29,7 +29,8 @@ export interface PartyLimits {
 }
 
 export const partyLimits: PartyLimits = {
-  messageBytesMax: 15 * 1024 * 1024,
+  // A vector of four million words, which a row of the store takes sealed.
+  messageBytesMax: 16_100_000,
   pieceBytesMax: 768 * 1024,
   messagesPerSenderMax: 64,
   bytesPerSenderMax: 64 * 1024 * 1024,

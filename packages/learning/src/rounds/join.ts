@@ -1,0 +1,46 @@
+import type { ContractBody, TaskBody } from '@pulsemesh/board';
+import type { EntryOfParty, Party } from '../party/party.ts';
+import { contractInForce, isEnrolled } from './checks.ts';
+
+/** How a site joins: under its own limits, with what it says of its data. */
+export interface JoinOptions {
+  readonly taskId: string;
+  readonly limits: NonNullable<ContractBody['limits']>;
+  readonly data?: ContractBody['data'];
+  /** Under which name the key is enrolled where it is not yet: an organisation. */
+  readonly name: string;
+  /** Its contact card, for the same. */
+  readonly card?: Uint8Array;
+}
+
+/** The task, once it is on the board; null when it is not in `withinMs`. */
+export async function taskOf(party: Party, taskId: string, withinMs: number): Promise<TaskBody | null> {
+  const entry = await party.board.await('task', ({ id }) => id === taskId, withinMs);
+  return entry?.body ?? null;
+}
+
+/** Enrols the party's key where the board does not have it. */
+export async function enrol(party: Party, who: { readonly name: string; readonly card?: Uint8Array }): Promise<void> {
+  const keys = await party.board.list('key', ({ body }) => body.subject === party.self);
+  if (isEnrolled(keys, party.self, Number.POSITIVE_INFINITY)) return;
+  const { name, card } = who;
+  const subject = party.self;
+  await party.board.publish('key', { action: 'enrol', subject, name, ...(card === undefined ? {} : { card }) });
+}
+
+/** Signs the contract, unless one of this site is in force; null when the site left before: it does not come back by itself. */
+export async function signContract(party: Party, options: JoinOptions): Promise<ContractBody | null> {
+  const { taskId, limits, data } = options;
+  const own = await ownContracts(party, taskId);
+  const inForce = contractInForce(own, party.self, Number.POSITIVE_INFINITY);
+  if (inForce !== null) return inForce.body;
+  if (own.length > 0) return null;
+  const body: ContractBody = { task: taskId, action: 'sign', limits, ...(data === undefined ? {} : { data }) };
+  await party.board.publish('contract', body);
+  return body;
+}
+
+/** What this site signed for a task, and took back. */
+export function ownContracts(party: Party, taskId: string): Promise<readonly EntryOfParty<'contract'>[]> {
+  return party.board.list('contract', ({ author, body }) => author === party.self && body.task === taskId);
+}

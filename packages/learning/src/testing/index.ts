@@ -1,0 +1,4 @@
+export type { CrashPlan, CrashPoint } from './crashing.ts';
+export { plainCombine, plainOutput, plainSum, plainSumTask, plainVector, plainWork } from './plain-sum.ts';
+export { calmWeather, type PostWeather } from './simulated-post.ts';
+export { type PartyProgram, PartyWorld, type PartyWorldOptions, type WorldAgent } from './world.ts';
