@@ -27,7 +27,7 @@ export const boxLimits = {
   /** Seals under one series key, far below the 2^32 that random nonces allow (NIST SP 800-38D §8.3). */
   sealsPerSeriesMax: 2 ** 28,
   /** Series keys kept ready for opening. */
-  seriesKeysMax: 64,
+  seriesKeysMax: 256,
 } as const;
 
 /**

@@ -1,7 +1,7 @@
 import { unreachable } from '@pulsemesh/base';
 import { concatBytes, contentId, DecodeError, decodeCbor, encodeCbor } from '@pulsemesh/wire';
 import { type Descriptor, DescriptorRefusedError, decodeDescriptor, descriptorLimits } from './descriptor.ts';
-import { type JoinQuery, type Message, messageLimits } from './message.ts';
+import { type EventMessage, type JoinQuery, type Message, messageLimits } from './message.ts';
 
 /** Limits of the bytes themselves; what one message may hold says {@link messageLimits}. */
 export const codecLimits = {
@@ -16,6 +16,8 @@ export const codecLimits = {
   noncesBelow: 2 ** 48,
   hintPositionsBelow: 2 ** 16,
   hopsMax: 255,
+  /** Encodings of larger events are made anew for each receiver instead of being kept. */
+  encodedEventBytesMax: 2_048,
   idBytes: 32,
   routeBytes: 16,
 } as const;
@@ -53,9 +55,7 @@ export const descriptorMemory = new DescriptorMemory();
 
 /** The bytes of one message: deterministic CBOR of `[kind, …]`. Made once for each message object. */
 export function encodeMessage(message: Message): Uint8Array {
-  // Most of all bytes are events: put together by hand, a large one is copied and not looked at.
-  if (message.kind === 'event')
-    return concatBytes(eventHead(message.bytes.length), message.bytes, encodeCbor(message.hops));
+  if (message.kind === 'event') return encodeEventMessage(message);
   let bytes = encoded.get(message);
   if (bytes === undefined) {
     bytes = encodeCbor(fieldsOf(message));
@@ -65,6 +65,20 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 const encoded = new WeakMap<Message, Uint8Array>();
+const encodedEvents = new WeakMap<Uint8Array, { readonly hops: number; readonly bytes: Uint8Array }>();
+
+/**
+ * Most of all bytes are events: put together by hand, a large one is copied and not looked at. A node hands one to several
+ * others with the same count of hops, each in a message of its own: the encoding stays with the event for as long as it lives,
+ * unless it is large.
+ */
+function encodeEventMessage({ bytes, hops }: EventMessage): Uint8Array {
+  const known = encodedEvents.get(bytes);
+  if (known?.hops === hops) return known.bytes;
+  const made = concatBytes(eventHead(bytes.length), bytes, hops < 24 ? Uint8Array.of(hops) : encodeCbor(hops));
+  if (bytes.length <= codecLimits.encodedEventBytesMax) encodedEvents.set(bytes, { hops, bytes: made });
+  return made;
+}
 
 /** The beginning of an event message: an array of three, its kind, and the head of a byte string (RFC 8949 §3). */
 function eventHead(length: number): Uint8Array {

@@ -53,13 +53,19 @@ export function createTopic(name: string, secret?: Uint8Array): Topic {
   const proofKey = derive('proof');
   const filterKey = derive('filter');
   const decoyKey = derive('decoy');
+  // Asked for with every event.
+  let last = { epoch: -1, route: new Uint8Array(0) };
+  const route = (epoch: number) => {
+    if (last.epoch !== epoch) last = { epoch, route: hmacSha256(routeKey, integer(epoch)).slice(0, 16) };
+    return last.route;
+  };
   return {
     name,
     isPrivate: secret !== undefined,
     id,
     replyKey: derive('reply'),
     eventKey: derive('event'),
-    route: (epoch) => hmacSha256(routeKey, integer(epoch)).subarray(0, 16),
+    route,
     joinTag: (nonce) => hmacSha256(joinKey, nonce).subarray(0, 16),
     proof: (sender, receiver, epoch) =>
       hmacSha256(proofKey, concatBytes(sender, receiver, integer(epoch))).subarray(0, 16),

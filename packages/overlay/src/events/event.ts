@@ -4,6 +4,7 @@ import { concatBytes, DecodeError, decodeCbor, encodeCbor, equalBytes, peerIdOfE
 import { messageLimits } from '../message.ts';
 import type { DeliveredEvent, EventClass } from '../overlay-node-types.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
+import { headBytesOf, layoutOfEvent } from './event-layout.ts';
 
 /** Limits of events; each is refused when read. */
 export const eventLimits = {
@@ -119,20 +120,12 @@ const opened = new WeakMap<
 const isSameKey = (one: Uint8Array, other: Uint8Array) => one === other || equalBytes(one, other);
 
 function parseHead(bytes: Uint8Array): EventHead | null {
-  const [version, route, classCode, publishedAtMs, sealed] = decodedArray(bytes, 5);
-  if (version !== 1) return null;
-  const eventClass = typeof classCode === 'number' ? classes[classCode] : undefined;
-  if (!(route instanceof Uint8Array && route.length === 16) || !(sealed instanceof Uint8Array)) return null;
-  if (!Number.isSafeInteger(publishedAtMs) || (publishedAtMs as number) < 0 || eventClass === undefined) return null;
+  const layout = bytes.length > eventLimits.bytesMax ? null : layoutOfEvent(bytes);
+  const eventClass = layout === null ? undefined : classes[layout.classCode];
+  if (layout === null || eventClass === undefined) return null;
+  const { route, publishedAtMs } = layout;
   const id = sha256(bytes);
-  return {
-    id,
-    key: keyOfBytes(id),
-    route,
-    routeKey: keyOfBytes(route),
-    class: eventClass,
-    publishedAtMs: publishedAtMs as number, // a safe integer, checked above
-  };
+  return { id, key: keyOfBytes(id), route, routeKey: keyOfBytes(route), class: eventClass, publishedAtMs };
 }
 
 /** Short bytes as a key of maps: one character a byte. */
@@ -143,8 +136,11 @@ export function keyOfBytes(bytes: Uint8Array): string {
 function openSealed(topic: Topic, head: EventHead, bytes: Uint8Array, policy: SignaturePolicy): OpenedEvent | null {
   // A route of another epoch than that of the publishing would let one event travel under two names.
   if (!equalBytes(head.route, topic.route(epochAt(head.publishedAtMs, epochMs.ring)))) return null;
-  const headBytes = encodeCbor([1, head.route, classes.indexOf(head.class), head.publishedAtMs]);
-  const inner = unsealed(topic, bytes, headBytes);
+  // The head does not keep the sealed part: it would stay in memory twice as long as the event is stored.
+  const layout = layoutOfEvent(bytes);
+  if (layout === null) return null;
+  const headBytes = headBytesOf(bytes, layout);
+  const inner = unsealed(topic, layout.sealed, headBytes);
   if (inner.length === 0 || !inner.every((item) => item instanceof Uint8Array)) return null;
   const [publicKey, sequence, signature, data] = inner as [Uint8Array, Uint8Array, Uint8Array, Uint8Array]; // checked
   const { id, publishedAtMs } = head;
@@ -158,11 +154,9 @@ function openSealed(topic: Topic, head: EventHead, bytes: Uint8Array, policy: Si
   return { ...event, author: { peer: peerIdOfEd25519(publicKey), sequenceNumber, signature } };
 }
 
-function unsealed(topic: Topic, bytes: Uint8Array, head: Uint8Array): readonly unknown[] {
-  // The head does not keep the sealed part: it would stay in memory twice as long as the event is stored.
-  const sealed = decodedArray(bytes, 5)[4];
+function unsealed(topic: Topic, sealed: Uint8Array, head: Uint8Array): readonly unknown[] {
   try {
-    return sealed instanceof Uint8Array ? decodedArray(openingBox(topic).open(sealed, head), 4) : [];
+    return decodedArray(openingBox(topic).open(sealed, head), 4);
   } catch (error) {
     if (error instanceof SealBrokenError) return [];
     throw error;

@@ -8,7 +8,7 @@ import type { OverlayNode } from '../node/overlay-node.ts';
 import type { DeliveredEvent, NodeOutput } from '../overlay-node-types.ts';
 import type { Topic } from '../topic.ts';
 import type { ServiceCounters } from './counters.ts';
-import { InboundStream } from './inbound-stream.ts';
+import { type InboundHandlers, InboundStream } from './inbound-stream.ts';
 import { Links } from './links.ts';
 import { Pace } from './pace.ts';
 import { SteadyTime } from './steady-time.ts';
@@ -188,13 +188,14 @@ export class Driver {
       return;
     }
     const from = connection.remotePeer.toString() as PeerId; // libp2p's text form is ours
-    const inbound = new InboundStream(stream, descriptorMemory, {
+    const handlers: InboundHandlers = {
       onMessages: (messages) => this.#takeMessages(from, messages, inbound),
       onMalformed: (error) => {
         this.#deps.count.malformed.add();
         this.#deps.logger.debug('a peer sent what is no message', { peer: from, ...errorForLog(error) });
       },
-    });
+    };
+    const inbound = new InboundStream(stream, descriptorMemory, handlers, connection.multiplexer);
     this.#inbound.add(inbound);
     stream.addEventListener('close', () => this.#inbound.delete(inbound));
     stream.addEventListener('remoteCloseWrite', () => this.#links.parting(from, connection));

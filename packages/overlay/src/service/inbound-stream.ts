@@ -2,6 +2,7 @@ import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { FrameDecoder } from '@pulsemesh/wire';
 import { codecLimits, type DescriptorMemory, decodeMessages } from '../codec.ts';
 import type { Message } from '../message.ts';
+import { FrugalWindow } from './frugal-window.ts';
 
 export interface InboundHandlers {
   /** The messages of one frame, in order. */
@@ -18,14 +19,17 @@ export class InboundStream {
   readonly #stream: Stream;
   readonly #memory: DescriptorMemory;
   readonly #handlers: InboundHandlers;
+  readonly #window: FrugalWindow;
   readonly #decoder = new FrameDecoder({ bytesMax: codecLimits.frameBytesMax });
   #frames: Uint8Array[] = [];
   #isPaused = false;
 
-  constructor(stream: Stream, memory: DescriptorMemory, handlers: InboundHandlers) {
+  /** `multiplexer`: what carries the stream, as its connection says. */
+  constructor(stream: Stream, memory: DescriptorMemory, handlers: InboundHandlers, multiplexer?: string) {
     this.#stream = stream;
     this.#memory = memory;
     this.#handlers = handlers;
+    this.#window = new FrugalWindow(stream, multiplexer);
     stream.addEventListener('message', (event: StreamMessageEvent) => this.#take(event.data.subarray()));
     // Unidirectional: ours to close when the remote has said everything.
     stream.addEventListener('remoteCloseWrite', () => void stream.close().catch(() => {}));
@@ -40,7 +44,9 @@ export class InboundStream {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#drain();
-    if (!this.#isPaused) this.#tell('resume');
+    if (this.#isPaused) return;
+    this.#tell('resume');
+    this.#window.resumed();
   }
 
   abort(error: Error): void {
@@ -49,6 +55,7 @@ export class InboundStream {
   }
 
   #take(chunk: Uint8Array): void {
+    if (!this.#isPaused) this.#window.took(chunk.byteLength);
     try {
       // Plain arrays only: the transport's are Buffers, which copy and print differently.
       const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
