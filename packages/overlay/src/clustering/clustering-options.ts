@@ -14,6 +14,9 @@ export interface ClusteringOptions {
   /** Time between the first so many rounds: from strangers to the most similar peers it takes about twenty. */
   readonly fastRoundMs: number;
   readonly fastRounds: number;
+  /** Time between the very first so many: a join query finds its way by the filters that they bring. */
+  readonly firstRoundMs: number;
+  readonly firstRounds: number;
   /** The similar peers being the same in so many rounds in sequence, no more rounds are made in haste. */
   readonly sameRoundsMax: number;
   /** Each so many rounds a random peer is asked instead of the one heard of longest ago. */
@@ -53,6 +56,8 @@ export const clusteringDefaults: ClusteringOptions = Object.freeze({
   roundJitter: 0.2,
   fastRoundMs: 2_000,
   fastRounds: 20,
+  firstRoundMs: 500,
+  firstRounds: 6,
   sameRoundsMax: 4,
   randomEvery: 3,
   answerTimeoutMs: 5_000,

@@ -235,11 +235,12 @@ export class Clustering {
   }
 
   #pauseMs(): number {
-    const { roundMs, stillRoundMs, fastRounds, fastRoundMs, sameRoundsMax } = this.#options;
+    const { roundMs, stillRoundMs, firstRounds, firstRoundMs, fastRounds, fastRoundMs, sameRoundsMax } = this.#options;
     const isSame =
       this.#near.length === this.#nearBefore.size && this.#near.every(({ peer }) => this.#nearBefore.has(peer));
     this.#nearBefore = new Set(this.#near.map(({ peer }) => peer));
     this.#sameRounds = isSame && this.#near.length > 0 ? this.#sameRounds + 1 : 0;
+    if (this.#rounds <= firstRounds) return firstRoundMs;
     if (this.#rounds <= fastRounds && this.#sameRounds < sameRoundsMax) return fastRoundMs;
     this.#stillMs = isSame ? Math.min(stillRoundMs, 2 * this.#stillMs) : roundMs;
     return Math.max(roundMs, this.#stillMs);

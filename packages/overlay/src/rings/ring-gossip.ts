@@ -22,6 +22,10 @@ export interface RingGossipDependencies {
   readonly refusals: Refusals;
   /** Our own descriptor as it is now. */
   readonly self: () => Descriptor;
+  /** Peers with an open connection: to ask one costs little. */
+  readonly connections: ReadonlySet<PeerId>;
+  /** How many topics this node reads. */
+  readonly topicCount: () => number;
 }
 
 interface Proof {
@@ -129,15 +133,19 @@ export class RingGossip {
   }
 
   /**
-   * A peer without a connection is being asked for another topic's sake: if it is a neighbour here too, and it will be some
-   * time before its turn comes, it is asked along with that. One connection opened serves all topics shared with a peer.
+   * A peer without a connection is being asked for another topic's sake: if it is a neighbour here too, or said to be a member,
+   * and it will be some time before its turn comes, it is asked along with that. One connection opened serves all topics
+   * shared with a peer.
    */
   askAlong(peer: PeerId, nowMs: number): NodeOutput[] {
     const member = this.ring.members.get(peer);
-    const shape = this.ring.shapes.find((one) => one.successors.includes(peer) || one.predecessors.includes(peer));
     const { stillPeriodMs } = this.#parameters;
-    if (member === undefined || shape === undefined || this.#questions.has(peer)) return [];
+    if (member === undefined || this.#questions.has(peer)) return [];
     if (nowMs - spokenAtMs(member) < stillPeriodMs) return [];
+    const newest = this.ring.epochs.at(-1);
+    if (!member.isProven) return newest === undefined ? [] : [this.#ask(member.descriptor, newest, nowMs)];
+    const shape = this.ring.shapes.find((one) => one.successors.includes(peer) || one.predecessors.includes(peer));
+    if (shape === undefined) return [];
     // The round that would have asked it is put off by as much.
     if (this.#periodMs >= stillPeriodMs) this.#roundAtMs += stillPeriodMs / 2;
     return [this.#ask(member.descriptor, shape.epoch, nowMs)];
@@ -237,7 +245,8 @@ export class RingGossip {
     if (member === undefined) return [];
     member.missCount += 1;
     member.told = null; // what it was told last may not have arrived
-    this.#hurry(nowMs);
+    if (this.#isNeighbour(peer)) this.#hurry(nowMs);
+    else this.#schedule(nowMs + this.#parameters.fastPeriodMs);
     if (member.missCount < this.#parameters.missesMax) return [];
     return this.drop(peer, nowMs, member.isProven ? 'lost' : 'doubted');
   }
@@ -270,7 +279,9 @@ export class RingGossip {
   /** Whether others should prove themselves soon: some have not, and those who did are too few to choose from. */
   #isEager(others: readonly Member[]): boolean {
     const provenCount = others.filter((member) => member.isProven).length;
-    return provenCount < Math.min(others.length, this.#parameters.othersProvenEnough);
+    const { fewTopicsMax, othersProvenEnough, othersProvenEnoughOfMany } = this.#parameters;
+    const isFew = this.#dependencies.topicCount() <= fewTopicsMax;
+    return provenCount < Math.min(others.length, isFew ? othersProvenEnough : othersProvenEnoughOfMany);
   }
 
   /** Whom this round asks: would-be neighbours, the neighbour heard of longest ago, others yet unproven, a lost one. */
@@ -283,18 +294,26 @@ export class RingGossip {
       for (const member of members) chosen.set(member.descriptor, epoch);
     };
     ask(this.#oldest(this.ring.unprovenNeighbours(), candidatesPerRoundMax), newest);
+    const beforeMs = nowMs - this.#neighbourPauseMs();
     for (const shape of this.ring.shapes) {
-      ask(this.#oldest(this.#membersOf([...shape.successors, ...shape.predecessors]), 1), shape.epoch);
+      const neighbours = this.#membersOf([...shape.successors, ...shape.predecessors]);
+      const rested = neighbours.filter((member) => spokenAtMs(member) <= beforeMs);
+      ask(this.#oldest(rested, 1), shape.epoch);
     }
     const others = this.#others();
     const unproven = others.filter((member) => !member.isProven);
-    if (this.#isEager(others)) ask(this.#oldest(unproven, othersPerRoundMax), newest);
+    if (this.#isEager(others)) ask(this.#connectedFirst(unproven).slice(0, othersPerRoundMax), newest);
     else if (this.#roundCount % otherEveryRounds === 0) {
       ask(this.#oldest(unproven.length > 0 ? unproven : others, 1), newest);
     }
     const lost = this.ring.takeLost(nowMs);
     if (lost !== undefined) chosen.set(lost, newest);
     return chosen;
+  }
+
+  #neighbourPauseMs(): number {
+    const { neighbourEveryMs, periodMs } = this.#parameters;
+    return Math.min(periodMs, neighbourEveryMs * (this.#dependencies.topicCount() - 1));
   }
 
   /** Members that are no neighbours: who steps in for one, and shortcuts. */
@@ -311,6 +330,13 @@ export class RingGossip {
   #oldest(members: readonly Member[], count: number): Member[] {
     const askable = members.filter((member) => !this.#questions.has(member.peer));
     return askable.sort((one, other) => spokenAtMs(one) - spokenAtMs(other)).slice(0, count);
+  }
+
+  /** Who can be asked without a new connection, then who was spoken with longest ago. */
+  #connectedFirst(members: readonly Member[]): Member[] {
+    const { connections } = this.#dependencies;
+    const isConnected = (member: Member) => (connections.has(member.peer) ? 1 : 0);
+    return this.#oldest(members, members.length).sort((one, other) => isConnected(other) - isConnected(one));
   }
 
   #ask(descriptor: Descriptor, epoch: number, nowMs: number): NodeOutput {

@@ -17,6 +17,11 @@ export const ringParameters = {
   stillGridMs: 1_000,
   /** The same after something changed; doubles from round to round until it is one of the above. */
   fastPeriodMs: 1_000,
+  /**
+   * A neighbour is asked no more often than this for each topic that is read here, up to `periodMs`: rings that come about ask their
+   * neighbours round by round, and who reads twenty topics has eighty of them, more than it has connections.
+   */
+  neighbourEveryMs: 250,
   /** A candidate that may be a neighbour is asked so soon, milliseconds; rounds are never closer. */
   urgentPeriodMs: 200,
   /** Candidates for a neighbour's place, and for others, asked in one round. */
@@ -24,6 +29,9 @@ export const ringParameters = {
   othersPerRoundMax: 2,
   /** With so many others proven there is enough to choose from: the rest may take its time. */
   othersProvenEnough: 8,
+  /** The same for who reads more than `fewTopicsMax` topics: as many as an event has random targets, in all of them at once. */
+  othersProvenEnoughOfMany: 3,
+  fewTopicsMax: 4,
   /** Then one that is no neighbour is asked every so many rounds. */
   otherEveryRounds: 3,
   /** Random shortcuts told in one message, beside the nearest. */

@@ -115,8 +115,11 @@ export class Rings {
   join(topic: Topic, nowMs: number): boolean {
     this.#ringDueAtMs = null;
     if (this.#topics.has(topic.name) || this.#topics.size >= ringsLimits.topicsMax) return false;
-    const { random, self } = this.#dependencies;
-    const gossip = new RingGossip(topic, this.#parameters, { random, self, refusals: this.#refusals });
+    const { random, self, connections } = this.#dependencies;
+    const gossip = new RingGossip(topic, this.#parameters, {
+      ...{ random, self, connections, refusals: this.#refusals },
+      topicCount: () => this.#topics.size,
+    });
     gossip.refreshEpochs(nowMs);
     this.#topics.set(topic.name, gossip);
     this.#refreshRoutes(nowMs);
