@@ -27,6 +27,16 @@ export {
   putIntoService,
   takeOutOfService,
 } from './service-models.ts';
+export {
+  createSharedRhythmModel,
+  networkOfState,
+  type SharedRhythmModel,
+  type SharedSettings,
+  type SharedState,
+  type SharedTable,
+  type SharedWork,
+  sharedParameterCount,
+} from './shared-model.ts';
 export { signalOf, signalValuesMax } from './signal.ts';
 export {
   type ContinueOptions,
