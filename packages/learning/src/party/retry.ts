@@ -10,5 +10,5 @@ export function waitBeforeRetry(
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
   const wait = Math.min(limits.retryMsMax, limits.retryMsMin * 2 ** Math.min(tries - 1, 20));
-  return sleep(dependencies.clock, wait * (1 + dependencies.random.float() / 4), options);
+  return sleep(dependencies.clock, Math.round(wait * (1 + dependencies.random.float() / 4)), options);
 }

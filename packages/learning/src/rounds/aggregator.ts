@@ -3,7 +3,7 @@ import { contentId, type PeerId } from '@pulsemesh/wire';
 import type { EntryOfParty, Party } from '../party/party.ts';
 import { type SumFailure, sumSettingsFault } from '../secure-sum/index.ts';
 import { contractInForce, isEnrolled, roundsOpenedWith, type TaskRecord } from './checks.ts';
-import { enrol, taskOf } from './join.ts';
+import { type Enrolment, enrol, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
 import { bytesOfVector, fromBytes, toBytes } from './part-codec.ts';
 import { attemptScope, countsClipped, sumLength, sumSettingsOf } from './settings.ts';
@@ -30,9 +30,7 @@ export interface AggregatorOptions {
   readonly taskId: string;
   /** How long more sites than `sitesMin` may take to sign, milliseconds. */
   readonly joinMs: number;
-  /** Under which name the key is enrolled where it is not yet. */
-  readonly name: string;
-  readonly card?: Uint8Array;
+  readonly enrolment: Enrolment;
 }
 
 export interface AggregatorDependencies {
@@ -63,7 +61,7 @@ export async function runAggregator(
   if (task.aggregator !== party.self) return { kind: 'failed', reason: 'not-aggregator', round: 0 };
   if (task.privacy !== null && dependencies.accountant === null) return { kind: 'failed', reason: 'budget', round: 0 };
   const sums: Sums = { party, taskId, task, dependencies };
-  await enrol(party, options);
+  await enrol(party, options.enrolment);
   await enoughContracts(sums, options.joinMs);
   let input = dependencies.combine.firstInput(task);
   let last: RoundOutcome | null = null;

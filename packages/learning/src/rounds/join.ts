@@ -6,11 +6,16 @@ import { contractInForce, isEnrolled } from './checks.ts';
 export interface JoinOptions {
   readonly taskId: string;
   readonly limits: NonNullable<ContractBody['limits']>;
-  readonly data?: ContractBody['data'];
-  /** Under which name the key is enrolled where it is not yet: an organisation. */
+  readonly data: NonNullable<ContractBody['data']>;
+  readonly enrolment: Enrolment;
+}
+
+/** How a key is enrolled where the board does not have it. */
+export interface Enrolment {
+  /** An organisation's. */
   readonly name: string;
-  /** Its contact card, for the same. */
-  readonly card?: Uint8Array;
+  /** The contact card, signed with the party's key. */
+  readonly card: Uint8Array;
 }
 
 /** The task, once it is on the board; null when it is not in `withinMs`. */
@@ -20,12 +25,10 @@ export async function taskOf(party: Party, taskId: string, withinMs: number): Pr
 }
 
 /** Enrols the party's key where the board does not have it. */
-export async function enrol(party: Party, who: { readonly name: string; readonly card?: Uint8Array }): Promise<void> {
+export async function enrol(party: Party, { name, card }: Enrolment): Promise<void> {
   const keys = await party.board.list('key', ({ body }) => body.subject === party.self);
   if (isEnrolled(keys, party.self, Number.POSITIVE_INFINITY)) return;
-  const { name, card } = who;
-  const subject = party.self;
-  await party.board.publish('key', { action: 'enrol', subject, name, ...(card === undefined ? {} : { card }) });
+  await party.board.publish('key', { action: 'enrol', subject: party.self, name, card });
 }
 
 /** Signs the contract, unless one of this site is in force; null when the site left before: it does not come back by itself. */
@@ -35,7 +38,7 @@ export async function signContract(party: Party, options: JoinOptions): Promise<
   const inForce = contractInForce(own, party.self, Number.POSITIVE_INFINITY);
   if (inForce !== null) return inForce.body;
   if (own.length > 0) return null;
-  const body: ContractBody = { task: taskId, action: 'sign', limits, ...(data === undefined ? {} : { data }) };
+  const body: ContractBody = { task: taskId, action: 'sign', limits, data };
   await party.board.publish('contract', body);
   return body;
 }

@@ -61,7 +61,7 @@ export async function runOwner(party: Party, options: JoinOptions, dependencies:
   const end = (kind: OwnerEnd['kind'], result: Uint8Array | null = null): OwnerEnd => ({ kind, attempts, result });
   const task = await taskOf(party, taskId, taskWaitMs);
   if (task === null) return end('no-task');
-  await enrol(party, options);
+  await enrol(party, options.enrolment);
   const contract = await signContract(party, options);
   if (contract === null) return end('left');
   const site: SiteInTask = { party, taskId, task, contract, dependencies };

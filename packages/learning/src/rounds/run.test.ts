@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { PartyWorld, plainCombine, plainOutput, plainSum, plainSumTask, plainWork } from '../testing/index.ts';
+import {
+  PartyWorld,
+  plainCombine,
+  plainEnrolment,
+  plainJoin,
+  plainOutput,
+  plainSum,
+  plainSumTask,
+  plainWork,
+} from '../testing/index.ts';
 import { runAggregator } from './aggregator.ts';
 import { runOwner } from './owner.ts';
 
@@ -19,12 +28,11 @@ describe('a run with an aggregator', () => {
       deadlineMs: world.clock.now() + 60 * minuteMs,
     });
     const { id: taskId } = await world.until(world.board.publish('task', task, analyst.signer), minuteMs);
-    const limits = { epsilonMax: null, roundsMax: 2, patientsMin: 10 };
     const owners = sites.map(({ number, agent }) =>
       agent.run(taskId, (party) =>
         runOwner(
           party,
-          { taskId, limits, name: agent.name },
+          { taskId, ...plainJoin(number) },
           { author: agent.signer, work: plainWork(number), book: null },
         ),
       ),
@@ -32,7 +40,7 @@ describe('a run with an aggregator', () => {
     const sum = aggregator.run(taskId, (party) =>
       runAggregator(
         party,
-        { taskId, joinMs: minuteMs, name: 'aggregator' },
+        { taskId, joinMs: minuteMs, enrolment: plainEnrolment('aggregator') },
         { combine: plainCombine, accountant: null },
       ),
     );

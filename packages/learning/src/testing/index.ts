@@ -1,4 +1,13 @@
 export type { CrashPlan, CrashPoint } from './crashing.ts';
-export { plainCombine, plainOutput, plainSum, plainSumTask, plainVector, plainWork } from './plain-sum.ts';
+export {
+  plainCombine,
+  plainEnrolment,
+  plainJoin,
+  plainOutput,
+  plainSum,
+  plainSumTask,
+  plainVector,
+  plainWork,
+} from './plain-sum.ts';
 export { calmWeather, type PostWeather } from './simulated-post.ts';
 export { type PartyProgram, PartyWorld, type PartyWorldOptions, type WorldAgent } from './world.ts';

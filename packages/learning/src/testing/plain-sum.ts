@@ -70,3 +70,17 @@ export function plainSum(sites: readonly number[], round: number): number[] {
     sites.reduce((sum, site) => (sum + (plainVector(site, round)[index] as number)) >>> 0, 0),
   );
 }
+
+/** How site number `site` joins. */
+export function plainJoin(site: number, options: { readonly roundsMax?: number; readonly epsilonMax?: number } = {}) {
+  return {
+    limits: { epsilonMax: options.epsilonMax ?? null, roundsMax: options.roundsMax ?? 100, patientsMin: 10 },
+    data: { query: 'all', queryVersion: 1, patients: 100, records: 1000, consentsHash: '0'.repeat(64) },
+    enrolment: plainEnrolment(`site ${site}`),
+  };
+}
+
+/** How anybody is enrolled in a test; a board without `cardHolder` does not look into cards. */
+export function plainEnrolment(name: string): { readonly name: string; readonly card: Uint8Array } {
+  return { name, card: Uint8Array.of(1) };
+}

@@ -50,7 +50,7 @@ export class SimulatedPost {
 
   async #send(from: PeerId, to: PeerId, bytes: Uint8Array): Promise<void> {
     const { delayMs, lossRate, duplicateRate } = this.#weather;
-    await sleep(this.#clock, this.#random.float() * delayMs);
+    await sleep(this.#clock, this.#random.integer(delayMs + 1));
     const isLost = this.#random.float() < lossRate;
     if (isLost && this.#random.float() < 0.5) throw new Condition('lost', 'lost on the way', { retryable: true });
     const copies = this.#random.float() < duplicateRate ? 2 : 1;
@@ -70,7 +70,7 @@ export class SimulatedPost {
         await new Promise<void>((resolve) => this.#wakes.set(self, resolve));
         continue;
       }
-      await sleep(this.#clock, this.#random.float() * this.#weather.delayMs);
+      await sleep(this.#clock, this.#random.integer(this.#weather.delayMs + 1));
       if (!isAlive()) return;
       if (store.get(doneTable, letter.id) === undefined) {
         const mark: TableChange = { kind: 'put', table: doneTable, key: letter.id, value: Uint8Array.of(1) };
