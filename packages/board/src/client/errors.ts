@@ -44,6 +44,42 @@ export class BoardRefusedError extends Condition {
 export class BoardClosedError extends Condition {
   override readonly name = 'BoardClosedError';
   constructor() {
-    super('board-closed', 'the board was closed here');
+    super('board-client-closed', 'the board was closed here');
+  }
+}
+
+/** What a client kept of a board is not what it wrote: it must be fetched anew, into another place, and compared with what others know. */
+export class FollowStoreDamagedError extends Condition {
+  override readonly name = 'FollowStoreDamagedError';
+  constructor(what: 'head' | 'leaves', options: { readonly cause?: unknown } = {}) {
+    super('board-copy-damaged', `what was kept of the board is damaged, or of another board: ${what}`, {
+      facts: { what },
+      ...options,
+    });
+  }
+}
+
+/** The entry is at the board, or on its way; that it is included and countersigned was not seen in time. Repeat it: it is not added twice. */
+export class NotCountersignedError extends Condition {
+  override readonly name = 'NotCountersignedError';
+  constructor(
+    origin: string,
+    facts: { readonly isTaken: boolean; readonly cosigners: number; readonly quorum: number },
+  ) {
+    const state = facts.isTaken
+      ? 'is at the board, but not yet countersigned by enough witnesses'
+      : 'is not at the board yet';
+    super('board-not-countersigned', `the entry ${state} (${origin}): try again`, {
+      facts: { origin, ...facts },
+      retryable: true,
+    });
+  }
+}
+
+/** The board has more than this client follows. */
+export class BoardTooLargeError extends Condition {
+  override readonly name = 'BoardTooLargeError';
+  constructor(limit: string) {
+    super('board-too-large', `the board has more than this program follows (${limit})`, { facts: { limit } });
   }
 }
