@@ -6,9 +6,11 @@ import { fileURLToPath } from 'node:url';
 import type { Random } from '@pulsemesh/base';
 
 const ip = '/usr/sbin/ip';
+const nft = '/usr/sbin/nft';
 const programs = {
   peer: fileURLToPath(new URL('lan-node.ts', import.meta.url)),
   spoof: fileURLToPath(new URL('lan-spoofer.ts', import.meta.url)),
+  node: fileURLToPath(new URL('nat-node.ts', import.meta.url)),
 };
 
 /** Why no network namespaces can be made here; null: they can. In CI that is an error. */
@@ -20,7 +22,7 @@ export function namespacesAbsence(env: NodeJS.ProcessEnv = process.env): string 
 
 function reasonOfAbsence(): string | null {
   if (process.platform !== 'linux') return 'only Linux has network namespaces';
-  if (!existsSync(ip)) return `${ip} is missing`;
+  for (const program of [ip, nft]) if (!existsSync(program)) return `${program} is missing`;
   if (process.getuid?.() !== 0) return 'they need root';
   try {
     const name = `pm-lan-${process.pid}`;
@@ -34,12 +36,20 @@ function reasonOfAbsence(): string | null {
 
 /** Line of a peer's standard output. */
 export interface Heard {
-  readonly kind: 'ready' | 'connected' | 'subscriber' | 'event' | 'repeated';
+  readonly kind: 'ready' | 'connected' | 'subscriber' | 'event' | 'repeated' | 'registered' | 'published' | 'counts';
   readonly peer?: string;
   readonly address?: string;
   readonly isSubscribed?: boolean;
   readonly text?: string;
   readonly count?: number;
+  /** Readings in the stores, and events of others that the overlay brought. */
+  readonly stored?: number;
+  readonly delivered?: number;
+}
+
+/** Of `ip -json address`, what is looked at. */
+interface Interface {
+  readonly addr_info: readonly { readonly local: string }[];
 }
 
 /** Machines and the wires between them; everything is gone when it is disposed. */
@@ -79,9 +89,29 @@ export class Wires implements AsyncDisposable {
     }
   }
 
+  /** Lets `machine` out of the private network `net`, where it is joined with `router`, behind the router's address; nobody in. */
+  masquerade(machine: string, router: string, net: number): void {
+    const own = `198.18.${net}.0/24`;
+    const rules = `table ip nat { chain out { type nat hook postrouting priority 100; ip saddr ${own} ip daddr != ${own} masquerade; }; }`;
+    run('netns', 'exec', router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
+    run('netns', 'exec', router, nft, rules);
+    const via = JSON.parse(execFileSync(ip, ['-n', router, '-json', 'address'], { encoding: 'utf8' })) as Interface[];
+    const inner = via.flatMap((one) => one.addr_info).find(({ local }) => local.startsWith(`198.18.${net}.`));
+    inside(machine, 'route', 'add', 'default', 'via', inner?.local ?? '');
+  }
+
+  /** A process with a whole node on a machine. */
+  startNode(machine: string, settings: object): Promise<Peer> {
+    return this.#start(machine, 'node', settings);
+  }
+
   /** A process of our program on a machine. */
   async start(machine: string, mode: 'announce' | 'listen' | 'spoof', listen: readonly string[]): Promise<Peer> {
-    const peer = new Peer(machine, programs[mode === 'spoof' ? mode : 'peer'], JSON.stringify({ mode, listen }));
+    return this.#start(machine, mode === 'spoof' ? mode : 'peer', { mode, listen });
+  }
+
+  async #start(machine: string, program: keyof typeof programs, settings: object): Promise<Peer> {
+    const peer = new Peer(machine, programs[program], JSON.stringify(settings));
     this.#peers.push(peer);
     peer.id = (await peer.heard(({ kind }) => kind === 'ready')).peer ?? '';
     return peer;
@@ -125,6 +155,7 @@ export class Peer {
     }
   }
 
+  /** A line on its standard input. */
   publish(text: string): void {
     this.#child.stdin?.write(`${text}\n`);
   }

@@ -9,6 +9,9 @@ import { defaultRoster, Roster } from './roster.ts';
 
 const ids = ['A', 'B', 'C'].map((letter) => `12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5S${letter}` as PeerId);
 
+/** An address that nobody can dial. */
+const unreachable = '/memory/behind-a-router';
+
 /** Peers whose rosters run for real over memory channels; a connection is what `connect` made. */
 function createWorld() {
   const clock = new VirtualClock();
@@ -36,7 +39,8 @@ function createWorld() {
       serve: port.serve.bind(port),
       publish: port.publish.bind(port),
       subscribe: port.subscribe.bind(port),
-      connect: async (peer: PeerId) => {
+      connect: async (peer: PeerId, addresses: readonly string[]) => {
+        if (addresses.every((address) => address === unreachable)) throw new Error('out of reach');
         dials.push(`${index} dials ${ids.indexOf(peer)}`);
         link(port.self, peer);
       },
@@ -136,5 +140,24 @@ describe('hello', () => {
       [0, 1],
       [0, 1],
     ]);
+  });
+
+  it('tells of a peer again when its addresses have changed: behind a router it has none to be dialled at before a relay gave it a place', async () => {
+    const { clock, join, link, dials } = createWorld();
+    const [one, meeting, other] = [join(0), join(1), join(2)];
+    for (const { hello } of [one, other]) hello.announce({ ...hello.announcement, addresses: [unreachable] });
+    for (const { port } of [one, other]) link(port.self, meeting.port.self);
+    await clock.advance(1_000);
+    expect([one.live(), other.live()]).toEqual([
+      [0, 1],
+      [1, 2],
+    ]);
+    one.hello.announce({ ...one.hello.announcement, addresses: [unreachable, '/memory/at-the-relay'] });
+    await clock.advance(20_000);
+    expect([one.live(), other.live()]).toEqual([
+      [0, 1, 2],
+      [0, 1, 2],
+    ]);
+    expect(dials).toEqual(['2 dials 0']);
   });
 });

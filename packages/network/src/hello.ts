@@ -44,7 +44,8 @@ interface Neighbour {
   channel: Channel | undefined;
   openMs: number;
   isSending: boolean;
-  readonly told: Set<PeerId>;
+  /** Of whom it was told, and with which addresses. */
+  readonly told: Map<PeerId, string>;
 }
 
 /**
@@ -95,7 +96,7 @@ export class Hello implements AsyncDisposable {
   /** The transport has a connection to `peer`, and `peer` speaks the hello protocol. */
   connected(peer: PeerId): void {
     if (this.#isStopped || this.#neighbours.has(peer)) return;
-    const neighbour: Neighbour = { channel: undefined, openMs: 0, isSending: false, told: new Set() };
+    const neighbour: Neighbour = { channel: undefined, openMs: 0, isSending: false, told: new Map() };
     this.#neighbours.set(peer, neighbour);
     this.#dependencies.roster.connected(peer, this.#nowMs());
     void this.#open(peer, neighbour);
@@ -231,11 +232,12 @@ export class Hello implements AsyncDisposable {
     const { roster } = this.#dependencies;
     const news = roster
       .hints(Number.POSITIVE_INFINITY)
-      .filter((hint) => hint.id !== peer && !neighbour.told.has(hint.id));
+      // Again where the addresses have changed: who is behind address translation has one only when a relay gave it a place.
+      .filter((hint) => hint.id !== peer && neighbour.told.get(hint.id) !== hint.addresses.join());
     const peers = news.slice(0, announcementLimits.peersMax);
     if (peers.length === 0) return;
     if (neighbour.told.size > roster.peersMax) neighbour.told.clear();
-    for (const hint of peers) neighbour.told.add(hint.id);
+    for (const hint of peers) neighbour.told.set(hint.id, hint.addresses.join());
     this.#send(peer, neighbour, { kind: 'peers', peers });
   }
 
