@@ -38,15 +38,15 @@ export function preflight(): Response {
   return new Response(null, { status: 204, headers });
 }
 
-/** A refusal: `{code, text}`, kept by nobody. */
+/** A refusal: `{error, message}`, kept by nobody. */
 export function refusal(
   status: number,
-  code: string,
-  text: string,
+  error: string,
+  message: string,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   return Response.json(
-    { code, text },
+    { error, message },
     { status, headers: { ...corsHeaders, 'cache-control': 'no-store', ...headers } },
   );
 }
@@ -67,7 +67,6 @@ export function refusalOf(error: unknown): Response {
   const known = statusOf[error.code];
   const { reason } = error.facts;
   if (known === 400 && reason === 'too-long') return refusal(413, error.code, error.message);
-  if (known === 403 && error.retryable) return refusal(429, error.code, error.message);
   if (known !== undefined) return refusal(known, error.code, error.message);
   return refusal(503, error.code, 'the board cannot do this now', { 'retry-after': '5' });
 }

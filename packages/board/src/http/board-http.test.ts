@@ -118,11 +118,14 @@ describe('reading a board', () => {
   it('answers further routes that it is given, with their bodies bounded', async () => {
     const routes: BoardHttpOptions['routes'] = {
       'POST add-checkpoint': async ({ body, rest }) => new Response(`${rest}:${(await body(4)).length}`),
+      'GET checkpoint/pending': () => new Response('waiting'),
     };
     await using at = await start(0, { routes });
     const post = (body: string) => at.get('add-checkpoint/a/b', { method: 'POST', body });
     expect(await (await post('1234')).text()).toBe('a/b:4');
     expect((await post('12345')).status).toBe(413);
+    expect(await (await at.get('checkpoint/pending')).text()).toBe('waiting');
+    expect((await at.get('checkpoint/other')).status).toBe(404);
     expect((await at.http(new Request('http://board.test/other'), 'a client')).status).toBe(404);
   });
 });
@@ -188,7 +191,7 @@ describe('adding to a board', () => {
     await using at = await start(0, { admit: () => Promise.reject(error) });
     const answer = await at.add(leafOf(0));
     const body = await answer.text();
-    expect([answer.status, JSON.parse(body).code]).toEqual([status, code]);
+    expect([answer.status, JSON.parse(body).error]).toEqual([status, code]);
     expect(body).not.toContain('secret');
   });
 

@@ -42,7 +42,7 @@ export interface BoardHttpOptions {
   readonly shown?: () => Uint8Array;
   /** Judges and appends an entry. Null: this board takes none over HTTP. */
   readonly admit: ((leaf: Uint8Array, source: string, options: WaitOptions) => Promise<AppendedLeaf>) | null;
-  /** Further routes, as `POST add-checkpoint`: a method and the first part of the path. */
+  /** Further routes, as `POST add-checkpoint`: a method and the first part of the path, or the whole path. */
   readonly routes?: Readonly<Record<string, BoardRoute>>;
   /** Default {@link boardHttpPrefix}. */
   readonly prefix?: string;
@@ -102,11 +102,14 @@ class BoardServer {
   async #answer(request: Request, source: string): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (!pathname.startsWith(this.#prefix) || pathname.length > boardHttpLimits.pathCharactersMax) return nothingHere();
-    const [, name = '', rest = ''] = /^([^/]*)\/?(.*)$/.exec(pathname.slice(this.#prefix.length)) ?? [];
+    const path = pathname.slice(this.#prefix.length);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const border = path.indexOf('/');
+    const name = this.#routes.has(`${method} ${path}`) || border < 0 ? path : path.slice(0, border);
     if (method === 'OPTIONS' && this.#routes.has(`GET ${name}`)) return preflight();
     const route = this.#routes.get(`${method} ${name}`);
     if (route === undefined) return nothingHere();
+    const rest = path.slice(name.length + 1);
     const limits = (bytesMax: number) => ({ bytesMax, withinMs: boardHttpLimits.bodyMs });
     return route({ request, rest, source, body: (bytesMax) => readBody(request, limits(bytesMax), this.#clock) });
   }
