@@ -119,16 +119,21 @@ export class AgentContacts {
   }
 
   #peer(card: ContactCard): AgentPeer {
-    const { publicKey, sealingKey, hybridKey } = card;
-    const inbox = inboxAt(card, this.#deps.clock.now());
-    return {
-      card,
-      publicKey,
-      sealingKey,
-      ...(hybridKey === undefined ? {} : { hybridKey }),
-      ...(inbox === null ? {} : { inbox: inboxIdOf(inbox.id) }),
-    };
+    return peerOfCard(card, this.#deps.clock.now());
   }
+}
+
+/** An agent as its card describes it at `nowMs`. */
+export function peerOfCard(card: ContactCard, nowMs: number): AgentPeer {
+  const { publicKey, sealingKey, hybridKey } = card;
+  const inbox = inboxAt(card, nowMs);
+  return {
+    card,
+    publicKey,
+    sealingKey,
+    ...(hybridKey === undefined ? {} : { hybridKey }),
+    ...(inbox === null ? {} : { inbox: inboxIdOf(inbox.id) }),
+  };
 }
 
 /** @throws {OtherRelayError} unless the peer reads at this relay, as far as its card says. */

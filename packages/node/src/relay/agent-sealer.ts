@@ -1,8 +1,19 @@
 import { statSync } from 'node:fs';
 import type { Identity } from '@pulsemesh/identity';
 import { createEnvelopeSealer, type Sealer } from '@pulsemesh/relay/client';
+import type { PeerId } from '@pulsemesh/wire';
 import type { NodeDependencies } from '../process/node-context.ts';
-import type { AgentContacts, AgentPeer } from './agent-contacts.ts';
+import type { AgentPeer } from './agent-contacts.ts';
+
+/** Whose messages are taken, and with which keys they seal: cards in a folder, or the keys on a board. */
+export interface ContactBook {
+  /** Who sent with this key; null: nobody who is known. */
+  byKey(publicKey: Uint8Array): AgentPeer | null;
+  /** Whether the newest card known of the sender shows this sealing key. */
+  isSenderKeyAccepted(sender: PeerId, sealingKey: Uint8Array): boolean;
+  /** Looks for what is new; true when there was something. */
+  reloadIfChanged(): Promise<boolean>;
+}
 
 /** The identity of an agent, whose sealing keys change while it is used. */
 export class LiveIdentity {
@@ -50,7 +61,7 @@ export class LiveIdentity {
  * were read again, where they changed: `pulsemesh identity` may have changed them meanwhile.
  */
 export function createAgentSealer(
-  { identity, contacts }: { readonly identity: LiveIdentity; readonly contacts: AgentContacts },
+  { identity, contacts }: { readonly identity: LiveIdentity; readonly contacts: ContactBook },
   deps: NodeDependencies,
 ): Sealer<AgentPeer> {
   const live = {

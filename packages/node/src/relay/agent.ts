@@ -1,23 +1,13 @@
 import { join } from 'node:path';
 import { Condition, sleep, type WaitOptions } from '@pulsemesh/base';
-import { type Box, createBox, hkdfSha256 } from '@pulsemesh/crypto';
 import { type Identity, identityFileNames } from '@pulsemesh/identity';
 import { certificateToPem, Enrolment, type EnrolmentToken, type EnrolmentWish } from '@pulsemesh/identity/authority';
 import { connectLink, createFileMemory, type Link, type NodeLinkOptions, startLink } from '@pulsemesh/link';
-import {
-  connectRelay,
-  createTableInboxState,
-  createTableOutbox,
-  createTablePairs,
-  type RelayClient,
-} from '@pulsemesh/relay/client';
-import type { TableChange, TableStore } from '@pulsemesh/store';
-import { refreshDaily } from '../process/fresh-identity.ts';
+import type { TableStore } from '@pulsemesh/store';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { version } from '../version.ts';
-import { CardKeeper } from './agent-card.ts';
-import { AgentContacts, type AgentPeer } from './agent-contacts.ts';
-import { createAgentSealer, LiveIdentity } from './agent-sealer.ts';
+import { type AgentClient, connectAgent } from './agent-client.ts';
+import { AgentContacts } from './agent-contacts.ts';
 import { type AgentUse, openAgentStore } from './agent-store.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { writeFileAtomically } from './write-file.ts';
@@ -117,7 +107,7 @@ async function enrolUntilDecided(
 export interface RunningAgent extends AsyncDisposable {
   readonly link: Link;
   /** Its mailbox and streams at the relay. */
-  readonly client: RelayClient<AgentPeer, readonly TableChange[]>;
+  readonly client: AgentClient;
   /** Its durable tables: a mark of `client.receive` is to be committed here. */
   readonly store: TableStore;
   readonly contacts: AgentContacts;
@@ -147,58 +137,29 @@ export async function startAgent(
 ): Promise<RunningAgent> {
   const { dataDirectory, enrolment, use = 'both', readIdentity = null } = options;
   await using stack = new AsyncDisposableStack();
-  const at = (name: string) => join(dataDirectory, name);
   const { store } = stack.use(await openAgentStore({ dataDirectory, use }, deps));
-  const contacts = await AgentContacts.open(at(identityFileNames.contacts), deps);
-  const live = new LiveIdentity(identity, { file: at(identityFileNames.identity), read: readIdentity });
+  const contacts = await AgentContacts.open(join(dataDirectory, identityFileNames.contacts), deps);
   const relay = { url: enrolment.relayUrl, peerId: enrolment.relayPeer };
-  const card = new CardKeeper(
-    { file: at(identityFileNames.card), relay, identity: live },
-    createTableInboxState(store, deps),
-    deps,
-  );
-  stack.use(card);
   const { link, ended } = startMember(options, identity, deps, stack);
-  const receives = use !== 'send';
-  const client = stack.use(
-    await connectRelay<AgentPeer, readonly TableChange[]>(
-      {
-        relays: [{ name: relay.peerId, link }],
-        identity,
-        sealer: createAgentSealer({ identity: live, contacts }, deps),
-        inboxState: card.inboxState,
-        ...(use === 'receive' ? {} : { outbox: createTableOutbox(store) }),
-        // Only where this process reads: two that seal in one session would use its keys twice, and one process reads at a time.
-        ...(receives ? { pairs: createTablePairs(store, { box: pairBoxOf(identity, deps) }) } : {}),
-        ...(receives ? { inboxes: card.tokens() } : {}),
-      },
-      deps,
-    ),
+  const { client, cardCurrent } = await connectAgent(
+    { dataDirectory, use, link, relay, contacts, store, identity, readIdentity },
+    deps,
+    stack,
   );
-  if (receives) {
-    card.claimWith(client);
-    const renew = () => live.refresh().then(() => card.look());
-    stack.use(refreshDaily(renew, deps));
-    stack.use(servePing(client));
-  }
+  if (use !== 'send') stack.use(servePing(client));
   const rest = stack.move();
   return {
     link,
     client,
     store,
     contacts,
-    cardCurrent: card.current,
+    cardCurrent,
     ended: ended.promise,
     async [Symbol.asyncDispose]() {
       await rest.disposeAsync();
       ended.resolve(null);
     },
   };
-}
-
-/** Seals the agent's pair sessions on its disk. */
-function pairBoxOf({ nodeBoxKey }: Identity, deps: NodeDependencies): Box {
-  return createBox(hkdfSha256({ key: nodeBoxKey, info: 'pulsemesh/pairs-secret/1', length: 32 }), deps);
 }
 
 /** The agent's link, with a certificate that is kept fresh. */
@@ -227,7 +188,7 @@ function startMember(
   return { link, ended };
 }
 
-function servePing({ raw }: RunningAgent['client']): Disposable {
+function servePing({ raw }: AgentClient): Disposable {
   return raw.serve('ping', async (stream) => {
     const message = await stream.receive();
     if (message !== null) await stream.send(message);
