@@ -1,6 +1,33 @@
+export type { Finding, FindingKind } from './audit/finding.ts';
+export { type RunVerdict, type VerifyMeans, verdictText, verifyRun } from './audit/verify-run.ts';
 export { type LearningTable, rowCountOf } from './data/table.ts';
+export {
+  JournalMismatchError,
+  PartyClosedError,
+  PartyLimitError,
+  RunForgottenError,
+  RunInUseError,
+} from './party/errors.ts';
+export { type PartyLimits, partyLimits } from './party/limits.ts';
+export { openParties, type Parties, type PartyDependencies, type PartyMeans } from './party/parties.ts';
 export type { BoardOfParty, Gathered, Party, Post, Step } from './party/party.ts';
 export * from './privacy/index.ts';
+export {
+  type AggregatorDependencies,
+  type AggregatorEnd,
+  type AggregatorOptions,
+  type RunFailure,
+  runAggregator,
+} from './rounds/aggregator.ts';
+export type { Enrolment, JoinOptions } from './rounds/join.ts';
+export { roundLimits } from './rounds/limits.ts';
+export {
+  type OwnerAttempt,
+  type OwnerDependencies,
+  type OwnerEnd,
+  type OwnerPart,
+  runOwner,
+} from './rounds/owner.ts';
 export type {
   Accountant,
   Combine,
@@ -11,4 +38,6 @@ export type {
   WorkShape,
 } from './rounds/work.ts';
 export * from './secure-sum/index.ts';
+export * from './survey/index.ts';
 export * from './training/index.ts';
+export * from './view.ts';
