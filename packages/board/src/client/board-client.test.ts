@@ -1,6 +1,6 @@
 import { silentLogger } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
-import { createMemoryTables, type TableStore } from '@pulsemesh/store';
+import { createMemoryTables } from '@pulsemesh/store';
 import { toHex } from '@pulsemesh/wire';
 import { describe, expect, it, vi } from 'vitest';
 import { signEntry } from '../entries/entry-codec.ts';
@@ -111,7 +111,7 @@ describe('a client of an honest board', () => {
     await using board = await LyingBoard.start();
     board.show('a');
     board.answer = (path) => {
-      const body = new TextEncoder().encode('{"error":"stranger","message":"ask the operator"}');
+      const body = new TextEncoder().encode('{"code":"stranger","text":"ask the operator"}');
       return path === 'add' ? { status: 403, body } : null;
     };
     const store = createMemoryTables();

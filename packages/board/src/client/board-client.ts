@@ -49,7 +49,7 @@ export interface BoardClientOptions extends Partial<EntryRuleTerms> {
   readonly store: TableStore;
   /** How often it asks for what is new; default {@link clientLimits}.followMs; 0: only when told to. */
   readonly followMs?: number;
-  /** Default `checkpoint`. Witnesses follow `checkpoint/pending`, with a quorum of 0. */
+  /** Default `checkpoint`. Witnesses follow `pending`, with a quorum of 0. */
   readonly checkpointPath?: CheckpointPath;
 }
 

@@ -17,7 +17,7 @@ export const requestLimits = {
 } as const;
 
 /** Which checkpoint is followed: the one that counts, or the newest, which waits for witnesses. */
-export type CheckpointPath = 'checkpoint' | 'checkpoint/pending';
+export type CheckpointPath = 'checkpoint' | 'pending';
 
 export interface BoardRequestsOptions {
   /** Where the board is, as `https://board.example`; a path before its resources is kept. */
@@ -70,7 +70,9 @@ export class BoardRequests {
     const answer = await this.#request('add', { method: 'POST', body: leaf }, requestLimits.answerBytesMax, options);
     if (answer.status === 200) return;
     const { code, text } = refusalOf(answer.body);
-    // Too many at one time, or the server's own trouble: the same may be taken later.
+    const isOver = code === 'not-admitted-to-board' && answer.status === 429;
+    if (isOver) throw new BoardRefusedError(code, text ?? 'no more today', { retryable: true });
+    // Too many at one time, or the server's own trouble: the same may be taken in a moment.
     if (answer.status === 429 || answer.status >= 500) throw this.#unreachable(`it answered ${answer.status}`);
     throw new BoardRefusedError(code ?? `status-${answer.status}`, text ?? `it answered ${answer.status}`);
   }
@@ -123,17 +125,22 @@ export class BoardRequests {
   }
 }
 
-/** `{"error": code, "message": text}`, as far as it is one. */
+/** `{code, text}`, as far as it is one. */
 function refusalOf(body: Uint8Array): { readonly code?: string; readonly text?: string } {
   try {
     const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
     if (typeof parsed !== 'object' || parsed === null) return {};
-    const { error, message } = parsed as Record<string, unknown>;
+    const { code, text } = parsed as Record<string, unknown>;
     return {
-      ...(typeof error === 'string' ? { code: error.slice(0, 64) } : {}),
-      ...(typeof message === 'string' ? { text: message.slice(0, 500) } : {}),
+      ...(typeof code === 'string' ? { code: code.slice(0, 64) } : {}),
+      ...(typeof text === 'string' ? { text: printable(text) } : {}),
     };
   } catch {
     return {};
   }
+}
+
+/** What a server says may be shown to people: shortened, without what steers a terminal. */
+function printable(text: string): string {
+  return text.slice(0, 500).replace(/\p{Cc}/gu, ' ');
 }

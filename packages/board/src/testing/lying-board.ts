@@ -105,7 +105,7 @@ export class LyingBoard implements AsyncDisposable {
   #truth(name: string, path: string, body: Uint8Array): { status: number; body: Uint8Array } {
     const log = this.views.get(name);
     if (log === undefined) return { status: 404, body: new Uint8Array(0) };
-    if (path === 'checkpoint' || path === 'checkpoint/pending') return { status: 200, body: log.note() };
+    if (path === 'checkpoint' || path === 'pending') return { status: 200, body: log.note() };
     if (path === 'add') {
       if (!log.leaves.some((leaf) => entryIdOf(leaf) === entryIdOf(body))) log.leaves.push(body);
       return { status: 200, body: new TextEncoder().encode('{}') };
