@@ -145,7 +145,7 @@ async function combined(
   const epsilon =
     task.privacy === null || dependencies.accountant === null
       ? null
-      : dependencies.accountant.epsilonAfter(task.privacy, round, sites);
+      : dependencies.accountant.epsilonAfter(task.privacy, round, task.sitesMin);
   const closed = {
     name: 'closed',
     outcome: 'summed',
