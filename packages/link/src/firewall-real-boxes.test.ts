@@ -30,7 +30,10 @@ const auth = { username: 'agent', password: 'secret-of-the-agent' };
 const all: TransportName[] = ['grpc', 'websocket', 'websocket-h2', 'stream', 'sse', 'long-poll', 'short-poll'];
 const posts: TransportName[] = ['stream', 'sse', 'long-poll', 'short-poll'];
 const polls: TransportName[] = ['long-poll', 'short-poll'];
-const messages = Number(process.env['PULSEMESH_SOAK_MESSAGES'] ?? 100_000);
+// The nightly sends a hundred thousand each way.
+const messages = Number(
+  process.env['PULSEMESH_SOAK_MESSAGES'] ?? (process.env['PULSEMESH_TABLES'] === 'full' ? 100_000 : 20_000),
+);
 const movesMin = 10;
 
 const cleanUp: AsyncDisposable[] = [];
