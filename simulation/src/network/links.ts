@@ -241,6 +241,7 @@ export class Links {
   #dialled(from: Place, to: Place, dial: Dial, isSilent: boolean): void {
     if (from.dials.get(to.index) !== dial) return; // went down meanwhile
     from.dials.delete(to.index);
+    from.fullUntilMs = 0;
     const world = this.#world;
     let link = from.links.get(to.index); // both may have dialled at once
     if (link === undefined) {
@@ -290,13 +291,20 @@ export class Links {
   #makeRoom(place: Place): boolean {
     if (place.links.size + place.dials.size < place.linksMax) return true;
     const { nowMs } = this.#world;
+    if (nowMs < place.fullUntilMs) return false;
     const wanted = this.#wanted(place);
     let oldest: Link | undefined;
+    let fullUntilMs = place.wantedUntilMs;
     for (const [index, link] of place.links) {
-      if (nowMs - link.openedMs < this.#options.youngMs || wanted.has(index)) continue;
-      if (oldest === undefined || link.usedMs < oldest.usedMs) oldest = link;
+      if (wanted.has(index)) continue;
+      const grownMs = link.openedMs + this.#options.youngMs;
+      if (nowMs < grownMs) fullUntilMs = Math.min(fullUntilMs, grownMs);
+      else if (oldest === undefined || link.usedMs < oldest.usedMs) oldest = link;
     }
-    if (oldest === undefined) return false;
+    if (oldest === undefined) {
+      place.fullUntilMs = fullUntilMs;
+      return false;
+    }
     this.counts.closedForRoom += 1;
     this.close(oldest, place);
     return true;
@@ -321,5 +329,6 @@ export class Links {
     const [a, b] = [this.#world.places[link.a], this.#world.places[link.b]];
     a?.links.delete(link.b);
     b?.links.delete(link.a);
+    for (const place of [a, b]) if (place !== undefined) place.fullUntilMs = 0;
   }
 }

@@ -31,6 +31,8 @@ export interface Place {
   /** The links it wants kept, remembered for a moment: numbers of places, most important first. */
   wanted: ReadonlySet<number>;
   wantedUntilMs: number;
+  /** Until then, or until a connection goes, none can be let go for a new one. */
+  fullUntilMs: number;
   /** Places that had no room for it, or let it go: none is asked again before its time only because it is wanted. */
   readonly holds: Map<number, Hold>;
 }

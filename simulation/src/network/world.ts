@@ -140,6 +140,7 @@ export class World {
       wakeAtMs: Number.POSITIVE_INFINITY,
       wanted: new Set(),
       wantedUntilMs: 0,
+      fullUntilMs: 0,
       holds: new Map(),
     };
     this.places.push(place);

@@ -21,6 +21,7 @@ export const pubsubScenario = defineScenario({
     per: { about: 'topics that a node reads', default: 20, min: 1, max: 1_000 },
     carry: { about: 'whether others carry sealed events', default: 'no', choices: ['no', 'yes'] },
     promise: shareOption('share of deliveries that must be made', 0.99),
+    up: secondsOption('seconds within which the nodes come up', 20),
     warm: secondsOption('seconds before the first message', 90),
     seconds: secondsOption('seconds of publishing', 20),
     rate: rateOption(10),
@@ -41,7 +42,13 @@ export const pubsubScenario = defineScenario({
       linksMax: values.links,
     };
     const promise = { withinMs: 10_000, ratioMin: values.promise, settledMs: 30_000 };
-    const options = { latency: values.latency, promise, isPrivate: true, carry: values.carry === 'yes' };
+    const options = {
+      latency: values.latency,
+      promise,
+      isPrivate: true,
+      carry: values.carry === 'yes',
+      upWithinMs: 1_000 * values.up,
+    };
     return playOverlay(workload, options, context);
   },
 });

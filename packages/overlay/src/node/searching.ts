@@ -163,8 +163,11 @@ export class Searching {
 
   /** Who reads many topics and has just begun knows neither who reads what nor many to ask: it does not ask for all at once. */
   #mustWait(seeking: Seeking, nowMs: number): boolean {
-    if (seeking.isBooked || this.#around.neighbours().length === 0) return false;
-    const { paceMs, burst } = seekPeriods;
+    const neighbours = this.#around.neighbours();
+    if (seeking.isBooked || neighbours.length === 0) return false;
+    const { burst } = seekPeriods;
+    const isBlind = neighbours.every(({ filter }) => filter === undefined);
+    const paceMs = isBlind ? seekPeriods.blindPaceMs : seekPeriods.paceMs;
     this.#paceAtMs = Math.max(this.#paceAtMs, nowMs - burst * paceMs) + paceMs;
     if (this.#paceAtMs <= nowMs) return false;
     seeking.book(this.#paceAtMs);

@@ -14,6 +14,8 @@ export const seekPeriods = {
   gridMs: 50,
   /** Searches of one node begin `paceMs` apart, after `burst` at once: each asks several neighbours, who answer few a minute. */
   paceMs: 200,
+  /** The same while no neighbour's filter is known, and a query finds its way by chance. */
+  blindPaceMs: 500,
   burst: 4,
   longMs: 10_000,
   longGridMs: 1_000,
