@@ -1,10 +1,9 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { type BenchLine, benchLine } from '../report.ts';
 import { attackCases } from './attacks.ts';
+import { cellsOf, playCells } from './cells.ts';
 import { manyTopicsCases } from './many-topics.ts';
 import { oneTopicCases } from './one-topic.ts';
-import { type Case, type Outcome, type Protocol, type Setting, units } from './setting.ts';
+import { type Case, type Outcome, type Protocol, units } from './setting.ts';
 import { simulatedAttackLines, simulatedManyTopicsLines } from './simulated.ts';
 
 interface Part {
@@ -21,35 +20,27 @@ const parts: Readonly<Record<string, Part>> = {
 /**
  * Ours beside gossipsub over the same stack, keys, graph and messages, each in a process of its own, in turn. The word behind
  * the name says which part; PULSEMESH_TABLES=full plays the large networks, too; BENCH_RUNS (default 1) repeats; BENCH_ONLY
- * takes the cases whose names hold it.
+ * takes the cases whose names hold it, BENCH_PROTOCOLS (names with commas between) some of the protocols. BENCH_RESULTS names
+ * a folder where each network's outcome is kept as it comes, and from where a bench that was ended goes on; BENCH_AT_ONCE
+ * (default 1) plays so many networks at a time, which leaves counts as they are and makes times worthless.
  */
 export async function benchPubsub(say: (text: string) => void): Promise<readonly BenchLine[]> {
-  const isFull = process.env['PULSEMESH_TABLES'] === 'full';
-  const runs = Number(process.env['BENCH_RUNS'] ?? 1);
+  const { env } = process;
+  const isFull = env['PULSEMESH_TABLES'] === 'full';
   const asked = process.argv[3];
   if (asked !== undefined && parts[asked] === undefined) throw new RangeError(`no part "${asked}"`);
-  const lines: BenchLine[] = [];
-  for (const [name, part] of Object.entries(parts)) {
-    if (asked !== undefined && asked !== name) continue;
-    const only = process.env['BENCH_ONLY'] ?? '';
-    for (const one of part.cases(isFull).filter((each) => each.name.includes(only))) {
-      lines.push(...(await playCase(one, runs, say)));
-    }
-    if ('simulated'.includes(only)) lines.push(...((await part.simulated?.(isFull, say)) ?? []));
-  }
+  const only = env['BENCH_ONLY'] ?? '';
+  const chosen = Object.entries(parts).flatMap(([name, part]) => (asked === undefined || asked === name ? [part] : []));
+  const cells = chosen
+    .flatMap((part) => part.cases(isFull))
+    .filter(({ name }) => name.includes(only))
+    .flatMap((one) => cellsOf(one, Number(env['BENCH_RUNS'] ?? 1), env['BENCH_PROTOCOLS']?.split(',') ?? null));
+  const options = { atOnce: Number(env['BENCH_AT_ONCE'] ?? 1), directory: env['BENCH_RESULTS'] ?? null, say };
+  const played = await playCells(cells, options);
+  const lines = [...played].flatMap(([one, outcomes]) => linesOf(one, outcomes));
+  if (!'simulated'.includes(only)) return lines;
+  for (const part of chosen) lines.push(...((await part.simulated?.(isFull, say)) ?? []));
   return lines;
-}
-
-async function playCase(one: Case, runs: number, say: (text: string) => void): Promise<BenchLine[]> {
-  const outcomes = new Map<Protocol, Outcome[]>(one.protocols.map((protocol) => [protocol, []]));
-  for (let run = 0; run < runs; run += 1) {
-    for (const protocol of one.protocols) {
-      const outcome = await playSetting({ ...one.setting, protocol, seed: one.setting.seed + run });
-      outcomes.get(protocol)?.push(outcome);
-      say(`run ${run + 1}/${runs} ${one.name} ${protocol}: ${JSON.stringify(rounded(outcome))}`);
-    }
-  }
-  return linesOf(one, outcomes);
 }
 
 /** Each of ours beside each of gossipsub's, metric by metric. */
@@ -69,6 +60,7 @@ function compare(
   peer: Protocol,
 ): BenchLine[] {
   const [ours, theirs] = [outcomes.get(protocol) ?? [], outcomes.get(peer) ?? []];
+  if (theirs.length === 0) return []; // not asked for, or failed
   return Object.entries(ours[0] ?? {}).flatMap(([phase, figures]) =>
     Object.keys(figures).map((metric) => {
       const valuesOf = (all: readonly Outcome[]) => all.map((each) => each[phase]?.[metric] ?? Number.NaN);
@@ -77,27 +69,5 @@ function compare(
       const peerName = `@libp2p/gossipsub 17.1.1${peer === 'gossipsub-best' ? ' at its best' : ''}`;
       return benchLine({ ...what, peerName, conditions: `${conditions}${side}` }, valuesOf(ours), valuesOf(theirs));
     }),
-  );
-}
-
-/** Plays one setting in a process of its own. */
-async function playSetting(setting: Setting): Promise<Outcome> {
-  const main = fileURLToPath(new URL('./network-main.ts', import.meta.url));
-  const more = process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [];
-  const child = fork(main, [], { execArgv: ['--expose-gc', ...more] });
-  const outcome = new Promise<Outcome>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as Outcome)); // from our own code
-    child.once('exit', (code) => reject(new Error(`the network ended with ${code}`)));
-  });
-  child.send(setting);
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  const played = await outcome;
-  await ended;
-  return played;
-}
-
-function rounded(outcome: Outcome): unknown {
-  return JSON.parse(
-    JSON.stringify(outcome, (_key, value) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value)),
   );
 }

@@ -7,7 +7,8 @@ import type { Setting } from './setting.ts';
 
 const setting = (await once(process, 'message'))[0] as Setting; // from our own parent
 const { nodes, topics, topicsPerNode, attack, linksMax } = setting;
-const messages = setting.phases.reduce((sum, phase) => sum + phase.messages, 0);
+const phases = setting.runIn === undefined ? setting.phases : [setting.runIn, ...setting.phases];
+const messages = phases.reduce((sum, phase) => sum + phase.messages, 0);
 const plan = planWorkload(
   {
     ...{ nodes, topics, topicsPerNode, linksMax, payloadBytes: 200 },

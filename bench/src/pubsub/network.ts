@@ -34,7 +34,8 @@ export class Network {
   }
 
   async play(): Promise<Outcome> {
-    const { nodes, degree, linksMax, warmUpSeconds, idleSeconds, phases, attack } = this.#setting;
+    const { nodes, degree, linksMax, warmUpSeconds, settleSecondsMax = 0, runIn } = this.#setting;
+    const { idleSeconds, phases, attack } = this.#setting;
     this.#memoryBefore = memoryBytes();
     await inTurns(nodes, async (index) => {
       this.#hosts[index] = await this.#start(`node-${index}`);
@@ -47,6 +48,8 @@ export class Network {
     const isEarly = attack?.kind === 'cold-boot' || attack?.kind === 'flash';
     if (isEarly) await this.#summon();
     await sleep(1_000 * warmUpSeconds);
+    await settle(settleSecondsMax);
+    if (runIn !== undefined) await this.#phase(runIn, 0);
     const idle = await this.#idle(idleSeconds);
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
     if (attack !== undefined && !isEarly) await this.#summon();
@@ -190,6 +193,15 @@ export class Network {
 async function inTurns(count: number, make: (index: number) => Promise<void>): Promise<void> {
   for (let from = 0; from < count; from += atOnce) {
     await Promise.all(Array.from({ length: Math.min(atOnce, count - from) }, (_, index) => make(from + index)));
+  }
+}
+
+/** Waits until the process has little to do, `secondsMax` at most. */
+async function settle(secondsMax: number): Promise<void> {
+  for (let seconds = 0; seconds < secondsMax; seconds += 2) {
+    const before = cpuSeconds();
+    await sleep(2_000);
+    if ((cpuSeconds() - before) / 2 <= 0.1) return;
   }
 }
 

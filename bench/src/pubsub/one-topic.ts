@@ -4,6 +4,7 @@ import type { Case, Phase, Transport } from './setting.ts';
 const deliveriesPerSecond = 100;
 const steadySeconds = 8;
 const burstMessages = 200;
+const runIn: Phase = { name: 'run-in', payloadBytes: 200, messagesPerSecond: 20, messages: 40 };
 
 /** One topic that everybody reads. */
 export function oneTopicCases(isFull: boolean): Case[] {
@@ -18,15 +19,19 @@ export function oneTopicCases(isFull: boolean): Case[] {
       ]
     : [
         [10, 'tcp'],
+        [10, 'memory'],
         [50, 'tcp'],
+        [50, 'memory'],
+        [100, 'tcp'],
       ];
   return sizes.map(([nodes, transport]) => ({
     name: `one topic, ${nodes} nodes, ${transport}`,
     conditions: `${nodes} nodes in one process, ${transport === 'tcp' ? 'loopback TCP, noise' : 'in-memory transport, no encryption'}, yamux, one random graph of average degree 10 at the start, all sign`,
-    protocols: ['upsycle', 'gossipsub', 'gossipsub-best'],
+    protocols: isFull ? ['upsycle', 'gossipsub', 'gossipsub-best'] : ['upsycle', 'gossipsub-best'],
     setting: {
       ...{ transport, nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
-      ...{ warmUpSeconds: nodes >= 50 ? 60 : 20, idleSeconds: 5 },
+      ...{ warmUpSeconds: 20, settleSecondsMax: 60, idleSeconds: 4, runIn },
+
       phases: [...[200, 1_024].map((bytes) => steady(nodes, bytes)), ...[200, 1_024].map(burst)],
     },
   }));
