@@ -1,4 +1,5 @@
 export type { CrashPlan, CrashPoint } from './crashing.ts';
+export { type PlainRun, startPlainRun } from './plain-run.ts';
 export {
   plainCombine,
   plainEnrolment,
@@ -9,5 +10,6 @@ export {
   plainVector,
   plainWork,
 } from './plain-sum.ts';
+export { SentWatch } from './sent-watch.ts';
 export { calmWeather, type PostWeather } from './simulated-post.ts';
 export { type PartyProgram, PartyWorld, type PartyWorldOptions, type WorldAgent } from './world.ts';
