@@ -7,6 +7,7 @@ import { benchPipeline } from './pipeline/bench-pipeline.ts';
 import { benchPubsub } from './pubsub/bench-pubsub.ts';
 import type { BenchLine } from './report.ts';
 import { benchSeal } from './seal/bench-seal.ts';
+import { benchSecagg } from './secagg/bench-secagg.ts';
 
 interface Bench {
   readonly about: string;
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, Bench>> = {
     about: 'publish/subscribe beside gossipsub: one-topic, many-topics, attacks (one of them as a further word)',
     run: benchPubsub,
   },
+  secagg: { about: 'secure sums: processor time, bytes and time, beside the plain unmasked sum', run: benchSecagg },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
 

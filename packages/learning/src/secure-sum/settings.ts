@@ -32,18 +32,22 @@ export const secureSumLimits = {
   vectorLengthMax: 4_000_000,
 } as const;
 
-/** Full graph up to here, 20 neighbours beyond: what a sum's terms are where nobody has a reason for others. */
+/** Full graph up to here; beyond, a choice by how many may be gone. */
 const fullGraphSitesMax = 32;
-const neighboursBeyond = 20;
 
 /**
- * Neighbours and threshold for so many sites: all and two thirds up to 32 sites; beyond, 20 neighbours and two thirds
- * of a site and its neighbours (Bell et al. 2020).
+ * Neighbours and threshold for so many sites of which at most this share (default 0.1, at most 0.3) may be gone. Up to 32 sites: all, and
+ * two thirds. Beyond: 20 neighbours and two thirds of a site and these; where more than a tenth may be gone, 40 and more than
+ * half, since of two thirds too few are left around somebody (100 sites, 300 graphs: with 20 neighbours and two thirds 46 % of
+ * attempts fail when a fifth is gone, and all when three tenths are; with 40 and half 1 %).
  */
-export function customarySumGraph(sites: number): { readonly neighbours: number | 'all'; readonly threshold: number } {
-  const isFull = sites <= fullGraphSitesMax;
-  const holders = isFull ? sites : neighboursBeyond + 1;
-  return { neighbours: isFull ? 'all' : neighboursBeyond, threshold: Math.max(2, Math.ceil((holders * 2) / 3)) };
+export function customarySumGraph(
+  sites: number,
+  { goneShareMax = 0.1 }: { readonly goneShareMax?: number } = {},
+): { readonly neighbours: number | 'all'; readonly threshold: number } {
+  if (sites <= fullGraphSitesMax) return { neighbours: 'all', threshold: Math.max(2, Math.ceil((sites * 2) / 3)) };
+  if (goneShareMax <= 0.1) return { neighbours: 20, threshold: 14 };
+  return sites <= 41 ? { neighbours: 'all', threshold: Math.floor(sites / 2) + 1 } : { neighbours: 40, threshold: 21 };
 }
 
 /** Why settings cannot be those of a sum; null: they can. */
