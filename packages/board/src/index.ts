@@ -6,3 +6,4 @@ export { entryIdOf, parseEntry, signEntry } from './entries/entry-codec.ts';
 export { type EntryRefusal, EntryRefusedError } from './entries/errors.ts';
 export { entryLimits } from './entries/limits.ts';
 export { type AnyBoardEntry, type BoardEntry, type EntryKind, entryBytesMax } from './entry.ts';
+export { type KeyAlarm, KeyDirectory, type KnownKey, type OwnKey } from './keys/key-directory.ts';

@@ -35,7 +35,7 @@ import {
   NotCountersignedError,
 } from './errors.ts';
 import { type Evidence, verifyEvidence } from './evidence.ts';
-import { directFetch, type Fetch } from './fetch.ts';
+import { type BoardFetch, directFetch } from './fetch.ts';
 import { type BoardHead, FollowedLog, followLimits } from './followed-log.ts';
 import { HeardHeads } from './heard-heads.ts';
 import { LeafTree } from './leaf-tree.ts';
@@ -68,7 +68,7 @@ export const clientLimits = {
 export interface BoardClientDependencies {
   readonly clock: Clock;
   /** Default: straight to the board. */
-  readonly fetch?: Fetch;
+  readonly fetch?: BoardFetch;
   readonly logger?: Logger;
   readonly meter?: Meter;
 }

@@ -4,7 +4,7 @@ import { noteLimits } from '../notes/note.ts';
 import { decodeBundle } from '../tiles/bundle.ts';
 import { tilePath, tileWidth, tileWidthAt } from '../tiles/path.ts';
 import { BoardRefusedError, BoardUnreachableError } from './errors.ts';
-import type { Fetch, FetchAnswer } from './fetch.ts';
+import type { BoardFetch, FetchAnswer } from './fetch.ts';
 
 export const requestLimits = {
   /** One request, milliseconds. */
@@ -29,10 +29,10 @@ export interface BoardRequestsOptions {
 /** The requests that a client makes of a board (C2SP tlog-tiles for reading). All throw {@link BoardUnreachableError}. */
 export class BoardRequests {
   readonly #options: BoardRequestsOptions;
-  readonly #deps: { readonly clock: Clock; readonly fetch: Fetch };
+  readonly #deps: { readonly clock: Clock; readonly fetch: BoardFetch };
   readonly #base: string;
 
-  constructor(options: BoardRequestsOptions, dependencies: { readonly clock: Clock; readonly fetch: Fetch }) {
+  constructor(options: BoardRequestsOptions, dependencies: { readonly clock: Clock; readonly fetch: BoardFetch }) {
     this.#options = options;
     this.#deps = dependencies;
     this.#base = options.url.replace(/\/+$/, '');
@@ -104,7 +104,7 @@ export class BoardRequests {
 
   async #request(
     path: string,
-    init: Pick<Parameters<Fetch>[1], 'method' | 'body'>,
+    init: Pick<Parameters<BoardFetch>[1], 'method' | 'body'>,
     bytesMax: number,
     options: WaitOptions,
   ): Promise<{ readonly status: number; readonly body: Uint8Array }> {

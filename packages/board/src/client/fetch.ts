@@ -6,13 +6,13 @@ export interface FetchAnswer {
 }
 
 /** One HTTP request. Whoever goes through a proxy, or through a relay, gives their own. Rejects when there is no answer. */
-export type Fetch = (
+export type BoardFetch = (
   url: string,
   init: { readonly method: 'GET' | 'POST'; readonly body?: Uint8Array; readonly signal: AbortSignal },
 ) => Promise<FetchAnswer>;
 
 /** Requests by the platform's own `fetch`: straight to the server. Redirections are not followed. */
-export const directFetch: Fetch = async (url, { method, body, signal }) => {
+export const directFetch: BoardFetch = async (url, { method, body, signal }) => {
   const response = await fetch(url, {
     method,
     signal,

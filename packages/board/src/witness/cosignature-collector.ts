@@ -1,6 +1,6 @@
 import { type Clock, errorCode, type Logger, type Meter, startTicker, withTimeout } from '@pulsemesh/base';
 import type { TableStore } from '@pulsemesh/store';
-import type { Fetch } from '../client/fetch.ts';
+import type { BoardFetch } from '../client/fetch.ts';
 import { MalformedError } from '../errors.ts';
 import type { BoardLog, SignedCheckpoint } from '../log/board-log.ts';
 import { openCheckpoint, parseDecimal } from '../notes/checkpoint.ts';
@@ -27,7 +27,7 @@ export interface CollectorOptions {
 
 export interface CollectorDependencies {
   readonly clock: Clock;
-  readonly fetch: Fetch;
+  readonly fetch: BoardFetch;
   readonly logger: Logger;
   readonly meter: Meter;
 }

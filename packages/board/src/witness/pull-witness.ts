@@ -3,7 +3,7 @@ import type { TableStore } from '@pulsemesh/store';
 import { type BoardClient, openBoardClient } from '../client/board-client.ts';
 import { BoardRequests } from '../client/board-requests.ts';
 import { BoardLiedError } from '../client/errors.ts';
-import type { Fetch } from '../client/fetch.ts';
+import type { BoardFetch } from '../client/fetch.ts';
 import type { NoteVerifier, SigningKey } from '../notes/keys.ts';
 import { formatNote, parseNote, parseSignatureLine } from '../notes/note.ts';
 import { Witness } from './witness.ts';
@@ -24,7 +24,7 @@ export const pullMsDefault = 2_000;
 
 export interface PullWitnessDependencies {
   readonly clock: Clock;
-  readonly fetch: Fetch;
+  readonly fetch: BoardFetch;
   readonly logger: Logger;
   readonly meter: Meter;
 }

@@ -1,0 +1,23 @@
+export {
+  type BoardClient,
+  type BoardClientDependencies,
+  type BoardClientOptions,
+  clientLimits,
+  type HeardCheckpoint,
+  openBoardClient,
+} from './board-client.ts';
+export {
+  BoardTooLargeError,
+  FollowStoreDamagedError,
+  NotCountersignedError,
+} from './errors.ts';
+export {
+  EvidenceRefusedError,
+  type EvidenceVerdict,
+  formatEvidence,
+  parseEvidence,
+  verifyEvidence,
+} from './evidence.ts';
+export { type BoardFetch, directFetch, type FetchAnswer } from './fetch.ts';
+export { followLimits } from './followed-log.ts';
+export { type BoardPlace, formatPolicyFile, PolicyFileError, parsePolicyFile } from './policy-file.ts';

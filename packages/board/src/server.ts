@@ -1,0 +1,22 @@
+export {
+  Admission,
+  AdmissionFullError,
+  type AdmittedAuthor,
+  admissionLimits,
+  type DailyQuota,
+} from './admission/admission.ts';
+export { BoardGate, type BoardGateOptions, type GatedEntry } from './admission/board-gate.ts';
+export { NotAdmittedError } from './admission/errors.ts';
+export {
+  type BoardHttp,
+  type BoardRoute,
+  boardHttpLimits,
+  boardHttpPrefix,
+  createBoardHttp,
+} from './http/board-http.ts';
+export type { BoardLog } from './log/board-log.ts';
+export { openBoardLog } from './log/stored-log.ts';
+export { CosignatureCollector, type KnownWitness } from './witness/cosignature-collector.ts';
+export { type PullWitness, startPullWitness } from './witness/pull-witness.ts';
+export { Witness } from './witness/witness.ts';
+export { createCollectorRoutes, createWitnessRoute } from './witness/witness-http.ts';
