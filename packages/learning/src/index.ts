@@ -1,6 +1,6 @@
 export type { Finding, FindingKind } from './audit/finding.ts';
 export { type RunVerdict, type VerifyMeans, verdictText, verifyRun } from './audit/verify-run.ts';
-export { type LearningTable, rowCountOf } from './data/table.ts';
+export * from './data/index.ts';
 export {
   JournalMismatchError,
   PartyClosedError,
