@@ -1,4 +1,5 @@
 /** `npm run bench` lists the benches; `npm run bench -- NAME` runs one and prints JSON lines; progress goes to standard error. */
+import { benchBoard } from './board/bench-board.ts';
 import { benchBoxes } from './boxes/bench-boxes.ts';
 import { benchDial } from './dial/bench-dial.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
@@ -35,6 +36,11 @@ const benches: Readonly<Record<string, Bench>> = {
     run: benchPubsub,
   },
   secagg: { about: 'secure sums: processor time, bytes and time, beside the plain unmasked sum', run: benchSecagg },
+  board: {
+    about:
+      "the board's log: durable appends beside an audit table in SQLite, proofs, receipts verified here and in a browser",
+    run: benchBoard,
+  },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
 
