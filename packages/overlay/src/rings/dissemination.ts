@@ -19,6 +19,7 @@ import { carryLimits } from './carry-limits.ts';
 import { chooseTargets, type Targets } from './forwarding.ts';
 import type { Refusals } from './refusals.ts';
 import type { RingParameters } from './ring-parameters.ts';
+import { Served } from './served.ts';
 import { chooseListeners, flowLimits, type NamedCursor, TopicFlow } from './topic-flow.ts';
 import type { TopicRing } from './topic-ring.ts';
 import { type Ask, Wants } from './wants.ts';
@@ -29,10 +30,6 @@ export const disseminationLimits = {
   rejectedMax: 1_024,
   /** Events whose forwarding waits for the application's word; a full list lets the oldest go unforwarded. */
   heldMax: 256,
-  /** What one peer is given in answer to its questions within `servedWindowMs`, bytes. */
-  servedBytesMax: 8 * 1024 * 1024,
-  servedWindowMs: 10_000,
-  servedPeersMax: 1_024,
   /** Members are told of events that are not older, and not younger, milliseconds. */
   recapMs: 30_000,
   recapAfterMs: 1_000,
@@ -95,8 +92,7 @@ export class Dissemination {
   readonly #wants = new Wants();
   readonly #rejected = new Set<string>();
   readonly #held = new Map<string, { readonly stored: StoredEvent; readonly from: PeerId }>();
-  readonly #served = new Map<PeerId, number>();
-  #servedSinceMs = 0;
+  readonly #served = new Served();
   readonly #flows = new Map<string, { readonly flow: TopicFlow; readonly subscription: Subscription }>();
   #flowsAtMs = Number.POSITIVE_INFINITY;
   readonly #counts = { delivered: 0, duplicates: 0, sent: 0, announced: 0, wanted: 0 };
@@ -196,7 +192,7 @@ export class Dissemination {
     for (const id of new Set(message.ids.filter((one) => one.length === 32).map(keyOfBytes))) {
       const stored = this.#store.get(id);
       if (stored === undefined || stored.topicKey !== subscription.topic.name) continue;
-      if (!this.#mayServe(from, stored.bytes.length, nowMs)) {
+      if (!this.#served.take(from, id, stored.bytes.length, nowMs)) {
         this.#dependencies.refusals.count('too-often');
         break;
       }
@@ -374,18 +370,6 @@ export class Dissemination {
   #connectedShare(ring: TopicRing, flow: TopicFlow, nowMs: number): number {
     const { connectedShare, connectedShareCalm } = this.#parameters;
     return flow.isTroubled(nowMs) || !this.#isStill(ring, nowMs) ? connectedShare : connectedShareCalm;
-  }
-
-  #mayServe(peer: PeerId, bytes: number, nowMs: number): boolean {
-    const { servedBytesMax, servedWindowMs, servedPeersMax } = disseminationLimits;
-    if (nowMs - this.#servedSinceMs >= servedWindowMs) {
-      this.#served.clear();
-      this.#servedSinceMs = nowMs;
-    }
-    const served = (this.#served.get(peer) ?? 0) + bytes;
-    if (served > servedBytesMax || (this.#served.size >= servedPeersMax && !this.#served.has(peer))) return false;
-    this.#served.set(peer, served);
-    return true;
   }
 
   #event(to: PeerId, stored: StoredEvent): NodeOutput {

@@ -4,6 +4,7 @@ import { createEvent, eventLimits } from '../events/event.ts';
 import type { EventMessage, HaveMessage, Message, WantMessage } from '../message.ts';
 import { createTopic, epochAt, epochMs } from '../topic.ts';
 import { disseminationLimits } from './dissemination.ts';
+import { servedLimits } from './served.ts';
 import { noonMs } from './testing/peers.ts';
 import { RingWorld, type WorldNode } from './testing/ring-world.ts';
 import { wantsLimits } from './wants.ts';
@@ -293,14 +294,15 @@ describe('announcements', () => {
     expect(outputs(victim, other, have([world.random.bytes(32)]))).toHaveLength(1);
   });
 
-  it('are answered once an id, of events at hand, up to so many bytes', () => {
+  it('are answered once an id, of events at hand, and not again and again', () => {
     const id = world.publish(member, ward, large);
     expect(outputs(member, other, want([id, id, new Uint8Array(32), new Uint8Array(3)]))).toHaveLength(1);
     let answers = 0;
     for (let turn = 0; turn < 1_000; turn += 1) answers += outputs(member, other, want([id])).length;
-    expect(answers).toBe(Math.floor(disseminationLimits.servedBytesMax / (large.length + 180)) - 1);
+    expect(answers).toBe(servedLimits.againMax - 1);
+    expect(member.rings.refusals.get('too-often')).toBe(1_000 - answers);
     expect(outputs(member, victim, want([id]))).toHaveLength(1);
-    world.nowMs += disseminationLimits.servedWindowMs;
+    world.nowMs += servedLimits.windowMs;
     expect(outputs(member, other, want([id]))).toHaveLength(1);
   });
 });
