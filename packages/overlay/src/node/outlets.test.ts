@@ -49,7 +49,26 @@ describe('topics that are published to only', () => {
     expect(outlets.waiting().map((waiting) => waiting.topic.name)).toEqual(['news']);
     outlets.publish(topic, event(2), worldStartMs);
     expect(marksOf(outlets.found(topic, [three]))).toEqual([1, 2]);
-    expect(marksOf(outlets.found(topic, [four]))).toEqual([]);
+    expect(marksOf(outlets.found(topic, [three]))).toEqual([]);
+  });
+
+  it('are not filled by one answer, and give what went to the first to one of the next as well', () => {
+    const many = Array.from({ length: 12 }, () => world.add().descriptor);
+    const outlets = open();
+    outlets.publish(topic, event(1), worldStartMs);
+    expect(outlets.found(topic, many.slice(0, 6))).toHaveLength(outletLimits.fanOut);
+    const sent = outlets.found(topic, [one, two]);
+    expect(sent).toMatchObject([{ to: one.peer }]);
+    expect(marksOf(sent)).toEqual([1]);
+    // Of two answers one each gets the next event, however many the first one named.
+    const next = outlets.publish(topic, event(2), worldStartMs).map((output) => output.kind === 'send' && output.to);
+    expect(next.some((peer) => peer === one.peer || peer === two.peer)).toBe(true);
+    for (let answer = 0; answer < 6; answer += 1) outlets.found(topic, [many[6 + answer] as Descriptor]);
+    expect(outlets.found(topic, [three, four])).toEqual([]);
+    expect(outlets.descriptorOf(three.peer)).toBe(three);
+    expect(outlets.descriptorOf(one.peer)).toBe(one);
+    const kept = many.filter(({ peer }) => outlets.descriptorOf(peer) !== undefined);
+    expect(kept.length + 4).toBe(outletLimits.membersMax);
   });
 
   it('forget what nobody came for in time', () => {

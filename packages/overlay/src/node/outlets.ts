@@ -8,6 +8,10 @@ import { epochAt, epochMs, type Topic } from '../topic.ts';
 export const outletLimits = {
   topicsMax: 64,
   membersMax: 12,
+  /** Members taken from one answer to a query: whoever answers first, and names its own, does not take all places. */
+  membersPerAnswerMax: 4,
+  /** Answers after the first of which one member each is given what was sent before. */
+  moreAnswersMax: 3,
   /** Members that an event is handed to. */
   fanOut: 3,
   /** Events kept of one topic, their bytes of all topics, and how long, milliseconds: for the first member, or the next. */
@@ -21,7 +25,9 @@ export const outletLimits = {
 interface Outlet {
   readonly topic: Topic;
   readonly isSensitive: boolean;
-  readonly members: Map<PeerId, Descriptor>;
+  /** Members by peer, with the number of the answer that named them. */
+  readonly members: Map<PeerId, { readonly descriptor: Descriptor; readonly answer: number }>;
+  answerCount: number;
   readonly recent: RecentEvent[];
   usedAtMs: number;
 }
@@ -64,8 +70,8 @@ export class Outlets {
 
   descriptorOf(peer: PeerId): Descriptor | undefined {
     for (const { members } of this.#outlets.values()) {
-      const descriptor = members.get(peer);
-      if (descriptor !== undefined) return descriptor;
+      const member = members.get(peer);
+      if (member !== undefined) return member.descriptor;
     }
     return undefined;
   }
@@ -73,7 +79,7 @@ export class Outlets {
   /** Begins to publish to a topic; the one used longest ago gives way to it. */
   open(topic: Topic, isSensitive: boolean, nowMs: number): void {
     const known = this.#outlets.get(topic.name);
-    const outlet = known ?? { topic, isSensitive, members: new Map(), recent: [], usedAtMs: nowMs };
+    const outlet = known ?? { topic, isSensitive, members: new Map(), answerCount: 0, recent: [], usedAtMs: nowMs };
     outlet.usedAtMs = nowMs;
     this.#outlets.delete(topic.name);
     this.#outlets.set(topic.name, outlet);
@@ -96,17 +102,36 @@ export class Outlets {
     return isWaiting ? [] : this.#send(outlet, bytes);
   }
 
-  /** Members of a topic were found: they get what waits. */
+  /**
+   * Members of a topic were found, all named by one answer: they get what waits. What others were given before goes to one of them as
+   * well, since who answered first may be one that hands nothing on.
+   */
   found(topic: Topic, descriptors: readonly Descriptor[]): NodeOutput[] {
     const outlet = this.#outlets.get(topic.name);
     if (outlet === undefined) return [];
-    for (const descriptor of descriptors) {
-      if (outlet.members.size < outletLimits.membersMax) outlet.members.set(descriptor.peer, descriptor);
+    const news = descriptors.filter(({ peer }) => !outlet.members.has(peer));
+    const taken = news.slice(0, outletLimits.membersPerAnswerMax);
+    const isFirst = outlet.members.size === 0;
+    if (taken.length > 0) outlet.answerCount += 1;
+    for (const descriptor of taken) {
+      if (outlet.members.size >= outletLimits.membersMax) this.#makeRoom(outlet);
+      outlet.members.set(descriptor.peer, { descriptor, answer: outlet.answerCount });
     }
     if (outlet.members.size === 0) return [];
+    const sent = isFirst || outlet.answerCount > 1 + outletLimits.moreAnswersMax ? [] : outlet.recent;
+    const outputs = sent.flatMap(({ bytes, isWaiting }) => (isWaiting ? [] : sends(taken.slice(0, 1), bytes)));
     const waiting = outlet.recent.filter(({ isWaiting }) => isWaiting);
     for (const event of waiting) event.isWaiting = false;
-    return waiting.flatMap(({ bytes }) => this.#send(outlet, bytes));
+    return [...outputs, ...waiting.flatMap(({ bytes }) => this.#send(outlet, bytes))];
+  }
+
+  /** A full outlet lets one go that was named by the answer of which there are most. */
+  #makeRoom({ members }: Outlet): void {
+    const counts = new Map<number, number>();
+    for (const { answer } of members.values()) counts.set(answer, (counts.get(answer) ?? 0) + 1);
+    const [most] = [...counts].reduce((one, other) => (other[1] > one[1] ? other : one));
+    const [leaving] = [...members].find(([, { answer }]) => answer === most) as [PeerId, unknown]; // it is full
+    members.delete(leaving);
   }
 
   /** A peer says that it left the topic of a route. False where it was no member of an outlet of that name. */
@@ -159,10 +184,22 @@ export class Outlets {
 
   /** To members that are connected where there are any: they live, and what comes by one way comes in order. */
   #send(outlet: Outlet, bytes: Uint8Array): NodeOutput[] {
-    const members = this.#random.shuffle([...outlet.members.keys()]);
-    const connected = members.filter((peer) => this.#isConnected(peer));
-    const others = members.filter((peer) => !this.#isConnected(peer));
-    const message = { kind: 'event', bytes, hops: 0 } as const;
-    return [...connected, ...others].slice(0, outletLimits.fanOut).map((to) => ({ kind: 'send', to, message }));
+    const members = this.#random.shuffle([...outlet.members.values()]);
+    const connected = members.filter(({ descriptor }) => this.#isConnected(descriptor.peer));
+    const others = members.filter(({ descriptor }) => !this.#isConnected(descriptor.peer));
+    const seen = new Set<number>();
+    // One of each answer before a second of any; of those the ones that are connected.
+    const isSecond = ({ answer }: { readonly answer: number }) => seen.has(answer) || !seen.add(answer);
+    const inOrder = [...connected, ...others].map((member) => ({ member, isSecond: isSecond(member) }));
+    inOrder.sort((one, other) => Number(one.isSecond) - Number(other.isSecond));
+    return sends(
+      inOrder.slice(0, outletLimits.fanOut).map(({ member }) => member.descriptor),
+      bytes,
+    );
   }
+}
+
+function sends(to: readonly Descriptor[], bytes: Uint8Array): NodeOutput[] {
+  const message = { kind: 'event', bytes, hops: 0 } as const;
+  return to.map(({ peer }) => ({ kind: 'send', to: peer, message }));
 }

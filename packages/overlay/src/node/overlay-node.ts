@@ -176,7 +176,7 @@ export class OverlayNode {
     if (from === this.self) return this.#refuse('own');
     if (message.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
     this.#age(nowMs);
-    this.#addresses.read(message);
+    this.#addresses.read(from, message, nowMs);
     switch (message.kind) {
       case 'pull':
         return sends(this.#sampling.onPull(from, message, nowMs));
