@@ -2,7 +2,7 @@
 export interface PartyLimits {
   /** Of one message of a step; longer ones are refused on both sides. */
   readonly messageBytesMax: number;
-  /** Of one piece on the post, which takes 900 KiB. */
+  /** Of one piece on the post, the same for all: with its head it fills one of the sizes that sealed messages are padded to. */
   readonly pieceBytesMax: number;
   /** Messages of one sender that are kept, asked for or not, over all rounds that are not forgotten. */
   readonly messagesPerSenderMax: number;
@@ -31,7 +31,7 @@ export interface PartyLimits {
 export const partyLimits: PartyLimits = {
   // A vector of four million words, which a row of the store takes sealed.
   messageBytesMax: 16_100_000,
-  pieceBytesMax: 768 * 1024,
+  pieceBytesMax: 127 * 1024,
   messagesPerSenderMax: 64,
   bytesPerSenderMax: 64 * 1024 * 1024,
   sendersMax: 512,

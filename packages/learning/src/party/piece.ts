@@ -2,7 +2,7 @@ import { sha256 } from '@pulsemesh/crypto';
 import { concatBytes, DecodeError, decodeCbor, encodeCbor, equalBytes } from '@pulsemesh/wire';
 import { nameLengthMax, type PartyLimits } from './limits.ts';
 
-/** A piece of a message as it goes over the post, sealed by it. `[1, run, scope, step, index, count, hash, bytes]` in CBOR. */
+/** A piece of a message as it goes over the post, sealed by it: `[kind, run, scope, step, index, count, hash, bytes]` in CBOR. */
 export interface Piece {
   readonly run: string;
   readonly scope: string;
@@ -15,7 +15,8 @@ export interface Piece {
   readonly bytes: Uint8Array;
 }
 
-const version = 1;
+/** Tells these messages from others that an agent gets. */
+const kind = 'pulsemesh/party/1';
 /** Names, numbers, hash and heads of a piece. */
 const pieceHeadBytesMax = 512;
 
@@ -44,7 +45,7 @@ export function joinPieces(parts: readonly Uint8Array[], hash: Uint8Array): Uint
 }
 
 export function encodePiece({ run, scope, step, index, count, hash, bytes }: Piece): Uint8Array {
-  return encodeCbor([version, run, scope, step, index, count, hash, bytes]);
+  return encodeCbor([kind, run, scope, step, index, count, hash, bytes]);
 }
 
 /** @throws {DecodeError} for anything else, pieces past the limits included. */
@@ -53,7 +54,7 @@ export function decodePiece(
   limits: Pick<PartyLimits, 'pieceBytesMax' | 'messageBytesMax'>,
 ): Piece {
   const fields = decodeCbor(encoded, { bytesMax: limits.pieceBytesMax + pieceHeadBytesMax, depthMax: 1 });
-  if (!Array.isArray(fields) || fields.length !== 8 || fields[0] !== version) throw new DecodeError('not a piece');
+  if (!Array.isArray(fields) || fields.length !== 8 || fields[0] !== kind) throw new DecodeError('not a piece');
   const [, run, scope, step, index, count, hash, bytes]: unknown[] = fields;
   if (!isName(run) || !isName(scope) || !isName(step)) throw new DecodeError('name');
   const countMax = Math.ceil(limits.messageBytesMax / limits.pieceBytesMax);

@@ -40,7 +40,7 @@ describe('a party that is killed and started again', () => {
     async (name) => {
       const points = await pointsOf(name);
       expect(points).toBeGreaterThan(30);
-      const every = isFull ? 1 : 7;
+      const every = isFull ? 1 : 13;
       for (let number = 0; number < points; number += every) {
         for (const fate of ['before', 'after'] as const) {
           const { watch, ends } = await runWith((at) =>

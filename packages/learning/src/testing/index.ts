@@ -1,4 +1,5 @@
 export type { CrashPlan, CrashPoint } from './crashing.ts';
+export { type Lies, lyingParty } from './lying-party.ts';
 export { type PlainRun, startPlainRun } from './plain-run.ts';
 export {
   plainCombine,

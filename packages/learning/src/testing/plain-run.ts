@@ -1,6 +1,8 @@
 import type { TaskBody } from '@pulsemesh/board';
 import { type AggregatorEnd, runAggregator } from '../rounds/aggregator.ts';
 import { type OwnerEnd, runOwner } from '../rounds/owner.ts';
+import type { Accountant, PrivacyBook } from '../rounds/work.ts';
+import { type Lies, lyingParty } from './lying-party.ts';
 import { plainCombine, plainEnrolment, plainJoin, plainSumTask, plainWork } from './plain-sum.ts';
 import type { PartyWorld } from './world.ts';
 
@@ -24,6 +26,12 @@ export async function startPlainRun(
     readonly rounds?: number;
     readonly task?: Partial<TaskBody>;
     readonly joinMs?: number;
+    /** Told by the aggregator. */
+    readonly lies?: (world: PartyWorld) => Lies;
+    readonly accountant?: Accountant;
+    /** Each site's own. */
+    readonly book?: () => PrivacyBook;
+    readonly epsilonMax?: number;
   },
 ): Promise<PlainRun> {
   const { sites, sitesMin = 3, rounds = 1, joinMs = minuteMs } = options;
@@ -35,14 +43,20 @@ export async function startPlainRun(
   const numbers = Array.from({ length: sites }, (_, index) => index + 1);
   const owners = numbers.map((site) => {
     const agent = world.agent(`site ${site}`);
-    const dependencies = { author: agent.signer, work: plainWork(site), book: null };
-    return agent.run(taskId, (party) => runOwner(party, { taskId, ...plainJoin(site) }, dependencies));
+    const dependencies = { author: agent.signer, work: plainWork(site), book: options.book?.() ?? null };
+    return agent.run(taskId, (party) =>
+      runOwner(party, { taskId, ...plainJoin(site, { epsilonMax: options.epsilonMax }) }, dependencies),
+    );
   });
   const enrolment = plainEnrolment('aggregator');
   const aggregator = world
     .agent('aggregator')
     .run(taskId, (party) =>
-      runAggregator(party, { taskId, joinMs, enrolment }, { combine: plainCombine, accountant: null }),
+      runAggregator(
+        options.lies === undefined ? party : lyingParty(party, options.lies(world)),
+        { taskId, joinMs, enrolment },
+        { combine: plainCombine, accountant: options.accountant ?? null },
+      ),
     );
   const all = Promise.all([Promise.all(owners), aggregator]).then(([ends, end]) => ({ owners: ends, aggregator: end }));
   return { taskId, owners, aggregator, all };

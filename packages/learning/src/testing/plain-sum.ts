@@ -72,7 +72,10 @@ export function plainSum(sites: readonly number[], round: number): number[] {
 }
 
 /** How site number `site` joins. */
-export function plainJoin(site: number, options: { readonly roundsMax?: number; readonly epsilonMax?: number } = {}) {
+export function plainJoin(
+  site: number,
+  options: { readonly roundsMax?: number; readonly epsilonMax?: number | undefined } = {},
+) {
   return {
     limits: { epsilonMax: options.epsilonMax ?? null, roundsMax: options.roundsMax ?? 100, patientsMin: 10 },
     data: { query: 'all', queryVersion: 1, patients: 100, records: 1000, consentsHash: '0'.repeat(64) },
