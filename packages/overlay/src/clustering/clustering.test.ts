@@ -351,3 +351,24 @@ describe('hostile input', () => {
     );
   });
 });
+
+describe('the rounds of clustering', () => {
+  it('are made in no more haste once the similar peers stay the same, as in a network that is small', () => {
+    const network = createClusteredNetwork({
+      seed: 3,
+      nowMs: startMs,
+      topics: Array.from({ length: 6 }, () => topics),
+    });
+    const { fastRoundMs, fastRounds } = clusteringDefaults;
+    const dues = () => network.peers.map(({ clustering }) => clustering.dueAtMs);
+    let rounds = 0;
+    let before = dues();
+    for (let nowMs = startMs; nowMs < startMs + fastRounds * fastRoundMs; nowMs += 100) {
+      network.run(nowMs);
+      const after = dues();
+      rounds += after.filter((due, index) => due !== before[index]).length;
+      before = after;
+    }
+    expect(rounds / network.peers.length).toBeLessThan(0.6 * fastRounds);
+  });
+});

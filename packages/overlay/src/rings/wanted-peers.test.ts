@@ -34,6 +34,19 @@ describe('wanted peers', () => {
     }
   });
 
+  it('are no shortcuts beyond a few of each topic, unless they are connected', () => {
+    const alone = new RingWorld(40);
+    const topic = createTopic('one');
+    alone.joinAll(topic, 4, alone.all);
+    alone.run(60);
+    for (const node of alone.all) {
+      node.connections.clear();
+      expect(node.rings.wantedPeers().length).toBeLessThanOrEqual(4 + 3);
+      for (const other of alone.all) if (other !== node) node.connections.add(other.peer);
+      expect(node.rings.wantedPeers().length).toBeGreaterThan(4 + 3);
+    }
+  });
+
   it('are fewer than the rings have neighbours, since one order holds in all topics', () => {
     let links = 0;
     for (const node of world.all) {

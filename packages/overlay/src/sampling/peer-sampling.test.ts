@@ -68,6 +68,34 @@ describe('a round of peer sampling', () => {
     expect(new Set(peersOf(node.view))).toEqual(new Set(peersOf(others.slice(0, 2))));
   });
 
+  it('is made in no more haste where three rounds brought nobody new, until somebody comes', () => {
+    const node = made();
+    const few = others.slice(0, 4);
+    let nowMs = startMs;
+    let messages = node.start(few, nowMs);
+    for (let round = 0; round < peerSamplingLimits.vainRoundsMax + 1; round += 1) {
+      answerAll(node, messages, nowMs, () => [...few]);
+      nowMs = node.dueAtMs;
+      messages = node.wake(nowMs);
+    }
+    answerAll(node, messages, nowMs, () => [...few]);
+    expect(node.dueAtMs - nowMs).toBeGreaterThanOrEqual(8_000);
+    node.connected((others[9] as Descriptor).peer, nowMs);
+    expect(node.dueAtMs - nowMs).toBeLessThanOrEqual(peerSamplingDefaults.fastRoundMs);
+  });
+
+  it('is made in haste as long as nobody answers: that says nothing about who else there is', () => {
+    const node = made();
+    node.start(others.slice(0, 4), startMs);
+    const pausesMs: number[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const nowMs = node.dueAtMs;
+      node.wake(nowMs);
+      pausesMs.push(node.dueAtMs - nowMs);
+    }
+    expect(Math.max(...pausesMs)).toBeLessThanOrEqual(1_200);
+  });
+
   it('fills the view with what is answered, each peer once and never itself', () => {
     const node = made();
     live(node, 6, startMs, () => [self, ...someOf(others)].slice(0, 10));
