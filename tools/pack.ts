@@ -70,11 +70,7 @@ function packOf(name: string): Pack {
 export async function bundlePage(name: string): Promise<string> {
   const { page } = packOf(name);
   if (page === null) throw new Error(`${name} has no page`);
-  return bundleFile(join(root, 'packages', name, page));
-}
-
-/** A TypeScript file with all it imports, as one module for a page. @throws when it needs anything of Node. */
-export async function bundleFile(input: string): Promise<string> {
+  const input = join(root, 'packages', name, page);
   await using bundle = await rolldown({ input, platform: 'browser', logLevel: 'silent' });
   const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false });
   const [chunk] = output;

@@ -3,9 +3,6 @@ import { MalformedError } from '../errors.ts';
 /** Hashes of a full tile, and entries of a full bundle. */
 export const tileWidth = 256;
 
-/** Levels of tiles that a tree of 2^53 leaves can have. */
-export const tileLevelsMax = 7;
-
 /** Which resource of a tiled log: hashes of a level, or entries. */
 export interface TileName {
   readonly level: number | 'entries';
