@@ -19,4 +19,4 @@ export { openBoardLog } from './log/stored-log.ts';
 export { CosignatureCollector, type KnownWitness } from './witness/cosignature-collector.ts';
 export { type PullWitness, startPullWitness } from './witness/pull-witness.ts';
 export { Witness } from './witness/witness.ts';
-export { createCollectorRoutes, createWitnessRoute } from './witness/witness-http.ts';
+export { createCollectorRoutes, createWitnessHttp } from './witness/witness-http.ts';

@@ -10,7 +10,8 @@ export type RoleName =
   | 'prediction'
   | 'notification'
   | 'gateway'
-  | 'relay';
+  | 'relay'
+  | 'board';
 
 export const roleNames: readonly RoleName[] = [
   'bootstrap',
@@ -21,6 +22,7 @@ export const roleNames: readonly RoleName[] = [
   'notification',
   'gateway',
   'relay',
+  'board',
 ];
 
 /** A protocol a role serves, `/pulsemesh/<name>/<version>`. */

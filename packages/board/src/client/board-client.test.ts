@@ -111,7 +111,7 @@ describe('a client of an honest board', () => {
     await using board = await LyingBoard.start();
     board.show('a');
     board.answer = (path) => {
-      const body = new TextEncoder().encode('{"code":"stranger","text":"ask the operator"}');
+      const body = new TextEncoder().encode('{"error":"stranger","message":"ask the operator"}');
       return path === 'add' ? { status: 403, body } : null;
     };
     const store = createMemoryTables();

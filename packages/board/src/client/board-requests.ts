@@ -125,15 +125,15 @@ export class BoardRequests {
   }
 }
 
-/** `{code, text}`, as far as it is one. */
+/** `{error, message}`, as far as it is one. */
 function refusalOf(body: Uint8Array): { readonly code?: string; readonly text?: string } {
   try {
     const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
     if (typeof parsed !== 'object' || parsed === null) return {};
-    const { code, text } = parsed as Record<string, unknown>;
+    const { error, message } = parsed as Record<string, unknown>;
     return {
-      ...(typeof code === 'string' ? { code: code.slice(0, 64) } : {}),
-      ...(typeof text === 'string' ? { text: printable(text) } : {}),
+      ...(typeof error === 'string' ? { code: error.slice(0, 64) } : {}),
+      ...(typeof message === 'string' ? { text: printable(message) } : {}),
     };
   } catch {
     return {};

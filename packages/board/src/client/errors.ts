@@ -35,7 +35,7 @@ export class BoardRefusedError extends Condition {
   override readonly name = 'BoardRefusedError';
   readonly refusal: string;
   constructor(refusal: string, text: string, options: { readonly retryable?: boolean } = {}) {
-    super('board-refused', `the board does not take the entry: ${text}`, { facts: { refusal }, ...options });
+    super('board-refused', `the board answers: ${text}`, { facts: { refusal }, ...options });
     this.refusal = refusal;
   }
 }

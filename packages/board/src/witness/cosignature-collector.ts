@@ -142,7 +142,8 @@ export class CosignatureCollector implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     const { log, witnesses } = this.#options;
     const newest = log.checkpoint;
-    const isDone = this.#current.signatures.size >= this.#wanted;
+    // Nobody waits for the head of an empty log.
+    const isDone = this.#current.signatures.size >= this.#wanted || this.#current.checkpoint.size === 0;
     const isLate = this.#deps.clock.monotonicMs() - this.#current.sinceMs >= collectorLimits.patienceMs;
     if (newest.size > this.#current.checkpoint.size && (isDone || isLate)) this.#current = this.#begin(newest);
     this.#show(this.#current);

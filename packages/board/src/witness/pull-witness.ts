@@ -20,7 +20,7 @@ export interface PullWitnessOptions {
   readonly pullMs?: number;
 }
 
-export const pullMsDefault = 2_000;
+export const pullMsDefault = 1_000;
 
 export interface PullWitnessDependencies {
   readonly clock: Clock;

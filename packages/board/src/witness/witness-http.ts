@@ -1,16 +1,33 @@
+import type { Clock } from '@pulsemesh/base';
 import { MalformedError } from '../errors.ts';
-import type { BoardRoute } from '../http/board-http.ts';
+import { refusal, refusalOf } from '../http/answers.ts';
+import { type BoardHttp, type BoardRoute, boardHttpPrefix } from '../http/board-http.ts';
+import { readBody } from '../http/body.ts';
 import { noteLimits } from '../notes/note.ts';
 import type { CosignatureCollector } from './cosignature-collector.ts';
 import { cosignRequestBytesMax, cosignResponse, parseCosignRequest } from './cosigning.ts';
 import type { CosignAnswer, Witness } from './witness.ts';
 
-/** `POST add-checkpoint` of a witness (C2SP tlog-witness), as a route. */
-export function createWitnessRoute(witness: Pick<Witness, 'cosign'>): BoardRoute {
-  return async ({ body }) => {
-    const answer = await cosign(witness, await body(cosignRequestBytesMax));
-    const { status, contentType, body: text } = cosignResponse(answer);
-    return new Response(text, { status, headers: { 'content-type': contentType, 'cache-control': 'no-store' } });
+/** How long the body of a request may take. */
+const bodyMs = 10_000;
+
+/** A witness as HTTP: `POST <prefix>/add-checkpoint` (C2SP tlog-witness), and nothing else. Never throws for what a client sends. */
+export function createWitnessHttp(
+  witness: Pick<Witness, 'cosign'>,
+  dependencies: { readonly clock: Clock },
+  prefix: string = boardHttpPrefix,
+): BoardHttp {
+  return async (request) => {
+    const isAsked = request.method === 'POST' && new URL(request.url).pathname === `${prefix}/add-checkpoint`;
+    if (!isAsked) return refusal(404, 'not-found', 'there is nothing here');
+    try {
+      const limits = { bytesMax: cosignRequestBytesMax, withinMs: bodyMs };
+      const answer = await cosign(witness, await readBody(request, limits, dependencies.clock));
+      const { status, contentType, body } = cosignResponse(answer);
+      return new Response(body, { status, headers: { 'content-type': contentType, 'cache-control': 'no-store' } });
+    } catch (error) {
+      return refusalOf(error);
+    }
   };
 }
 

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { errorMessage } from '@pulsemesh/base';
 import type { RoleName } from '@pulsemesh/network';
 import { z } from 'zod';
+import { boardServiceSchema, witnessSchema } from './board-settings.ts';
 import { ConfigError } from './config-error.ts';
 import { natSchema, overlaySchema } from './network-settings.ts';
 import { relayClientSchema, relayServiceSchema, relaysMax } from './relay-settings.ts';
@@ -18,6 +19,7 @@ const roles = [
   'notification',
   'gateway',
   'relay',
+  'board',
 ] as const satisfies readonly RoleName[];
 
 // Likewise: the keystores of @pulsemesh/identity, and the platform's customary one.
@@ -44,6 +46,10 @@ const nodeConfigSchema = z.strictObject({
   relays: z.array(relayClientSchema).max(relaysMax).default([]),
   /** For the role relay. */
   relay: relayServiceSchema.optional(),
+  /** For the role board. */
+  board: boardServiceSchema.optional(),
+  /** Boards whose checkpoints this node cosigns. */
+  witness: witnessSchema.optional(),
   /** Multiaddrs of peers to join through; ordinary peers are as good as bootstraps. */
   bootstrap: z.array(multiaddr).max(64).default([]),
   /** What carries publish/subscribe; the same for all nodes of a network. */
@@ -224,8 +230,9 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 function assertRolesHaveTheirs(config: NodeConfig): void {
-  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http' | 'relay'>> = {
+  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http' | 'relay' | 'board'>> = {
     relay: 'relay',
+    board: 'board',
     ingest: 'mqtt',
     notification: 'smtp',
     gateway: 'http',

@@ -29,6 +29,7 @@ export interface RunningNode extends AsyncDisposable {
 const startOrder: readonly RoleName[] = [
   'bootstrap',
   'relay',
+  'board',
   'gateway',
   'storage',
   'prediction',
@@ -41,6 +42,7 @@ const startOrder: readonly RoleName[] = [
 const starters: Readonly<Record<RoleName, ((context: NodeContext) => Promise<StartedRole>) | null>> = {
   bootstrap: null, // the network itself is all it does
   relay: async (context) => (await import('../roles/relay.ts')).startRelayRole(context),
+  board: async (context) => (await import('../roles/board.ts')).startBoardRole(context),
   gateway: async (context) => (await import('../roles/gateway.ts')).startGateway(context),
   storage: async (context) => (await import('../roles/storage.ts')).startStorage(context),
   prediction: async (context) => (await import('../roles/prediction.ts')).startPrediction(context),
@@ -107,6 +109,10 @@ export async function startNode(
     const start = starters[role];
     if (start !== null) started.push(await start(context));
     deps.logger.info('role started', { role });
+  }
+  if (config.witness !== undefined) {
+    const { startWitnessing } = await import('../roles/board.ts');
+    started.push(await startWitnessing(context, config.witness));
   }
   const rest = stack.move();
   return {
