@@ -2,6 +2,7 @@
 import { benchBoard } from './board/bench-board.ts';
 import { benchBoxes } from './boxes/bench-boxes.ts';
 import { benchDial } from './dial/bench-dial.ts';
+import { benchFederated } from './federated/bench-federated.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchMailbox } from './mailbox/bench-mailbox.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
@@ -34,6 +35,10 @@ const benches: Readonly<Record<string, Bench>> = {
   pubsub: {
     about: 'publish/subscribe beside gossipsub: one-topic, many-topics, attacks (one of them as a further word)',
     run: benchPubsub,
+  },
+  federated: {
+    about: 'ten sites train the rhythm model over secure sums, beside all records in one place and each site alone',
+    run: benchFederated,
   },
   secagg: { about: 'secure sums: processor time, bytes and time, beside the plain unmasked sum', run: benchSecagg },
   board: {
