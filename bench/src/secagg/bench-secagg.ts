@@ -19,6 +19,7 @@ export async function benchSecagg(say: (text: string) => void): Promise<readonly
   const lines: BenchLine[] = [];
   await measure({ sites: 10, length: 100_000, gone: 3, neighbours: 'all', threshold: 7 }, 2); // the machine warms up
   for (const which of cases()) {
+    // A run of many long vectors takes seconds by itself.
     const runs = Number(process.env['BENCH_RUNS'] ?? (which.sites * which.length > valuesOfThreeRuns ? 1 : 5));
     const measured = await measure(which, runs);
     lines.push(...linesOf(which, measured));
