@@ -10,7 +10,8 @@ const route = ward.route(epochAt(noonMs, epochMs.ring));
 const small = new TextEncoder().encode('a window');
 const peers = createPeers(40).map(({ descriptor }) => descriptor.peer);
 const peer = (index: number): PeerId => peers[index] as PeerId;
-const { calm, troubledMs, hungryMax, hungryMs, giverEvents, giversMax, giversPerEvent } = flowLimits;
+const { calm, troubledMs, hungryMax, hungryMs, hungryAfterMs, hungryWithinMs } = flowLimits;
+const { giverEvents, giversMax, giversPerEvent } = flowLimits;
 
 /** A flow that an event has just been asked for. */
 function troubled(): { flow: TopicFlow; nowMs: number } {
@@ -41,24 +42,36 @@ describe('the flow of a topic', () => {
     expect(flow.isTroubled(noonMs + 5_000)).toBe(false);
   });
 
-  it('gives the next events to who asked for an overdue one, for two minutes', () => {
+  it('gives the next events to who asks for overdue ones again and again, for two minutes', () => {
     const flow = new TopicFlow(noonMs);
     flow.asked(peer(1), calm.afterMs - 1, noonMs);
     expect(flow.eager(noonMs)).toEqual([]);
     flow.asked(peer(1), calm.afterMs, noonMs);
-    expect(flow.eager(noonMs)).toEqual([peer(1)]);
-    expect(flow.eager(noonMs + hungryMs)).toEqual([]);
+    expect(flow.eager(noonMs)).toEqual([]);
+    const laterMs = noonMs + hungryAfterMs;
+    flow.asked(peer(1), calm.afterMs, laterMs);
+    expect(flow.eager(laterMs)).toEqual([peer(1)]);
+    expect(flow.eager(laterMs + hungryMs)).toEqual([]);
+  });
+
+  it('gives no more to who was busy for a moment, and lacked a crowd of events at once, or now and then one', () => {
+    const flow = new TopicFlow(noonMs);
+    for (let count = 0; count < 100; count += 1) flow.asked(peer(1), 5_000, noonMs + count);
+    for (let count = 0; count < 10; count += 1) flow.asked(peer(2), 5_000, noonMs + count * (hungryWithinMs + 1));
+    expect(flow.eager(noonMs + 10 * (hungryWithinMs + 1))).toEqual([]);
   });
 
   it('feeds six at most, whoever asks how often, and takes the place of none that gives', () => {
     const flow = new TopicFlow(noonMs);
     flow.came('a', peer(39), false, noonMs, noonMs);
     flow.asked(peer(39), 5_000, noonMs);
+    flow.asked(peer(39), 5_000, noonMs + hungryAfterMs);
     for (let round = 0; round < 10; round += 1) {
-      for (let index = 0; index < 39; index += 1) flow.asked(peer(index), 5_000, noonMs + round);
+      const atMs = noonMs + (round + 2) * hungryAfterMs;
+      for (let index = 0; index < 39; index += 1) flow.asked(peer(index), 5_000, atMs);
     }
-    expect(flow.eager(noonMs + 10)).toHaveLength(hungryMax);
-    expect(flow.eager(noonMs + 10)).toContain(peer(39));
+    expect(flow.eager(noonMs + 12 * hungryAfterMs)).toHaveLength(hungryMax);
+    expect(flow.eager(noonMs + 12 * hungryAfterMs)).toContain(peer(39));
   });
 
   it('gives to who gave lately while it is troubled, and forgets who gives nothing any more', () => {
@@ -165,12 +178,12 @@ describe('members of a ring', () => {
     const victim = world.node(0);
     const id = world.publish(victim, ward, small);
     world.run(3);
-    for (const greedy of world.all.slice(1)) {
-      for (let times = 0; times < 3; times += 1) {
+    for (let times = 0; times < 3; times += 1) {
+      for (const greedy of world.all.slice(1)) {
         world.inject(greedy.peer, victim.peer, { kind: 'want', route, ids: [id] });
       }
+      world.run(2);
     }
-    world.run(1);
     const before = victim.rings.counts.sent;
     world.publish(victim, ward, small);
     expect(victim.rings.counts.sent - before).toBeGreaterThan(2);

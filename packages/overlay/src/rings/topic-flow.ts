@@ -19,6 +19,9 @@ export const flowLimits = {
   troubledMs: 60_000,
   /** Who asked for what should have come by itself is given events whole for so long; so many at once. */
   hungryMs: 120_000,
+  /** It has to ask again after so long, and within so long: who was busy for a moment lacks a crowd of events at once. */
+  hungryAfterMs: 2_000,
+  hungryWithinMs: 30_000,
   hungryMax: 6,
   /** Who gave us an event is remembered until so many others have come; so many members at once. */
   giverEvents: 16,
@@ -43,6 +46,8 @@ export class TopicFlow {
   readonly #sinceMs: number;
   readonly #givers = new Map<PeerId, number>();
   readonly #hungry = new Map<PeerId, number>();
+  /** Who asked for events, and since when. */
+  readonly #askers = new Map<PeerId, number>();
   /** Events that came because we asked, and when. */
   readonly #asked = new Map<string, number>();
   readonly #sentTo = new Map<string, ReadonlySet<PeerId>>();
@@ -105,11 +110,12 @@ export class TopicFlow {
   }
 
   /**
-   * A member asked for an event that has been here for `sinceMs`. One that should have come to it by itself shows that it is
-   * cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own. True where the peer has a place.
+   * A member asked for an event that has been here for `sinceMs`. Some that should have come to it by themselves show that it
+   * is cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own. True where the peer has a place.
    */
   asked(peer: PeerId, sinceMs: number, nowMs: number): boolean {
     if (sinceMs < (this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm).afterMs) return false;
+    if (!this.#hungry.has(peer) && !this.#hasAskedBefore(peer, nowMs)) return false;
     this.#hungry.delete(peer);
     if (this.#hungry.size >= flowLimits.hungryMax) {
       const all = [...this.#hungry];
@@ -119,6 +125,12 @@ export class TopicFlow {
     }
     this.#hungry.set(peer, nowMs + flowLimits.hungryMs);
     return true;
+  }
+
+  #hasAskedBefore(peer: PeerId, nowMs: number): boolean {
+    const sinceMs = nowMs - (this.#askers.get(peer) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs > flowLimits.hungryWithinMs) setBounded(this.#askers, peer, nowMs, flowLimits.watchedMax);
+    return sinceMs >= flowLimits.hungryAfterMs && sinceMs <= flowLimits.hungryWithinMs;
   }
 
   /** Looks whether events that were asked for came by themselves later. True where the topic is found troubled. */
