@@ -61,7 +61,7 @@ export interface SumCollector {
   takeReveal(from: PeerId, reveal: Reveal): Taken<null>;
   /** True when nobody else need be waited for in step 4. */
   canOpen(): boolean;
-  /** Ends step 4. `pause` is awaited between masks, so that a long opening leaves room for other work. */
+  /** Ends step 4. `pause` is awaited between secrets and masks, so that a long opening leaves room for other work. */
   open(options?: { readonly pause?: () => Promise<void> }): Promise<SumOutcome<OpenedSum>>;
 }
 

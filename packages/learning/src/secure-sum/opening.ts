@@ -35,8 +35,8 @@ export async function openSum(
   const of = (place: number) => advertisements.get(place) as Advertisement; // members all advertised
   const isSeed = (place: number) => (seed: Uint8Array) => equalBytes(seedHashOf(seed), of(place).seedHash);
   const isKey = (place: number) => (key: Uint8Array) => equalBytes(createX25519Key(key).publicKey, of(place).maskKey);
-  const seeds = await combineAll(sharesOf.seeds, threshold, isSeed);
-  const keys = await combineAll(sharesOf.keys, threshold, isKey);
+  const seeds = await combineAll(sharesOf.seeds, { threshold, isRight: isSeed, pause });
+  const keys = await combineAll(sharesOf.keys, { threshold, isRight: isKey, pause });
   const wrong = [...seeds.wrong, ...keys.wrong];
   if (wrong.length > 0) return wrong;
   for (const seed of seeds.secrets.values()) {
@@ -57,15 +57,19 @@ export async function openSum(
 
 async function combineAll(
   sharesOf: ReadonlyMap<number, readonly Uint8Array[]>,
-  threshold: number,
-  isRight: (place: number) => (secret: Uint8Array) => boolean,
+  options: {
+    readonly threshold: number;
+    readonly isRight: (place: number) => (secret: Uint8Array) => boolean;
+    readonly pause: () => Promise<void>;
+  },
 ): Promise<{ readonly secrets: ReadonlyMap<number, Uint8Array>; readonly wrong: readonly number[] }> {
   const secrets = new Map<number, Uint8Array>();
   const wrong: number[] = [];
   for (const [place, shares] of sharesOf) {
-    const secret = await combineShares(shares, threshold, isRight(place));
+    const secret = await combineShares(shares, options.threshold, options.isRight(place));
     if (secret === null) wrong.push(place);
     else secrets.set(place, secret);
+    await options.pause();
   }
   return { secrets, wrong };
 }

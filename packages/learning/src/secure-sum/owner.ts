@@ -50,7 +50,10 @@ export interface SummingOwner {
   splitSecrets(): Promise<Uint8Array>;
   /** Step 2: the shares as they go to the aggregator, each sealed for one neighbour. */
   takeSplit(split: Uint8Array): Taken<SealedShares>;
-  /** Step 3: the neighbours' shares, and this site's vector (not changed), which comes back masked. */
+  /**
+   * Step 3: the neighbours' shares, and this site's vector (not changed), which comes back masked. Written down by the caller before: two
+   * vectors under one mask give their difference away.
+   */
   takeShares(delivery: SealedShares, vector: Uint32Array): Taken<MaskedVector>;
   /** Step 4: the survivor set as the board has it, the only one of this attempt. Given the same again, it gives the same. */
   takeSurvivors(survivors: readonly Survivor[]): Taken<Reveal>;
