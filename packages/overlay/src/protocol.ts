@@ -20,6 +20,7 @@ export {
   isGenuine,
 } from './descriptor.ts';
 export { currentMembers, fittingMembers, type JoinSeals, type ReplyKey } from './joining/join-answer.ts';
+export type { Links } from './lan/bridge-duty.ts';
 export { type Message, messageLimits, type Outgoing } from './message.ts';
 export { OverlayNode, overlayNodeDefaults, overlayNodeLimits } from './node/overlay-node.ts';
 export type {

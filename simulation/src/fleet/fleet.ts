@@ -3,6 +3,7 @@ import {
   type Descriptor,
   DescriptorMemory,
   type JoinSeals,
+  type Links,
   OverlayNode,
   type Topic,
 } from '@pulsemesh/overlay/protocol';
@@ -30,6 +31,10 @@ export interface FleetOptions {
   readonly carry?: boolean;
   /** Peers each node knows when it comes up for the first time, at random. */
   readonly seedsPerNode?: number;
+  /** Whom a node knows at first instead, by number. */
+  readonly seedsOf?: (index: number) => readonly number[];
+  /** The local networks that a node sees; asked for once everybody has a place. */
+  readonly linksOf?: (fleet: Fleet, index: number) => Links | undefined;
   /** Clocks are off by up to this, either way. */
   readonly skewMsMax?: number;
   /** Share of honest nodes that cannot be dialled. */
@@ -65,6 +70,8 @@ interface Member {
 const seedsPerNodeDefault = 8;
 /** All the networks that addresses can tell apart. */
 const subnetsMax = 65_536;
+
+const noLinks: Links = { linkOf: () => undefined, beyond: () => [] };
 
 /** Makes and keeps the nodes of a simulated network. The same options and calls give the same run. */
 export class Fleet {
@@ -105,10 +112,10 @@ export class Fleet {
     const isFirst = member.place.life === 0;
     // What outlives a crash is the identity and the secret of the filter's noise; with memory the filters shown before and
     // the peers known last, too.
-    const known = hasMemory ? member.node.view : this.#seeds();
+    const known = hasMemory ? member.node.view : this.#seeds(index);
     const interestState = hasMemory ? member.node.interestState() : undefined;
-    if (!isFirst) member.node = this.#createNode(member.identity, member.deviceSecret, interestState);
-    this.world.start(member.place, known.length > 0 ? known : this.#seeds(), member.node);
+    if (!isFirst) member.node = this.#createNode(member.identity, member.deviceSecret, index, interestState);
+    this.world.start(member.place, known.length > 0 ? known : this.#seeds(index), member.node);
     for (const topic of member.topics.values()) this.#subscribe(member, topic);
   }
 
@@ -134,7 +141,7 @@ export class Fleet {
 
   /** An honest-coded node for an attacker to wear. */
   createNode(identity: Identity): OverlayNode {
-    return this.#createNode(identity, this.random.bytes(32));
+    return this.#createNode(identity, this.random.bytes(32), undefined);
   }
 
   #subscribe(member: Member, topic: Topic): void {
@@ -147,7 +154,7 @@ export class Fleet {
     const made = createIdentity({ index, subnets: subnetsMax, startMs: this.world.startMs }, this.random);
     const identity = isClient ? { ...made, addresses: [] } : made;
     const deviceSecret = this.random.bytes(32);
-    const node = this.#createNode(identity, deviceSecret);
+    const node = this.#createNode(identity, deviceSecret, index);
     const skewMs = Math.round((2 * this.random.float() - 1) * skewMsMax);
     const { peer } = identity.descriptor;
     const place = this.world.add({ peer, node, skewMs, isDialable: !isClient });
@@ -166,7 +173,12 @@ export class Fleet {
     this.sybilPlaces.push(this.world.add({ peer, node, isByzantine: true, linksMax }));
   }
 
-  #createNode(identity: Identity, deviceSecret: Uint8Array, interestState?: Uint8Array): OverlayNode {
+  #createNode(
+    identity: Identity,
+    deviceSecret: Uint8Array,
+    index: number | undefined,
+    interestState?: Uint8Array,
+  ): OverlayNode {
     const { linksMax, epsilon, carry } = this.#options;
     return new OverlayNode(
       {
@@ -181,14 +193,26 @@ export class Fleet {
       {
         random: this.#fork(),
         decode: this.#decode,
+        ...(index === undefined ? {} : this.#linksOf(index)),
         ...(this.#seals === undefined ? {} : { seals: this.#seals }),
       },
     );
   }
 
+  /** The local networks of a node: asked for later, since the others on them are not made yet. */
+  #linksOf(index: number): { readonly links?: Links } {
+    const { linksOf } = this.#options;
+    if (linksOf === undefined) return {};
+    const links = () => linksOf(this, index) ?? noLinks;
+    return { links: { linkOf: (peer) => links().linkOf(peer), beyond: (link) => links().beyond(link) } };
+  }
+
   /** First acquaintances. Places of attackers follow those of the honest. */
-  #seeds(): readonly Descriptor[] {
-    const { nodes, sybils, seedsPerNode = seedsPerNodeDefault } = this.#options;
+  #seeds(member?: number): readonly Descriptor[] {
+    const { nodes, sybils, seedsPerNode = seedsPerNodeDefault, seedsOf } = this.#options;
+    if (seedsOf !== undefined && member !== undefined) {
+      return seedsOf(member).flatMap((index) => this.members[index]?.identity.descriptor ?? []);
+    }
     const from = nodes + (sybils?.areSeeds === true ? this.sybils.length : 0);
     return Array.from({ length: Math.min(seedsPerNode, from) }, () => {
       let index = this.random.integer(from);

@@ -2,6 +2,7 @@ import { attackScenarios } from './attack.ts';
 import { churnScenario } from './churn.ts';
 import { faultsScenario } from './faults.ts';
 import { joinScenario } from './join.ts';
+import { lanBridgeScenario } from './lan-bridge.ts';
 import { partitionScenario } from './partition.ts';
 import { pipelineScenario } from './pipeline.ts';
 import { pubsubScenario } from './pubsub.ts';
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   pubsubScenario,
   churnScenario,
   partitionScenario,
+  lanBridgeScenario,
   ...attackScenarios,
   takeoverScenario,
   faultsScenario,

@@ -46,6 +46,8 @@ describe('scenarios', () => {
     ['join', '--nodes', '24', '--topics', '8', '--per', '2', '--seconds', '20', '--topic', 'open'],
     ['sampling', '--nodes', '60', '--byzantine', '0.1', '--seconds', '120'],
     ['churn', '--nodes', '14', '--session', '60', '--absence', '20', '--seconds', '60', '--promise', '0.95'],
+    ['lan-bridge', '--sites', '2', '--size', '5', '--core', '4', '--warm', '30', '--seconds', '12'],
+    ['lan-bridge', '--sites', '2', '--size', '4', '--core', '0', '--bridges', '1', '--warm', '30', '--seconds', '6'],
     ['partition', '--nodes', '14', '--split', '30', '--direction', 'in', '--seconds', '5'],
     [
       'censor',
