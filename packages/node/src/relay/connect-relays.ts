@@ -78,7 +78,8 @@ function keeperOf(
   return new CertificateKeeper(enrolment, { onRenewed, onEnded }, deps);
 }
 
-function linkOptions(index: number, settings: RelayClientSettings, deps: NodeDependencies) {
+/** How the link to the relay number `index` of a configuration is started, but for the identity. @throws {ConfigError}. */
+export function linkOptions(index: number, settings: RelayClientSettings, deps: NodeDependencies) {
   const { url, peerId, proxy, proxyCredentialsFile, caFile, invitationFile, certificateFile } = settings;
   const name = (setting: string) => `relays.${index}.${setting}`;
   return {

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Condition, errorCode, sleep } from '@pulsemesh/base';
+import type { BoardClient, BoardPlace } from '@pulsemesh/board/client';
+import { openBoardClient } from '@pulsemesh/board/client';
+import { createBox, hkdfSha256 } from '@pulsemesh/crypto';
+import { type CardRelay, type Identity, identityFileNames, parseCard } from '@pulsemesh/identity';
+import { createRelayPost, type Enrolment, openParties, type Parties } from '@pulsemesh/learning';
+import type { DialerOptions, Link } from '@pulsemesh/link';
+import type { TableStore } from '@pulsemesh/store';
+import { equalBytes, type PeerId } from '@pulsemesh/wire';
+import type { NodeDependencies } from '../process/node-context.ts';
+import { connectAgent } from '../relay/agent-client.ts';
+import { openAgentStore } from '../relay/agent-store.ts';
+import { BoardContacts } from './board-contacts.ts';
+import { boardFetch } from './board-fetch.ts';
+
+export interface LearnerOptions {
+  /** The agent's. One process at a time. */
+  readonly dataDirectory: string;
+  /** Under what name its key stands on the board: an organisation's. */
+  readonly organisation: string;
+  readonly identity: Identity;
+  readonly relay: CardRelay;
+  /** The session with that relay; the caller's. */
+  readonly link: Link;
+  readonly board: BoardPlace;
+  /** The way out of the building. */
+  readonly network: Pick<DialerOptions, 'proxy' | 'proxyCredentialsFile' | 'trust'>;
+}
+
+/** A party of learning runs: a site, an aggregator, whoever publishes tasks. Disposing it closes it; runs go on with the next start. */
+export interface Learner extends AsyncDisposable {
+  readonly self: PeerId;
+  readonly identity: Identity;
+  readonly board: BoardClient;
+  readonly parties: Parties;
+  /** Durable tables of this party. */
+  readonly store: TableStore;
+  /** Resolves with what enrols its key on the board, once its contact card is current. */
+  enrolment(): Promise<Enrolment>;
+}
+
+/**
+ * Starts a party over a session with a relay: its mailbox, the board, its journal. Nothing listens.
+ * @throws {AgentBusyError}; {FollowStoreDamagedError}; what opening the store throws.
+ */
+export async function startLearner(options: LearnerOptions, deps: NodeDependencies): Promise<Learner> {
+  const { dataDirectory, organisation, identity, relay, link } = options;
+  await using stack = new AsyncDisposableStack();
+  const { store } = stack.use(await openAgentStore({ dataDirectory, use: 'both' }, deps));
+  const board = stack.use(
+    await openBoardClient(
+      {
+        url: options.board.url,
+        policy: options.board.policy,
+        authorities: options.board.authorities,
+        store,
+        cardHolder,
+      },
+      { ...deps, fetch: boardFetch(options.network, deps, stack) },
+    ),
+  );
+  board.onEvidence(({ kind }) =>
+    deps.logger.error('the board contradicts itself: nothing of it is trusted any more', { evidence: kind }),
+  );
+  const contacts = stack.use(new BoardContacts(board, deps));
+  const { client, cardCurrent } = await connectAgent(
+    { dataDirectory, use: 'both', link, relay, contacts, store, identity, readIdentity: null },
+    deps,
+    stack,
+  );
+  const parties = stack.use(
+    await openParties(
+      {
+        post: createRelayPost({
+          self: identity.peerId,
+          client,
+          contacts: { contactOf: (peer) => contacts.byPeer(peer) },
+        }),
+        board,
+        author: identity,
+        store,
+        box: createBox(
+          hkdfSha256({ key: identity.nodeBoxKey, info: 'pulsemesh/learning-journal/1', length: 32 }),
+          deps,
+        ),
+        lock: join(dataDirectory, 'agent', 'learning'),
+      },
+      deps,
+    ),
+  );
+  const cardFile = join(dataDirectory, identityFileNames.card);
+  const enrolment = async () => {
+    await cardCurrent;
+    return { name: organisation, card: new Uint8Array(await readFile(cardFile)) };
+  };
+  const keeping = new AbortController();
+  stack.defer(() => keeping.abort(new Condition('stopped', 'the party stops')));
+  void keepCardOnBoard({ board, identity, enrolment }, keeping.signal, deps);
+  const rest = stack.move();
+  return {
+    self: identity.peerId,
+    identity,
+    board,
+    parties,
+    store,
+    enrolment,
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** Whose card the bytes are; null: none. */
+export function cardHolder(card: Uint8Array): PeerId | null {
+  try {
+    return parseCard(card).peerId;
+  } catch {
+    return null;
+  }
+}
+
+const cardLookMs = 60_000;
+
+/** Puts the card on the board, and each later one, so that others seal to the key in use. Until aborted. */
+async function keepCardOnBoard(
+  { board, identity, enrolment }: Pick<Learner, 'board' | 'identity' | 'enrolment'>,
+  signal: AbortSignal,
+  { clock, logger }: NodeDependencies,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const { name, card } = await enrolment();
+      await board.refresh({ signal });
+      const own = board.entries('key').findLast(({ body }) => body.subject === identity.peerId);
+      if (own?.body.action === 'revoke') return logger.error('the key of this party is revoked on the board');
+      const isCurrent = own?.body.card !== undefined && equalBytes(own.body.card, card) && own.body.name === name;
+      const action = own === undefined ? 'enrol' : 'rotate';
+      if (!isCurrent)
+        await board.publish('key', { action, subject: identity.peerId, name, card }, identity, { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn('the card is not on the board yet', { code: errorCode(error) });
+    }
+    await sleep(clock, cardLookMs, { signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,104 @@
+import { Condition, errorCode, errorMessage } from '@pulsemesh/base';
+import type { BoardEntry } from '@pulsemesh/board';
+import { type AggregatorEnd, accountant, runAggregator } from '@pulsemesh/learning';
+import type { NodeDependencies } from '../process/node-context.ts';
+import type { Learner } from './learner.ts';
+import { runSite, type Site, type SiteRun } from './site.ts';
+import { combineOfTask } from './work-of-task.ts';
+
+/** What happens to the tasks a party takes part in. */
+export type TaskHappening =
+  | { readonly kind: 'joined' | 'summing'; readonly task: BoardEntry<'task'> }
+  | { readonly kind: 'site-ended'; readonly task: BoardEntry<'task'>; readonly run: SiteRun }
+  | { readonly kind: 'sum-ended'; readonly task: BoardEntry<'task'>; readonly end: AggregatorEnd }
+  | { readonly kind: 'failed'; readonly task: BoardEntry<'task'>; readonly code: string; readonly text: string };
+
+export interface RunTasksOptions {
+  /** Null: brings no data. */
+  readonly site: Site | null;
+  readonly joins: 'invited' | readonly string[];
+  readonly aggregates: boolean;
+  /** How long an aggregator waits for more sites than it needs, milliseconds. */
+  readonly joinMs: number;
+  /** Of this program: tasks of another one are left to those who run that. */
+  readonly codeHash: string;
+}
+
+/** The task is for another release of the program: what it would compute here is not what was agreed. */
+export class OtherProgramError extends Condition {
+  override readonly name = 'OtherProgramError';
+  constructor() {
+    super('other-program', 'the task is for another release of this program');
+  }
+}
+
+/**
+ * Takes part in every task of the board that concerns this party, as a site, as the aggregator, or as both, until disposed; what was
+ * under way goes on with the next start. A task that cannot be done here is told of and left.
+ */
+export function runTasks(
+  learner: Learner,
+  options: RunTasksOptions,
+  { onHappening, ...deps }: NodeDependencies & { readonly onHappening: (happening: TaskHappening) => void },
+): Disposable {
+  let isOver = false;
+  const told = (happening: TaskHappening) => {
+    if (!isOver) onHappening(happening);
+  };
+  const attempt = (task: BoardEntry<'task'>, run: () => Promise<TaskHappening>) => {
+    run().then(told, (error: unknown) => {
+      told({ kind: 'failed', task, code: errorCode(error), text: errorMessage(error) });
+    });
+  };
+  const following = learner.board.onEntry((entry) => {
+    if (entry.kind !== 'task' || !isMeant(learner, entry, options, deps)) return;
+    if (entry.body.codeHash !== options.codeHash) {
+      attempt(entry, () => Promise.reject(new OtherProgramError()));
+      return;
+    }
+    if (entry.body.aggregator === learner.self) {
+      told({ kind: 'summing', task: entry });
+      attempt(entry, async () => ({ kind: 'sum-ended', task: entry, end: await sum(learner, entry, options) }));
+      return;
+    }
+    const { site } = options;
+    if (site === null) return;
+    told({ kind: 'joined', task: entry });
+    attempt(entry, async () => ({ kind: 'site-ended', task: entry, run: await runSite(learner, site, entry, deps) }));
+  });
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+      following[Symbol.dispose]();
+    },
+  };
+}
+
+function isMeant(
+  learner: Learner,
+  { id, body }: BoardEntry<'task'>,
+  { joins, site, aggregates }: RunTasksOptions,
+  { clock }: NodeDependencies,
+): boolean {
+  if (body.aggregator === learner.self) return aggregates;
+  if (site === null) return false;
+  // Under way already, or over: the journal knows which.
+  const isSigned = learner.board.entries('contract').some((one) => one.author === learner.self && one.body.task === id);
+  if (isSigned) return true;
+  if (body.deadlineMs <= clock.now()) return false;
+  if (joins !== 'invited') return joins.includes(id);
+  return body.invited.length === 0 || body.invited.includes(learner.self);
+}
+
+async function sum(
+  learner: Learner,
+  { id: taskId, body: task }: BoardEntry<'task'>,
+  { joinMs }: RunTasksOptions,
+): Promise<AggregatorEnd> {
+  using party = await learner.parties.open(taskId);
+  return await runAggregator(
+    party,
+    { taskId, joinMs, enrolment: await learner.enrolment() },
+    { combine: combineOfTask(task), accountant },
+  );
+}
