@@ -71,8 +71,8 @@ export const logLimits = {
   /** Leaves of one log; past it {@link LogFullError}. */
   leavesMax: 2 ** 40,
   /** Leaves that wait for their commit at one time, and their bytes; past either {@link LogBusyError}. */
-  waitingLeavesMax: 8192,
-  waitingBytesMax: 64 * 1024 * 1024,
+  waitingLeavesMax: 4096,
+  waitingBytesMax: 32 * 1024 * 1024,
   /** Leaves of one commit, and their bytes; what waits beyond goes with the next. */
   batchLeavesMax: 1024,
   batchBytesMax: 8 * 1024 * 1024,

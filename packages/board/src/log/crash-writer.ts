@@ -1,14 +1,21 @@
+import { join } from 'node:path';
+import { createSystemRandom } from '@pulsemesh/base';
 import { createSigner } from '@pulsemesh/crypto';
-import { openLmdbTables } from '@pulsemesh/store';
+import { openJournaledTables, openLmdbTables } from '@pulsemesh/store';
 import { openBoardLog } from './stored-log.ts';
 
 // A process for the crash test: appends numbered leaves for ever, eight callers at once, and prints `number index` once a leaf is
-// acknowledged and each checkpoint it shows. Arguments: DIRECTORY, the first number.
+// acknowledged and each checkpoint it shows. Arguments:
+// lmdb or journal, DIRECTORY, the first number.
 
-const [directory = '', first = '0'] = process.argv.slice(2);
+const [engine, directory = '', first = '0'] = process.argv.slice(2);
 let next = Number(first);
 
-const store = await openLmdbTables({ directory });
+const places = { directory: join(directory, 'tables'), journalDirectory: join(directory, 'journal') };
+const store =
+  engine === 'lmdb'
+    ? await openLmdbTables(places)
+    : await openJournaledTables(places, { random: createSystemRandom() });
 const log = await openBoardLog({
   store,
   signer: createSigner(new Uint8Array(32).fill(5).with(0, 1)),

@@ -61,7 +61,7 @@ function parsed(note: Uint8Array, leaves: number): ReturnType<typeof parseNote> 
 }
 
 /** The partial tiles of a tree of `size` leaves: of level 0 from the leaves, above from the full tiles below. */
-function recoverEdge(tables: LogTables, size: number): TreeEdge {
+export function recoverEdge(tables: LogTables, size: number): TreeEdge {
   const tiles: (TileNodes | undefined)[] = [];
   for (let level = 0; tileWidth ** level <= size; level += 1) {
     const hashes = Math.floor(size / tileWidth ** level);

@@ -43,21 +43,26 @@ export async function openBoardLog(
   options: BoardLogOptions,
   dependencies: BoardLogDependencies = {},
 ): Promise<BoardLog> {
-  const { store, origin, signer } = options;
+  const { store } = options;
   assert(!storesInUse.has(store), 'a store is the store of one log');
-  const tables = new LogTables(store);
-  const { edge, checkpoint } = recoverLog(tables, createNoteVerifier(origin, signer.publicKey, 'ed25519'));
-  const head = checkpoint ?? signEdge(edge, new TreeReader(tables), options);
-  if (checkpoint === null) await tables.commit([putCheckpoint(head.note)]);
-  const log = new StoredLog(options, dependencies, tables, edge, head);
   storesInUse.add(store);
   try {
-    await log.settle();
-    return log;
+    return await open(options, dependencies);
   } catch (error) {
     storesInUse.delete(store);
     throw error;
   }
+}
+
+async function open(options: BoardLogOptions, dependencies: BoardLogDependencies): Promise<BoardLog> {
+  const tables = new LogTables(options.store);
+  const verifier = createNoteVerifier(options.origin, options.signer.publicKey, 'ed25519');
+  const { edge, checkpoint } = recoverLog(tables, verifier);
+  const head = checkpoint ?? signEdge(edge, new TreeReader(tables), options);
+  if (checkpoint === null) await tables.commit([putCheckpoint(head.note)]);
+  const log = new StoredLog(options, dependencies, tables, edge, head);
+  await log.settle();
+  return log;
 }
 
 /** The signed checkpoint of all leaves of an edge. */
