@@ -28,13 +28,8 @@ export {
 } from './rounds/aggregator.ts';
 export type { Enrolment, JoinOptions } from './rounds/join.ts';
 export { roundLimits } from './rounds/limits.ts';
-export {
-  type OwnerAttempt,
-  type OwnerDependencies,
-  type OwnerEnd,
-  type OwnerPart,
-  runOwner,
-} from './rounds/owner.ts';
+export { type OwnerEnd, runOwner } from './rounds/owner.ts';
+export type { OwnerAttempt, OwnerDependencies, OwnerPart } from './rounds/site.ts';
 export type {
   Accountant,
   Combine,

@@ -3,7 +3,7 @@ import { createMemoryTables } from '@pulsemesh/store';
 import { contentId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { accountant, openPrivacyBook } from '../privacy/index.ts';
-import type { OwnerPart } from '../rounds/owner.ts';
+import type { OwnerPart } from '../rounds/site.ts';
 import type { KeyList } from '../secure-sum/index.ts';
 import { type Lies, PartyWorld, plainOutput, plainSum, startPlainRun } from '../testing/index.ts';
 import { verdictText, verifyRun } from './verify-run.ts';

@@ -10,8 +10,8 @@ import type { Post } from './party.ts';
 /** The board does not show a key in use, with a card that is current, for whom something is to be sent. Tried again later. */
 export class NoCardError extends Condition {
   override readonly name = 'NoCardError';
-  constructor(peer: PeerId) {
-    super('no-card', 'the board shows no current card of the recipient', { facts: { peer }, retryable: true });
+  constructor() {
+    super('no-card', 'the board shows no current card of the recipient', { retryable: true });
   }
 }
 
@@ -82,7 +82,7 @@ export function createRelayPost({ client, self, contacts }: RelayPostOptions): P
     self,
     async send(to, bytes) {
       const contact = contacts.contactOf(to);
-      if (contact === null || ed25519KeyOf(to) === null) throw new NoCardError(to);
+      if (contact === null || ed25519KeyOf(to) === null) throw new NoCardError();
       const { stored } = await client.send(contact, bytes, { receipts: false });
       // It is in the outbox for good; that no relay ever takes it shows as an absent party.
       stored.catch(() => {});

@@ -1,14 +1,17 @@
 import type { PublishedEntry, RoundStep, TaskBody } from '@pulsemesh/board';
-import { contentId, type PeerId } from '@pulsemesh/wire';
-import type { EntryOfParty, Party } from '../party/party.ts';
+import { contentId } from '@pulsemesh/wire';
+import type { Party } from '../party/party.ts';
 import { type SumFailure, sumSettingsFault } from '../secure-sum/index.ts';
-import { contractInForce, isEnrolled, roundsOpenedWith, type TaskRecord } from './checks.ts';
+import { contractInForce } from './checks.ts';
+import { combined } from './combined.ts';
+import { enoughContracts, epsilonAfterRound, whomToAsk } from './contracts.ts';
 import { type Enrolment, enrol, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
-import { bytesOfVector, fromBytes, toBytes } from './part-codec.ts';
-import { attemptScope, countsClipped, sumLength, sumSettingsOf } from './settings.ts';
+import { fromBytes, toBytes } from './part-codec.ts';
+import { attemptScope, sumLength, sumSettingsOf } from './settings.ts';
+import { forgetScope } from './site.ts';
 import { inputStep, resultStep } from './steps.ts';
-import { type SumResult, secureSumAggregator } from './sum-aggregator.ts';
+import { secureSumAggregator } from './sum-aggregator.ts';
 import type { Accountant, Combine } from './work.ts';
 
 /** Why a task ended without a result. */
@@ -62,7 +65,7 @@ export async function runAggregator(
   if (task.privacy !== null && dependencies.accountant === null) return { kind: 'failed', reason: 'budget', round: 0 };
   const sums: Sums = { party, taskId, task, dependencies };
   await enrol(party, options.enrolment);
-  await enoughContracts(sums, options.joinMs);
+  await enoughContracts(party, sums, options.joinMs);
   let input = dependencies.combine.firstInput(task);
   let last: RoundOutcome | null = null;
   for (let round = 1; round <= task.rounds; round += 1) {
@@ -82,148 +85,54 @@ type RoundOutcome =
 async function runRound(sums: Sums, round: number, input: Uint8Array): Promise<RoundOutcome> {
   let reason: RunFailure = 'too-few-sites';
   for (let attempt = 1; attempt <= roundLimits.attemptsMax; attempt += 1) {
-    const asked = await whomToAsk(sums, round, attempt);
-    if (asked.kind === 'failed') return asked;
     const name = attemptScope(round, attempt);
     const outcome = fromBytes<AttemptOutcome>(
-      await sums.party.once(name, async () => toBytes(await runAttempt(sums, { round, attempt, input, ...asked }))),
+      await sums.party.once(name, async () => toBytes(await runAttempt(sums, { round, attempt, input }))),
     );
-    const scope = await sums.party.scope(name).catch(() => null);
-    await scope?.forget();
+    await forgetScope(sums.party, name);
     if (outcome.kind === 'summed') return outcome;
     reason = outcome.reason;
-    if (outcome.isCommitted) break;
+    if (outcome.isOver) break;
   }
   return { kind: 'failed', reason };
 }
 
 type AttemptOutcome =
   | Extract<RoundOutcome, { readonly kind: 'summed' }>
-  | { readonly kind: 'failed'; readonly reason: RunFailure; readonly isCommitted: boolean };
+  /** `isOver`: another attempt may not, or cannot, be made. */
+  | { readonly kind: 'failed'; readonly reason: RunFailure; readonly isOver: boolean };
 
 interface Attempt {
   readonly round: number;
   readonly attempt: number;
   readonly input: Uint8Array;
-  readonly sites: readonly PeerId[];
-  readonly contracts: readonly string[];
 }
 
 /** One attempt in a scope of its own, from asking to its end on the board. */
 async function runAttempt(sums: Sums, at: Attempt): Promise<AttemptOutcome> {
   const { task, taskId, dependencies } = sums;
-  const { round, attempt, input, sites, contracts } = at;
+  const { round, attempt, input } = at;
   const scope = await sums.party.scope(attemptScope(round, attempt));
+  const asked = await whomToAsk(scope, sums, epsilonAfterRound(task, dependencies.accountant, round));
+  if (asked.kind === 'failed') return { ...asked, isOver: true };
+  const { sites, contracts } = asked;
+  const settings = sumSettingsOf({ taskId, task, round, attempt, sites }, sumLength(task, dependencies.combine));
+  if (sumSettingsFault(settings) !== null) return { kind: 'failed', reason: 'settings', isOver: true };
   const commit = (step: RoundStep): Promise<PublishedEntry> =>
     scope.board.publish('round', { task: taskId, round, attempt, step });
-  const settings = sumSettingsOf({ taskId, task, round, attempt, sites }, sumLength(task, dependencies.combine));
   await commit({ name: 'opened', sites, contracts, input: contentId(input) });
   if (round > 1) for (const site of sites) await scope.send(inputStep, site, input);
   const result = await secureSumAggregator(scope, { settings, stepMs: task.stepMs });
   if (result.kind === 'failed') {
     const { reason, isCommitted, durationsMs } = result;
     await commit({ name: 'closed', outcome: 'failed', reason, durationsMs });
-    return { kind: 'failed', reason, isCommitted };
+    return { kind: 'failed', reason, isOver: isCommitted };
   }
-  const { closed, output } = await combined(sums, at, result, scope);
-  await commit(closed);
-  return { kind: 'summed', output, sites: result.sum.sites.length, epsilon: closed.epsilon ?? null };
-}
-
-/** What follows from the sum, and the words about it for the board. */
-async function combined(
-  { task, taskId, dependencies }: Sums,
-  { round, attempt, input }: Attempt,
-  { sum, durationsMs }: Extract<SumResult, { readonly kind: 'summed' }>,
-  scope: Party,
-): Promise<{ readonly closed: Extract<RoundStep, { readonly name: 'closed' }>; readonly output: Uint8Array }> {
-  const vector = countsClipped(task) ? sum.words.slice(0, -1) : sum.words;
-  const sites = sum.sites.length;
-  const output = await scope.once('combine', () =>
-    dependencies.combine.combine({ taskId, task, round, attempt, input }, { vector, sites }),
-  );
-  const epsilon =
-    task.privacy === null || dependencies.accountant === null
-      ? null
-      : dependencies.accountant.epsilonAfter(task.privacy, round, task.sitesMin);
-  const closed = {
-    name: 'closed',
-    outcome: 'summed',
-    sumHash: contentId(bytesOfVector(sum.words)),
-    output: contentId(output),
-    sites,
-    ...(countsClipped(task) ? { clipped: sum.words[sum.words.length - 1] as number } : {}),
-    durationsMs,
-    epsilon,
-  } as const;
-  return { closed, output };
-}
-
-/** Who is under contract, enrolled and within its own limits, as far as the deadline allows anything to begin. */
-async function whomToAsk(
-  { party, taskId, task, dependencies }: Sums,
-  round: number,
-  attempt: number,
-): Promise<
-  { readonly kind: 'asked'; readonly sites: readonly PeerId[]; readonly contracts: readonly string[] } | Failed
-> {
-  if ((await party.now()) > task.deadlineMs) return { kind: 'failed', reason: 'after-deadline' };
-  const record: TaskRecord = {
-    id: taskId,
-    task,
-    keys: await party.board.list('key', () => true),
-    contracts: await party.board.list('contract', ({ body }) => body.task === taskId),
-    rounds: await party.board.list('round', ({ body }) => body.task === taskId),
-  };
-  const inForce = [...new Set(record.contracts.map(({ author }) => author))]
-    .sort()
-    .map((site) => contractInForce(record.contracts, site, Number.POSITIVE_INFINITY))
-    .filter((entry) => entry !== null)
-    .filter((entry) => isAskable(record, entry, epsilonOf(task, dependencies.accountant, round)))
-    .slice(0, task.sitesMax);
-  const sites = inForce.map(({ author }) => author);
-  if (sites.length < Math.max(2, task.sitesMin)) return { kind: 'failed', reason: 'too-few-sites' };
-  const settings = sumSettingsOf({ taskId, task, round, attempt, sites }, sumLength(task, dependencies.combine));
-  if (sumSettingsFault(settings) !== null) return { kind: 'failed', reason: 'settings' };
-  return { kind: 'asked', sites, contracts: inForce.map(({ id }) => id) };
-}
-
-type Failed = Extract<RoundOutcome, { readonly kind: 'failed' }>;
-
-function epsilonOf(task: TaskBody, accountant: Accountant | null, round: number): number | null {
-  if (task.privacy === null || accountant === null) return null;
-  return accountant.epsilonAfter(task.privacy, round, task.sitesMin);
-}
-
-function isAskable(record: TaskRecord, contract: EntryOfParty<'contract'>, epsilon: number | null): boolean {
-  const { task, keys } = record;
-  const site = contract.author;
-  const limits = contract.body.limits;
-  if (site === task.aggregator || (task.invited.length > 0 && !task.invited.includes(site))) return false;
-  if (!isEnrolled(keys, site, Number.POSITIVE_INFINITY)) return false;
-  if (epsilon !== null && epsilon > (limits?.epsilonMax ?? Number.POSITIVE_INFINITY)) return false;
-  return roundsOpenedWith(record, site, Number.POSITIVE_INFINITY) < (limits?.roundsMax ?? task.rounds);
-}
-
-/** Waits until as many as may have signed, or until `joinMs` are over and as many as must have, or until the deadline. */
-async function enoughContracts({ party, taskId, task }: Sums, joinMs: number): Promise<void> {
-  await party.board.await('contract', countOf(taskId, task.sitesMax), joinMs);
-  const nowMs = await party.now();
-  await party.board.await('contract', countOf(taskId, task.sitesMin), Math.max(0, task.deadlineMs - nowMs));
-}
-
-/** True of the entry with which so many are under contract; entries are given in order, from the first at each look. */
-function countOf(taskId: string, count: number): (entry: EntryOfParty<'contract'>) => boolean {
-  const inForce = new Set<PeerId>();
-  let lastIndex = -1;
-  return ({ index, author, body }) => {
-    if (index <= lastIndex) inForce.clear();
-    lastIndex = index;
-    if (body.task !== taskId) return false;
-    if (body.action === 'sign') inForce.add(author);
-    else inForce.delete(author);
-    return inForce.size >= count;
-  };
+  const { words, sites: survivors } = result.sum;
+  const sum = { words, sites: survivors.length };
+  const { closed, output } = await combined(scope, { taskId, task, ...at }, sum, dependencies);
+  await commit({ ...closed, durationsMs: result.durationsMs });
+  return { kind: 'summed', output, sites: sum.sites, epsilon: closed.epsilon ?? null };
 }
 
 /** The model on the board, and the result to all who are under contract. */

@@ -19,7 +19,7 @@ export type SumPart =
   /** Its shares went out: the sum may be opened. */
   | { readonly kind: 'revealed' }
   /** Nothing more came in time, or the attempt was closed: what this site sent stays masked. */
-  | { readonly kind: 'lost'; readonly at: 'keys' | 'delivery' | 'survivors' }
+  | { readonly kind: 'lost'; readonly at: 'keys' | 'delivery' | 'survivors' | 'shares' | 'partials' }
   /** Somebody showed this site what it does not go along with: it sent nothing more. */
   | { readonly kind: 'stopped'; readonly why: SumStop; readonly entries: readonly string[] };
 
