@@ -143,7 +143,10 @@ export class RingGossip {
     if (member === undefined || this.#questions.has(peer)) return [];
     if (nowMs - spokenAtMs(member) < stillPeriodMs) return [];
     const newest = this.ring.epochs.at(-1);
-    if (!member.isProven) return newest === undefined ? [] : [this.#ask(member.descriptor, newest, nowMs)];
+    if (!member.isProven) {
+      const isWanted = this.#isEager(this.#others()) || this.ring.unprovenNeighbours().includes(member);
+      return newest === undefined || !isWanted ? [] : [this.#ask(member.descriptor, newest, nowMs)];
+    }
     const shape = this.ring.shapes.find((one) => one.successors.includes(peer) || one.predecessors.includes(peer));
     if (shape === undefined) return [];
     // The round that would have asked it is put off by as much.

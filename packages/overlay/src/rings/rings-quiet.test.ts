@@ -58,6 +58,20 @@ describe('rings in which nothing happens', () => {
     expect(asked / opened).toBeGreaterThan(2);
   });
 
+  it('of many topics come about with fewer questions each, and are as right', () => {
+    const begun = (topicCount: number) => {
+      const world = new RingWorld(24);
+      const read = topics.slice(0, topicCount);
+      for (const topic of read) world.joinAll(topic, 3);
+      world.run(20);
+      const isComplete = world.all.every((node) => read.every((topic) => node.rings.view(topic).isComplete));
+      return { questions: (world.sent.get('ring') ?? 0) / 24 / topicCount, isComplete };
+    };
+    const [one, ten] = [begun(1), begun(10)];
+    expect([one.isComplete, ten.isComplete]).toEqual([true, true]);
+    expect(ten.questions).toBeLessThan(0.8 * one.questions);
+  });
+
   it('tell who is connected what it missed, though they hardly speak', () => {
     const world = formed(12, 1);
     const [source, unlucky] = [world.node(0), world.node(5)];
