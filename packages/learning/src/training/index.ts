@@ -11,5 +11,11 @@ export {
   type Standardisation,
   stateHash,
 } from './model-state.ts';
+export {
+  createRemoteModel,
+  type RemoteModelDependencies,
+  type RemoteModelOptions,
+  remoteModelLimits,
+} from './remote-model.ts';
 export { createTrainingCombine } from './training-combine.ts';
 export { createTrainingWork, type TaskRecords } from './training-work.ts';
