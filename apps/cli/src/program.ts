@@ -1,6 +1,7 @@
 import { version } from '@pulsemesh/node';
 import { Command, CommanderError } from 'commander';
 import { addAuthority } from './commands/authority.ts';
+import { addBoard } from './commands/board/board.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEnrol } from './commands/enrol.ts';
 import { addIdentity } from './commands/identity/identity.ts';
@@ -55,6 +56,7 @@ Begin with:
   $ pulsemesh patients list          who is known, and who is told what
   $ pulsemesh doctor https://…       what stands between this machine and a server
   $ pulsemesh enrol pm1.…            take part through a relay, with the token its operator gave you
+  $ pulsemesh help board             a public log nobody has to trust
   $ pulsemesh help identity          your key, its backup, your contact card
   $ pulsemesh help node              running a node of your own`,
     );
@@ -62,6 +64,7 @@ Begin with:
   addNode(program, setExitCode);
   addRelay(program, output, setExitCode);
   addAuthority(program, output);
+  addBoard(program, output, setExitCode, terminal);
   addEnrol(program, output, setExitCode);
   addSend(program, output, setExitCode);
   addReceive(program, output, setExitCode);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Meter } from '@pulsemesh/base';
 import { type BoardClient, type BoardPlace, openBoardClient } from '@pulsemesh/board/client';
 import { sha256 } from '@pulsemesh/crypto';
 import { lockDirectory, openLmdbTables } from '@pulsemesh/store';
@@ -23,7 +24,7 @@ export interface OpenBoardOptions extends BoardPlace {
  */
 export async function openBoard(
   options: OpenBoardOptions,
-  deps: Pick<NodeDependencies, 'clock' | 'logger' | 'meter'>,
+  deps: Pick<NodeDependencies, 'clock' | 'logger'> & { readonly meter: Meter },
 ): Promise<BoardClient> {
   const { url, policy, authorities, dataDirectory, network = {}, followMs } = options;
   await using stack = new AsyncDisposableStack();

@@ -41,14 +41,14 @@ export function keystoreOption(): Option {
     .preset('auto');
 }
 
-/** Adds them to a command. */
-export function withPlaceFlags(command: Command): Command {
-  return command
+/** Adds them to a command; `--json` not where it has one of its own, or none. */
+export function withPlaceFlags(command: Command, options: { readonly json: boolean } = { json: true }): Command {
+  const placed = command
     .option('--data <directory>', "where the identity lies: a node's data directory (default: your own)")
     .option('--key-file <file>', 'the key that protects it (default: in the data directory)')
     .option('--passphrase-file <file>', 'a passphrase instead')
-    .addOption(keystoreOption())
-    .option('--json', 'as JSON');
+    .addOption(keystoreOption());
+  return options.json ? placed.option('--json', 'as JSON') : placed;
 }
 
 /** The place that the flags name. @throws {UsageError} for two protections; {ConfigError}. */
