@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { createSystemRandom } from '@pulsemesh/base';
-import { type BoardLog, openBoardLog } from '@pulsemesh/board/log';
+import { type BoardLog, openBoardLog } from '@pulsemesh/board/server';
 import { createSigner } from '@pulsemesh/crypto';
 import { openJournaledTables, openLmdbTables } from '@pulsemesh/store';
 

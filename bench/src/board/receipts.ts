@@ -1,4 +1,4 @@
-import { type BoardLog, cosignText, formatNote, formatReceipt, parseNote } from '@pulsemesh/board/log';
+import { type BoardLog, cosignText, formatNote, formatReceipt, parseNote } from '@pulsemesh/board/server';
 import { type BoardPolicy, createNoteVerifier, formatVerifierKey } from '@pulsemesh/board/verify';
 import { createSigner } from '@pulsemesh/crypto';
 import { boardOrigin, boardSigner } from './contenders.ts';

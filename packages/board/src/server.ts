@@ -14,8 +14,12 @@ export {
   boardHttpPrefix,
   createBoardHttp,
 } from './http/board-http.ts';
-export type { BoardLog } from './log/board-log.ts';
+export { type AppendedLeaf, type BoardLog, logLimits, type SignedCheckpoint } from './log/board-log.ts';
+export { LogBusyError, LogClosedError, type LogDamage, LogDamagedError, LogFullError } from './log/errors.ts';
 export { openBoardLog } from './log/stored-log.ts';
+export { cosignText } from './notes/keys.ts';
+export { formatNote, parseNote } from './notes/note.ts';
+export { formatReceipt } from './receipt/receipt.ts';
 export { CosignatureCollector, type KnownWitness } from './witness/cosignature-collector.ts';
 export { type PullWitness, startPullWitness } from './witness/pull-witness.ts';
 export { Witness } from './witness/witness.ts';
