@@ -10,6 +10,13 @@ export class Counting {
   readonly #sockets: Socket[] = [];
   /** While this is true nothing is counted that streams opened now carry: they are an attacker's. */
   isBlind = false;
+  /**
+   * Peer ids of attackers that neither carry nor answer any message: so they are spared reading them, as they would be on
+   * machines of their own.
+   */
+  readonly deaf = new Set<string>();
+  /** Peer ids of all attackers: what reaches them is no copy that anybody wanted. */
+  readonly attackers = new Set<string>();
 
   constructor() {
     const note = (message: unknown) => this.#sockets.push((message as { socket: Socket }).socket); // what these channels carry
@@ -48,14 +55,20 @@ export class Counting {
   registerSummary = nothing;
   registerSummaryGroup = nothing;
 
-  /** Counts whole messages that reach a gossipsub, before it looks whether it has them. */
-  watch(service: object): void {
-    if (this.isBlind || !('handleReceivedMessage' in service)) return;
+  /** Counts whole messages that reach a gossipsub, the one of `peer`, before it looks whether it has them. */
+  watch(service: object, peer: string): void {
+    if (!('handleReceivedMessage' in service && 'handleIHave' in service)) return;
     const inner = service.handleReceivedMessage as (...given: unknown[]) => unknown; // gossipsub.ts
+    const ask = service.handleIHave as (...given: unknown[]) => unknown[]; // gossipsub.ts
+    const isCounted = !this.isBlind;
     const counting = this;
-    service.handleReceivedMessage = function handle(this: unknown, ...given: unknown[]) {
-      counting.copies += 1;
-      return inner.apply(this, given);
+    service.handleReceivedMessage = async function handle(this: unknown, ...given: unknown[]) {
+      if (counting.deaf.has(peer)) return;
+      if (isCounted) counting.copies += 1;
+      await inner.apply(this, given);
+    };
+    service.handleIHave = function handle(this: unknown, ...given: unknown[]) {
+      return counting.deaf.has(peer) ? [] : ask.apply(this, given);
     };
   }
 
@@ -64,11 +77,16 @@ export class Counting {
     const counting = this;
     const inner = OverlayNode.prototype.receive;
     OverlayNode.prototype.receive = function receive(from, message: Message, nowMs) {
-      if (message.kind === 'event') counting.copies += 1;
+      if (aboutEvents.has(message.kind)) {
+        if (counting.deaf.has(this.self)) return [];
+        if (message.kind === 'event' && !counting.attackers.has(this.self)) counting.copies += 1;
+      }
       return inner.call(this, from, message, nowMs);
     };
   }
 }
+
+const aboutEvents: ReadonlySet<Message['kind']> = new Set(['event', 'have', 'want']);
 
 function nothing() {
   const no = () => {};

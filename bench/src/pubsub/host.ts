@@ -52,7 +52,7 @@ export async function startHost(options: HostOptions, counting: Counting): Promi
     metrics: () => counting as unknown as Metrics, // the parts of it that libp2p calls here
     services: { identify: identify(), pubsub: service },
   });
-  counting.watch(host.services.pubsub);
+  counting.watch(host.services.pubsub, host.peerId.toString());
   // Gossipsub's validator takes its own message type, which ours is in all the bench reads.
   return host as unknown as Host;
 }

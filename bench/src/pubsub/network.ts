@@ -54,6 +54,7 @@ export class Network {
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
     if (attack !== undefined && !isEarly) await this.#summon();
     this.#attackAtMs = performance.now();
+    if (attack?.kind === 'flash') for (const { peerId } of this.#sybils) this.#counting.deaf.add(peerId.toString());
     for (const phase of phases) {
       outcome[phase.name] = { ...(await this.#phase(phase, idle['idle CPU per node'] ?? 0)), ...this.#attacked() };
     }
@@ -159,7 +160,9 @@ export class Network {
     await inTurns(attack.sybils, async (index) => {
       const sybil = await this.#start(`sybil-${index}`);
       this.#sybils.push(sybil);
+      this.#counting.attackers.add(sybil.peerId.toString());
       carryOnly(sybil, topicNameOf(0), (message) => this.#isCarried(message.data));
+      if (attack.kind !== 'censor' && attack.kind !== 'flash') this.#counting.deaf.add(sybil.peerId.toString());
       for (const node of this.#random.shuffle(near).slice(0, Math.min(attackDegree, nodes))) {
         await sybil.dial(this.#hosts[node]?.getMultiaddrs() ?? []).catch(() => {}); // refused is an answer, too
       }
