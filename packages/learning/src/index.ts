@@ -26,6 +26,7 @@ export {
   type RunFailure,
   runAggregator,
 } from './rounds/aggregator.ts';
+export { type AloneDependencies, type AloneEnd, runAlone } from './rounds/alone.ts';
 export type { Enrolment, JoinOptions } from './rounds/join.ts';
 export { roundLimits } from './rounds/limits.ts';
 export { type OwnerEnd, runOwner } from './rounds/owner.ts';

@@ -127,8 +127,19 @@ function orderFault(record: TaskRecord, opened: RoundEntry<'opened'>): OpeningFa
   const failures = ofRound.filter((entry) => isStep(entry, 'closed')).map(({ body }) => body.attempt);
   const expected = new Set(opens.map(({ body }) => body.attempt)).size + 1;
   if (attempt !== expected || (attempt > 1 && !failures.includes(attempt - 1))) return 'attempt-order';
-  if (ofRound.some((entry) => isStep(entry, 'survivors'))) return 'opened-before';
+  if (opens.some(({ body }) => wasOpened(record, ofRound, body.attempt))) return 'opened-before';
   return null;
+}
+
+/** Whether vectors of an attempt may have been unmasked: a survivor set, or, without aggregator, the commitments of all sites. */
+function wasOpened(record: TaskRecord, ofRound: readonly EntryOfParty<'round'>[], attempt: number): boolean {
+  const ofAttempt = ofRound.filter(({ body }) => body.attempt === attempt);
+  const committed = new Set(ofAttempt.filter((entry) => isStep(entry, 'survivors')).map(({ author }) => author));
+  if (record.task.aggregator !== null) return committed.size > 0;
+  const opened = ofAttempt.find((entry) => isStep(entry, 'opened'));
+  return (
+    opened !== undefined && isStep(opened, 'opened') && opened.body.step.sites.every((site) => committed.has(site))
+  );
 }
 
 function inputFault(record: TaskRecord, opened: RoundEntry<'opened'>, firstInput: string | null): OpeningFault | null {

@@ -1,4 +1,8 @@
+import type { AnyBoardEntry } from '@pulsemesh/board';
 import { describe, expect, it } from 'vitest';
+import { verifyRun } from '../audit/verify-run.ts';
+import { partyLimits } from '../party/limits.ts';
+import { decodePiece } from '../party/piece.ts';
 import {
   PartyWorld,
   plainCombine,
@@ -10,6 +14,7 @@ import {
   plainWork,
 } from '../testing/index.ts';
 import { runAggregator } from './aggregator.ts';
+import { runAlone } from './alone.ts';
 import { runOwner } from './owner.ts';
 
 const minuteMs = 60_000;
@@ -54,5 +59,61 @@ describe('a run with an aggregator', () => {
       expect(ended.attempts.map(({ part }) => part.kind)).toEqual(['revealed', 'revealed']);
       expect(ended.result).toEqual(end.output);
     }
+  });
+});
+
+describe('a run without aggregator', () => {
+  const start = async (world: PartyWorld, awake: readonly number[], rounds: number) => {
+    const deadlineMs = world.clock.now() + 60 * minuteMs;
+    const task = plainSumTask({ aggregator: null, sitesMin: 3, sitesMax: 4, rounds, deadlineMs });
+    const { id: taskId } = await world.until(
+      world.board.publish('task', task, world.agent('analyst').signer),
+      minuteMs,
+    );
+    return {
+      taskId,
+      ends: awake.map((number) => {
+        const agent = world.agent(`site ${number}`);
+        const dependencies = {
+          author: agent.signer,
+          work: plainWork(number),
+          book: null,
+          combine: plainCombine,
+          accountant: null,
+        };
+        return agent.run(taskId, (party) =>
+          runAlone(party, { taskId, joinMs: minuteMs, ...plainJoin(number) }, dependencies),
+        );
+      }),
+    };
+  };
+
+  it('gives each site the exact sum of all, in each round, and a run that verifies', async () => {
+    const world = new PartyWorld({ seed: 5, weather: { delayMs: 300, lossRate: 0.1, duplicateRate: 0.2 } });
+    const { taskId, ends } = await start(world, [1, 2, 3, 4], 2);
+    for (const end of await world.until(Promise.all(ends), 60 * minuteMs)) {
+      expect(end.kind).toBe('finished');
+      expect(plainOutput(end.result ?? new Uint8Array(0))).toEqual(plainSum([1, 2, 3, 4], 2));
+    }
+    const entries: AnyBoardEntry[] = [];
+    world.board.onEntry((entry) => entries.push(entry))[Symbol.dispose]();
+    expect(verifyRun(entries, taskId).findings).toEqual([]);
+  });
+
+  it('fails closed when a site goes away: no partial sum leaves anybody', async () => {
+    const steps = new Set<string>();
+    const world = new PartyWorld({
+      seed: 6,
+      crashes: ({ agent, number }) => (agent === 'site 2' && number >= 12 ? 'before' : null),
+      restartMs: 1e9,
+      onSend: (_from, _to, bytes) => {
+        steps.add(decodePiece(bytes, partyLimits).step);
+        return bytes;
+      },
+    });
+    const { ends } = await start(world, [1, 2, 3], 1);
+    const awake = await world.until(Promise.all([ends[0], ends[2]]), 180 * minuteMs);
+    for (const end of awake) expect(end?.kind).toBe('over');
+    expect(steps).toEqual(new Set(['additive-share']));
   });
 });

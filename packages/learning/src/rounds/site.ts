@@ -66,7 +66,7 @@ export async function forgetScope(party: Party, name: string): Promise<void> {
 /** The next attempt that asks this site, or the end of the last round; null when nothing came until the deadline. */
 export async function nextAttempt(
   { party, taskId, task }: SiteInTask,
-  last: OwnerAttempt | undefined,
+  last: Pick<OwnerAttempt, 'round' | 'attempt'> | undefined,
 ): Promise<RoundEntry<'opened'> | RoundEntry<'closed'> | null> {
   const isLater = (round: number, attempt: number) =>
     last === undefined || round > last.round || (round === last.round && attempt > last.attempt);
