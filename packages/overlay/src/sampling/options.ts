@@ -86,7 +86,7 @@ export const peerSamplingLimits = {
   openMax: 64,
   /** Rounds at the pace of the beginning when a peer connects while the view is short. */
   fastRoundsAgain: 5,
-  /** Answered rounds in haste that bring nobody new, after which a short view is taken for one of a small network. */
+  /** After so many answered rounds in haste that bring nobody new the time to the next one doubles each time. */
   vainRoundsMax: 3,
   /** Unanswered pulls after which a peer leaves the view, and probes after which it is held for dead. */
   triesMax: 2,

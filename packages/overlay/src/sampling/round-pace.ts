@@ -24,11 +24,12 @@ export class RoundPace {
   /** The time to the next round, milliseconds, without jitter: each message may cost a connection, and a view of the living needs little news. */
   pauseMs(isShort: boolean): number {
     const { roundMs, stillRoundMs, stillAfterRounds, fastRoundMs } = this.#options;
-    // Where asking around brings nobody new there is nobody else: all of a small network fits in half a view.
-    const isSmall = this.#vainRounds >= limits.vainRoundsMax;
+    // Where asking around brings nobody new there is nobody else, perhaps: all of a small network fits in half a view.
+    const hasteMs = fastRoundMs * 2 ** Math.max(0, this.#vainRounds + 1 - limits.vainRoundsMax);
+    const isSmall = hasteMs >= roundMs;
     if (isShort && !isSmall && this.#fastRoundsLeft > 0) {
       this.#fastRoundsLeft -= 1;
-      return fastRoundMs;
+      return hasteMs;
     }
     this.#stillRounds = isShort && !isSmall ? 0 : this.#stillRounds + 1;
     const doublings = Math.max(0, this.#stillRounds - stillAfterRounds);
