@@ -1,14 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Condition, errorCode, sleep } from '@pulsemesh/base';
 import type { BoardClient, BoardPlace } from '@pulsemesh/board/client';
 import { openBoardClient } from '@pulsemesh/board/client';
 import { createBox, hkdfSha256 } from '@pulsemesh/crypto';
-import { type CardRelay, type Identity, identityFileNames, parseCard } from '@pulsemesh/identity';
+import { type CardRelay, type Identity, identityFileNames, readCardFile } from '@pulsemesh/identity';
 import { createRelayPost, type Enrolment, openParties, type Parties } from '@pulsemesh/learning';
 import type { DialerOptions, Link } from '@pulsemesh/link';
 import type { TableStore } from '@pulsemesh/store';
 import { equalBytes, type PeerId } from '@pulsemesh/wire';
+import { cardHolder } from '../board/board-service.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import { connectAgent } from '../relay/agent-client.ts';
 import { openAgentStore } from '../relay/agent-store.ts';
@@ -93,7 +93,9 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   const cardFile = join(dataDirectory, identityFileNames.card);
   const enrolment = async () => {
     await cardCurrent;
-    return { name: organisation, card: new Uint8Array(await readFile(cardFile)) };
+    const card = await readCardFile(cardFile);
+    if (card === null) throw new Condition('card-missing', 'the contact card is not in the data directory any more');
+    return { name: organisation, card: card.bytes };
   };
   const keeping = new AbortController();
   stack.defer(() => keeping.abort(new Condition('stopped', 'the party stops')));
@@ -108,15 +110,6 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
     enrolment,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
-}
-
-/** Whose card the bytes are; null: none. */
-export function cardHolder(card: Uint8Array): PeerId | null {
-  try {
-    return parseCard(card).peerId;
-  } catch {
-    return null;
-  }
 }
 
 const cardLookMs = 60_000;
