@@ -1,6 +1,6 @@
 export { TrainingError } from './errors.ts';
 export { areaUnderCurve, evaluateAtSite, patientCountOf } from './evaluation.ts';
-export { patientCountShare, standardisedValueMax, weightRecordsMax } from './layout.ts';
+export { patientCountShare, standardisedValueMax, trainingLimits, weightRecordsMax } from './layout.ts';
 export type { LocalModel, LocalSettings } from './local-model.ts';
 export { createLogisticModel } from './logistic.ts';
 export {

@@ -17,6 +17,14 @@ export const standardisedValueMax = 64;
  */
 export const patientCountShare = 0.3;
 
+/** What a task may ask of a site: an entry on a board must not keep it busy for years. */
+export const trainingLimits = {
+  localEpochsMax: 100,
+  batchSizeMax: 65_536,
+  inputsMax: 4096,
+  parametersMax: 4_000_000,
+} as const;
+
 /** A training task, its parts at hand. */
 export interface TrainingTask {
   readonly work: TrainingWork;
@@ -33,13 +41,27 @@ export interface TrainingTask {
  */
 export function trainingTaskOf(task: TaskBody, model: LocalModel): TrainingTask {
   const { work, privacy } = task;
-  const fault = work.kind === 'training' ? (model.fault(work) ?? commonFault(task, work, model)) : 'it is no training';
+  const fault =
+    work.kind === 'training'
+      ? (workFault(work) ?? model.fault(work) ?? commonFault(task, work, model))
+      : 'it is no training';
   if (fault !== null || work.kind !== 'training') throw new TrainingError('training-unfit', `the task: ${fault}`);
   const { parameters, inputs } = work.model;
   const isStandardising = privacy === null;
   if (privacy !== null)
     return { work, privacy, isStandardising, vectorLength: parameters + Number(privacy.unit === 'patient') };
   return { work, privacy, isStandardising, vectorLength: 1 + Math.max(parameters, 4 * inputs) };
+}
+
+function workFault(work: TrainingWork): string | null {
+  const isWithin = (value: number, max: number) => Number.isInteger(value) && value >= 1 && value <= max;
+  const { inputs, parameters } = work.model;
+  if (!isWithin(inputs, trainingLimits.inputsMax)) return 'number of inputs';
+  if (!isWithin(parameters, trainingLimits.parametersMax)) return 'number of parameters';
+  if (!isWithin(work.localEpochs, trainingLimits.localEpochsMax)) return 'number of local epochs';
+  if (!isWithin(work.batchSize, trainingLimits.batchSizeMax)) return 'size of batches';
+  const rates = [work.learningRate, work.weightDecay, work.proximal];
+  return rates.every((rate) => Number.isFinite(rate) && rate >= 0) ? null : 'rates that are numbers, not below 0';
 }
 
 function commonFault(task: TaskBody, work: TrainingWork, model: LocalModel): string | null {

@@ -194,6 +194,11 @@ describe('what is refused', () => {
 
   it.each([
     ['family', { work: { ...work, model: { ...work.model, family: 'rhythm' } } }],
+    ['epochs', { work: { ...work, localEpochs: 101 } }],
+    ['batches', { work: { ...work, batchSize: 0 } }],
+    ['rates', { work: { ...work, learningRate: Number.NaN } }],
+    ['inputs', { work: { ...work, model: { ...work.model, inputs: 5000 } } }],
+    ['number of parameters', { work: { ...work, model: { ...work.model, parameters: 1e9 } } }],
     ['hidden', { work: { ...work, model: { ...work.model, hidden: [3] } } }],
     ['weight per input', { work: { ...work, model: { ...work.model, parameters: 5 } } }],
     ['columns', { query: { ...task.query, columns: ['x'] } }],
