@@ -112,6 +112,27 @@ describe('carrying of events by those who do not read them', () => {
     expect(rings.refusals.get('too-many')).toBe(2);
   });
 
+  it('is asked of who stays connected, not of who is for one message', () => {
+    const world = new RingWorld(3, { isLinkBound: true, options: { carry } });
+    const [one, passing, staying] = world.all;
+    if (!one || !passing || !staying) throw new Error('three were made');
+    world.joinAll(ward, 0, [one]);
+    world.run(1);
+    const asked: PeerId[] = [];
+    world.intercept = (_from, to, message) => {
+      if (message.kind === 'carry') asked.push(to);
+      return message;
+    };
+    world.connect(one, passing);
+    world.connect(one, staying);
+    world.run(1);
+    one.connections.delete(passing.peer);
+    one.rings.disconnected(passing.peer, world.nowMs, 'closed');
+    expect(asked).toEqual([]);
+    world.run(carryLimits.askAfterMs / 1_000);
+    expect(asked).toEqual([staying.peer]);
+  });
+
   it('takes no answer that was not asked for', () => {
     const world = new RingWorld(1, { options: { carry } });
     const answer: CarryMessage = { kind: 'carry', route, seconds: 600, isAnswer: true };

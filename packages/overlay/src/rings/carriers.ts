@@ -29,6 +29,8 @@ export class Carriers {
   readonly #refusals: Refusals;
   readonly #connections: ReadonlySet<PeerId>;
   readonly #asked = new Map<string, Asked>();
+  /** Peers connected a moment ago, who are yet to be asked, and when; those that were connected first come first. */
+  readonly #newcomers = new Map<PeerId, number>();
   #askAtMs = 0;
   /** Routes, and with them all questions, hold for one. */
   #epoch = 0;
@@ -44,16 +46,34 @@ export class Carriers {
     return asked === undefined || asked.useful.size === 0 ? none : [...asked.useful];
   }
 
-  /** Asks who is connected for all topics, before the time of earlier questions is over. */
+  /** When {@link wake} asks newcomers, unix milliseconds. */
+  get dueAtMs(): number {
+    for (const atMs of this.#newcomers.values()) return atMs;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  connected(peer: PeerId, nowMs: number): void {
+    this.#newcomers.delete(peer);
+    this.#newcomers.set(peer, nowMs + carryLimits.askAfterMs);
+    if (this.#newcomers.size > carryLimits.newcomersMax) {
+      this.#newcomers.delete(this.#newcomers.keys().next().value as PeerId); // not empty
+    }
+  }
+
+  /** Asks newcomers; and all who are connected for all topics, before the time of earlier questions is over. */
   wake(subscriptions: readonly Subscription[], nowMs: number): NodeOutput[] {
     const epoch = epochAt(nowMs, epochMs.ring);
-    if (this.#askAtMs > nowMs && epoch === this.#epoch) return [];
+    const newcomers = [...this.#newcomers].filter(([, atMs]) => atMs <= nowMs).map(([peer]) => peer);
+    for (const peer of newcomers) this.#newcomers.delete(peer);
+    if (this.#askAtMs > nowMs && epoch === this.#epoch) {
+      return newcomers.length === 0 ? [] : this.ask(subscriptions, newcomers, nowMs);
+    }
     this.#epoch = epoch;
     this.#askAtMs = nowMs + carryLimits.askEveryMs;
     return this.ask(subscriptions, this.#connections, nowMs);
   }
 
-  /** Asks some peers for some topics: where a connection, or a topic, is new. */
+  /** Asks some peers for some topics. */
   ask(subscriptions: readonly Subscription[], peers: Iterable<PeerId>, nowMs: number): NodeOutput[] {
     return subscriptions.flatMap((subscription) => this.#ask(subscription, peers, nowMs));
   }
@@ -78,6 +98,7 @@ export class Carriers {
   }
 
   disconnected(peer: PeerId): void {
+    this.#newcomers.delete(peer);
     for (const { peers, useful } of this.#asked.values()) {
       peers.delete(peer);
       useful.delete(peer);

@@ -12,6 +12,9 @@ export const carryLimits = {
   carriersMax: 64,
   /** Carriers that one event is given to. */
   carriersPerEvent: 4,
+  /** A new connection is asked when it has lasted so long, milliseconds: many are opened for one message, and soon let go. */
+  askAfterMs: 3_000,
+  newcomersMax: 1_024,
   /** For how long is asked, and how often anew. */
   seconds: 600,
   askEveryMs: 240_000,

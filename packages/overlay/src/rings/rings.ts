@@ -104,7 +104,8 @@ export class Rings {
     if (this.#pending.length > 0) return 0;
     this.#ringDueAtMs ??= this.#nextRingDueAtMs();
     const { dueAtMs } = this.#dissemination;
-    return Math.min(this.#ringDueAtMs, this.#tickAtMs, dueAtMs, this.#carriage?.dueAtMs ?? this.#tickAtMs);
+    const carryDueAtMs = Math.min(this.#carriage?.dueAtMs ?? this.#tickAtMs, this.#carriers?.dueAtMs ?? this.#tickAtMs);
+    return Math.min(this.#ringDueAtMs, this.#tickAtMs, dueAtMs, carryDueAtMs);
   }
 
   get topics(): Topic[] {
@@ -290,7 +291,7 @@ export class Rings {
   connected(peer: PeerId, nowMs: number): void {
     this.#ringDueAtMs = null;
     for (const gossip of this.#topics.values()) gossip.connected(peer, nowMs);
-    this.#later(this.#carriers?.ask([...this.#topics.values()], [peer], nowMs));
+    this.#carriers?.connected(peer, nowMs);
   }
 
   /**
