@@ -27,6 +27,7 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: workersOfWaiting,
           testTimeout: 60_000,
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -82,7 +82,18 @@ export function argsOf({ run, tests, without = [], project = 'node' }, root) {
   if (run !== undefined) return run;
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const exclude = without.flatMap((path) => ['--exclude', path.endsWith('.ts') ? path : `${path}/**`]);
-  return [vitest, 'run', '--project', project, '--testTimeout', '3600000', ...exclude, ...tests];
+  return [
+    vitest,
+    'run',
+    '--project',
+    project,
+    '--testTimeout',
+    '3600000',
+    '--hookTimeout',
+    '600000',
+    ...exclude,
+    ...tests,
+  ];
 }
 
 /**
