@@ -8,8 +8,11 @@ const counts = [3, 10, 30, 100];
 const lengths = [1_313, 100_000, 1_000_000];
 const goneShares = [0, 0.1, 0.3];
 const attemptsMax = 30;
-/** Values a run may sum up: beyond, it is run fewer times. */
-const valuesOfThreeRuns = 2e7;
+/** How often a case is run, by how many values a run sums up at most: one of many long vectors takes seconds by itself. */
+const runsOf = [
+  { values: 2e6, runs: 5 },
+  { values: 2e7, runs: 3 },
+];
 
 /**
  * Secure sums beside the plain sum of the same vectors: processor time, bytes and time. `BENCH_ONLY` takes cases by parts of their names
@@ -19,8 +22,8 @@ export async function benchSecagg(say: (text: string) => void): Promise<readonly
   const lines: BenchLine[] = [];
   await measure({ sites: 10, length: 100_000, gone: 3, neighbours: 'all', threshold: 7 }, 2); // the machine warms up
   for (const which of cases()) {
-    // A run of many long vectors takes seconds by itself.
-    const runs = Number(process.env['BENCH_RUNS'] ?? (which.sites * which.length > valuesOfThreeRuns ? 1 : 5));
+    const usual = runsOf.find(({ values }) => which.sites * which.length <= values)?.runs ?? 1;
+    const runs = Number(process.env['BENCH_RUNS'] ?? usual);
     const measured = await measure(which, runs);
     lines.push(...linesOf(which, measured));
     say(
