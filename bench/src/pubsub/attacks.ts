@@ -8,8 +8,8 @@ export function attackCases(isFull: boolean): Case[] {
   const seconds = isFull ? 60 : 10;
   const sizes: readonly (readonly [number, number, readonly AttackKind[]])[] = isFull
     ? [
-        [100, 100, ['silent']],
-        [100, 400, kinds],
+        [100, 100, kinds],
+        [100, 400, ['silent']],
       ]
     : [[30, 60, kinds]];
   const messagesPerSecond = 10;

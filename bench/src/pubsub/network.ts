@@ -163,9 +163,9 @@ export class Network {
       this.#counting.attackers.add(sybil.peerId.toString());
       carryOnly(sybil, topicNameOf(0), (message) => this.#isCarried(message.data));
       if (attack.kind !== 'censor' && attack.kind !== 'flash') this.#counting.deaf.add(sybil.peerId.toString());
-      for (const node of this.#random.shuffle(near).slice(0, Math.min(attackDegree, nodes))) {
-        await sybil.dial(this.#hosts[node]?.getMultiaddrs() ?? []).catch(() => {}); // refused is an answer, too
-      }
+      const targets = this.#random.shuffle(near).slice(0, Math.min(attackDegree, nodes));
+      const dials = targets.map((node) => sybil.dial(this.#hosts[node]?.getMultiaddrs() ?? []));
+      await Promise.allSettled(dials); // refused is an answer, too
     });
     this.#counting.isBlind = false;
   }
