@@ -1,6 +1,7 @@
 import type { ContractBody, TaskBody } from '@pulsemesh/board';
 import type { EntryOfParty, Party } from '../party/party.ts';
 import { contractInForce, isEnrolled } from './checks.ts';
+import { fromBytes, toBytes } from './part-codec.ts';
 
 /** How a site joins: under its own limits, with what it says of its data. */
 export interface JoinOptions {
@@ -25,7 +26,11 @@ export async function taskOf(party: Party, taskId: string, withinMs: number): Pr
 }
 
 /** Enrols the party's key where the board does not have it. */
-export async function enrol(party: Party, { name, card }: Enrolment): Promise<void> {
+export async function enrol(party: Party, enrolment: Enrolment): Promise<void> {
+  // Cards are made anew at each start of a program, and what was published is what stays.
+  const { name, card } = fromBytes<Enrolment>(
+    await party.once('enrolment', () => toBytes({ name: enrolment.name, card: enrolment.card })),
+  );
   const keys = await party.board.list('key', ({ body }) => body.subject === party.self);
   if (isEnrolled(keys, party.self, Number.POSITIVE_INFINITY)) return;
   await party.board.publish('key', { action: 'enrol', subject: party.self, name, card });
@@ -38,7 +43,9 @@ export async function signContract(party: Party, options: JoinOptions): Promise<
   const inForce = contractInForce(own, party.self, Number.POSITIVE_INFINITY);
   if (inForce !== null) return inForce.body;
   if (own.length > 0) return null;
-  const body: ContractBody = { task: taskId, action: 'sign', limits, data };
+  // Counts may be others at the next start.
+  const signed = await party.once('contract', () => toBytes({ task: taskId, action: 'sign', limits, data }));
+  const body = fromBytes<ContractBody>(signed);
   await party.board.publish('contract', body);
   return body;
 }
