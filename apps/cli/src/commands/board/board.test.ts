@@ -24,7 +24,7 @@ function aDirectory(): string {
 
 /** A command that runs on, with its first line. */
 async function start(...args: string[]): Promise<{ child: ChildProcess; first: Record<string, string> }> {
-  const child = spawn(process.execPath, [main, 'board', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [main, 'board', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   stack.defer(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
@@ -70,6 +70,9 @@ describe('pulsemesh board', () => {
     rmSync(join(place, 'own-entries'));
     const alarm = await run('board', 'keys', '--data', own, ...at);
     expect([alarm.code, alarm.err]).toEqual([1, expect.stringContaining('*** ALARM')]);
+    const head = join(place, 'head');
+    writeFileSync(head, (await run('board', 'head', ...at)).out);
+    expect(await run('board', 'compare', head, ...at)).toMatchObject({ code: 0, out: 'It is of the same log.' });
     child.kill('SIGTERM');
     await once(child, 'exit');
     expect(await run('board', 'verify', receipt, ...at)).toMatchObject({

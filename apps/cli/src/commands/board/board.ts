@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Output } from '../../output.ts';
 import type { Terminal } from '../../terminal.ts';
 import { addAdd } from './add.ts';
-import { addChecks } from './check.ts';
+import { addChecks, addGossip } from './check.ts';
 import { addFollow, addInit, addKeys, addList, addReceipt, addShow } from './read.ts';
 import { addAdmit, addServe, addWitness } from './serve.ts';
 
@@ -44,5 +44,6 @@ Caught lying:    pulsemesh board verify-evidence FILE      anybody can check it,
   addKeys(board, output, setExitCode);
   addReceipt(board, output);
   addChecks(board, output);
+  addGossip(board, output, setExitCode);
   addWitness(board, output, setExitCode);
 }

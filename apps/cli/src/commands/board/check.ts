@@ -3,8 +3,8 @@ import { entryIdOf } from '@pulsemesh/board';
 import { parseEvidence, verifyEvidence } from '@pulsemesh/board/client';
 import { parseVerifierKey, verifyReceipt } from '@pulsemesh/board/verify';
 import type { Command } from 'commander';
-import { type Output, UsageError } from '../../output.ts';
-import { policyFileOf, readBoardFile, readPolicy } from './board-flags.ts';
+import { exitCodes, type Output, UsageError } from '../../output.ts';
+import { type BoardFlags, policyFileOf, readBoardFile, readPolicy, withBoard, withBoardFlags } from './board-flags.ts';
 
 interface CheckFlags {
   readonly policy?: string;
@@ -47,6 +47,38 @@ export function addChecks(board: Command, output: Output): void {
       const { evidence } = parseEvidence(readBoardFile(file).toString('utf8'));
       const verdict = verifyEvidence(evidence, keyOf(flags));
       output.out(flags.json ? JSON.stringify(verdict) : `It is true: ${verdict.text}.`);
+    });
+}
+
+/** `board head` and `board compare`: gossip by files. */
+export function addGossip(board: Command, output: Output, setExitCode: (code: number) => void): void {
+  withBoardFlags(board.command('head'))
+    .summary('the newest checkpoint that was verified here, to show to others')
+    .action(async (flags: BoardFlags) => {
+      await withBoard(flags, output, async ({ head, size }) => {
+        const note = new TextDecoder().decode(head ?? new Uint8Array(0));
+        output.out(flags.json ? JSON.stringify({ size, note }) : note.trimEnd());
+      });
+    });
+  withBoardFlags(board.command('compare'))
+    .summary('compare what another was shown (`board head > file`) with what you are')
+    .argument('<file>', 'their checkpoint')
+    .addHelpText('after', '\nExit code 0 when it is of the same log, 1 when the board lied or it is not of this board.')
+    .action(async (file: string, flags: BoardFlags) => {
+      const note = new TextEncoder().encode(`${readBoardFile(file).toString('utf8').trimEnd()}\n`);
+      await withBoard(flags, output, async (client) => {
+        const heard = await client.hear(note);
+        // Rejects with the evidence where it is a lie.
+        if (heard === 'contradiction') await client.refresh();
+        const words = {
+          known: 'It is of the same log.',
+          ahead: 'It is ahead of what the board shows here; it is compared as soon as the board shows as much.',
+          'not-ours': 'It is not signed by this board.',
+          contradiction: 'The board lied.',
+        } as const;
+        output.out(flags.json ? JSON.stringify({ heard }) : words[heard]);
+        if (heard === 'not-ours') setExitCode(exitCodes.failed);
+      });
     });
 }
 
