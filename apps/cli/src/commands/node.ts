@@ -35,7 +35,7 @@ interface NodeFlags {
   readonly logFile?: string;
 }
 
-const roles = 'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay';
+const roles = 'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay, board';
 
 /** `pulsemesh node`: one node with the roles one chooses. */
 export function addNode(program: Command, setExitCode: (code: number) => void): void {
@@ -90,6 +90,9 @@ A node behind a firewall that lets nobody in says in its configuration file thro
 
 One that lies behind address translation can keep a place at libp2p circuit relays instead:
   { "nat": { "circuitRelay": "client", "relays": ["/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…"], "holePunching": true }, … }
+
+The role board, and a witness of other boards, are set up there too (docs/operations/board.md):
+  { "roles": ["board"], "board": { "port": 8480 }, … }    { "witness": { "boards": [{ "key": …, "url": … }] }, … }
 
 What a node reads is shown to others as a noisy filter, so that those who read the same find each other.
   ${describeEpsilon(3)}

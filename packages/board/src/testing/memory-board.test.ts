@@ -1,5 +1,8 @@
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { describe, expect, it } from 'vitest';
+import type { BoardLiedError } from '../client/errors.ts';
+import { verifyEvidence } from '../client/evidence.ts';
+import { verifyReceipt } from '../receipt/receipt.ts';
 import { createMemoryBoard } from './memory-board.ts';
 import { sampleContract, sampleEnrolment, sampleTask, testAuthor } from './sample-entries.ts';
 
@@ -25,6 +28,9 @@ describe('a board in memory', () => {
     expect(late.entries('contract')[0]).toMatchObject({ index: 2, author: clinic.peerId });
     expect(late.entry(task.id)).toMatchObject({ kind: 'task', index: 1 });
     expect(late.head()).toEqual(early.head());
+    const leaf = late.entry(task.id)?.leaf ?? new Uint8Array(0);
+    expect(verifyReceipt(task.receipt, leaf, board.policy).index).toBe(1);
+    expect(verifyReceipt(await late.receipt(1), leaf, board.policy).checkpoint.size).toBe(3);
   });
 
   it('gives who repeats what they said the first answer, even later', async () => {
@@ -62,7 +68,8 @@ describe('a board in memory', () => {
     await board.publish('announcement', { title: 'to some', text: 'one' }, analyst);
     await fork.publish('announcement', { title: 'to others', text: 'two' }, analyst);
     expect(() => board.compare(fork)).toThrow(expect.objectContaining({ code: 'board-lied' }));
-    await expect(board.refresh()).rejects.toMatchObject({ evidence: { kind: 'split-view' } });
+    const { evidence } = (await board.refresh().catch((error: unknown) => error)) as BoardLiedError;
+    expect(verifyEvidence(evidence, board.policy.board)).toMatchObject({ kind: 'split-view', sizes: [2, 2] });
     await expect(fork.refresh()).rejects.toMatchObject({ code: 'board-lied' });
   });
 

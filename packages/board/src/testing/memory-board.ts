@@ -1,14 +1,21 @@
 import { type Clock, raceSignal, sleep, type WaitOptions } from '@pulsemesh/base';
-import { sha256 } from '@pulsemesh/crypto';
-import { concatBytes, fromHex, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
+import { equalBytes, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
 import type { Author, Board, PublishedEntry } from '../board.ts';
 import { EntryBook } from '../client/entry-book.ts';
 import { BoardClosedError, BoardLiedError, BoardRefusedError, BoardUnreachableError } from '../client/errors.ts';
+import { LeafTree } from '../client/leaf-tree.ts';
 import type { EntryBodies } from '../entries/bodies.ts';
 import { contentKeyOf, entryIdOf, parseEntry, signEntry } from '../entries/entry-codec.ts';
 import type { EntryRuleTerms } from '../entries/entry-rules.ts';
 import { EntryRefusedError } from '../entries/errors.ts';
 import type { AnyBoardEntry, BoardEntry, EntryKind } from '../entry.ts';
+import { hashLeaf } from '../merkle/hash.ts';
+import { formatCheckpoint } from '../notes/checkpoint.ts';
+import { createNoteVerifier, type NoteVerifier, signNoteText } from '../notes/keys.ts';
+import { formatNote } from '../notes/note.ts';
+import type { BoardPolicy } from '../receipt/policy.ts';
+import { formatReceipt } from '../receipt/receipt.ts';
+import { testAuthor } from './sample-entries.ts';
 
 export interface MemoryBoardOptions extends Partial<EntryRuleTerms> {
   /** What entries are signed for; default `board.test/memory`. */
@@ -23,7 +30,7 @@ export interface MemoryBoardDependencies {
   readonly clock: Clock;
 }
 
-/** What a reader saw: how many entries, and a hash of all of them in order. */
+/** What a reader saw: how many entries, and the root of their tree, hex. */
 export interface MemoryHead {
   readonly size: number;
   readonly root: string;
@@ -44,6 +51,8 @@ export interface MemoryReader extends Board {
 /** A board in memory, with real signatures, schemas and rules; itself its first reader. */
 export interface MemoryBoard extends MemoryReader {
   readonly origin: string;
+  /** What its receipts verify under: the board's key, no witnesses. */
+  readonly policy: BoardPolicy;
   /** Another who follows the same log. */
   reader(): MemoryReader;
   /** The same board lying: from here on whoever reads the fork is shown other entries, under the same origin and key. */
@@ -52,7 +61,10 @@ export interface MemoryBoard extends MemoryReader {
   addLeaf(leaf: Uint8Array): void;
 }
 
-/** Makes a {@link MemoryBoard} for tests and simulation: no sockets, no disk, time from `clock`. Real entries, no Merkle tree. */
+const boardKey = testAuthor('the board in memory');
+
+/** Makes a {@link MemoryBoard} for tests and simulation: no sockets, no disk, time from `clock`. Real entries,
+ * tree, checkpoints and receipts; no witnesses. */
 export function createMemoryBoard(options: MemoryBoardOptions, dependencies: MemoryBoardDependencies): MemoryBoard {
   return boardOver(new MemoryLog(options, []), dependencies);
 }
@@ -62,8 +74,8 @@ class MemoryLog {
   readonly options: MemoryBoardOptions;
   readonly origin: string;
   readonly leaves: Uint8Array[];
-  /** After so many leaves, the hash over all before. */
-  readonly roots: string[] = [''];
+  readonly tree = new LeafTree();
+  readonly verifier: NoteVerifier;
   readonly listeners = new Set<() => void>();
   readonly #places = new Map<string, number>();
   readonly #book: EntryBook;
@@ -73,6 +85,7 @@ class MemoryLog {
     this.options = options;
     this.origin = options.origin ?? 'board.test/memory';
     this.leaves = [];
+    this.verifier = createNoteVerifier(this.origin, boardKey.publicKey, 'ed25519');
     this.#book = new EntryBook(termsOf(options));
     this.#admitted = options.admitted === undefined ? null : new Set(options.admitted);
     for (const leaf of leaves) this.#append(leaf);
@@ -95,12 +108,17 @@ class MemoryLog {
     this.#append(leaf);
   }
 
+  /** The signed checkpoint of the first `size` leaves. */
+  note(size: number): Uint8Array {
+    const text = formatCheckpoint({ origin: this.origin, size, root: this.tree.root(size), extensions: [] });
+    return formatNote({ text, signatures: [signNoteText(text, this.origin, boardKey)] });
+  }
+
   #append(leaf: Uint8Array): number {
     const index = this.leaves.length;
     const id = entryIdOf(leaf);
     this.leaves.push(leaf);
-    const last = this.roots[index] as string; // one more than leaves
-    this.roots.push(toHex(sha256(concatBytes(fromHex(last), fromHex(id)))));
+    this.tree.append(hashLeaf(leaf));
     if (!this.#places.has(id)) this.#places.set(id, index);
     const entry = readable(leaf, index, this.origin);
     if (entry !== null) this.#book.take(entry);
@@ -195,15 +213,16 @@ class Reader implements MemoryReader {
   }
 
   head(): MemoryHead {
-    return { size: this.#size, root: this.#log.roots[this.#size] as string };
+    return { size: this.#size, root: toHex(this.#log.tree.root(this.#size)) };
   }
 
   compare(other: MemoryReader): void {
     const [mine, theirs] = [this.head(), other.head()];
     const size = Math.min(mine.size, theirs.size);
     const others = other instanceof Reader ? other : null;
-    if (others === null || this.#log.roots[size] === others.#log.roots[size]) return;
-    const evidence = { kind: 'split-view', first: noteOf(this.#log, size), second: noteOf(others.#log, size) } as const;
+    if (others === null || equalBytes(this.#log.tree.root(size), others.#log.tree.root(size))) return;
+    const [first, second] = [this.#log, others.#log].map((log) => new TextDecoder().decode(log.note(size)));
+    const evidence = { kind: 'split-view', first: first as string, second: second as string } as const;
     this.#lie = new BoardLiedError(this.#log.origin, evidence);
     others.#lie = this.#lie;
     throw this.#lie;
@@ -217,8 +236,9 @@ class Reader implements MemoryReader {
   #published(index: number): PublishedEntry {
     const leaf = this.#log.leaves[index];
     if (leaf === undefined) throw new RangeError('no entry of that index');
-    const id = entryIdOf(leaf);
-    return { index, id, receipt: new TextEncoder().encode(`memory receipt\n${index}\n${id}\n`) };
+    const size = Math.max(this.#size, index + 1);
+    const proof = this.#log.tree.inclusion(index, size);
+    return { index, id: entryIdOf(leaf), receipt: formatReceipt({ index, proof, checkpoint: this.#log.note(size) }) };
   }
 
   async #passTime({ signal }: WaitOptions): Promise<void> {
@@ -246,22 +266,20 @@ class Reader implements MemoryReader {
   }
 }
 
-function noteOf(log: MemoryLog, size: number): string {
-  return `${log.origin}\n${size}\n${log.roots[size]}\n`;
-}
-
 function boardOver(log: MemoryLog, dependencies: MemoryBoardDependencies): MemoryBoard {
   return new FirstReader(log, dependencies);
 }
 
 class FirstReader extends Reader implements MemoryBoard {
   readonly origin: string;
+  readonly policy: BoardPolicy;
   readonly #log: MemoryLog;
   readonly #dependencies: MemoryBoardDependencies;
 
   constructor(log: MemoryLog, dependencies: MemoryBoardDependencies) {
     super(log, dependencies);
     this.origin = log.origin;
+    this.policy = { board: log.verifier, witnesses: [], quorum: 0 };
     this.#log = log;
     this.#dependencies = dependencies;
   }
