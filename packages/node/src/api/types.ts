@@ -166,3 +166,19 @@ export type LiveEvent =
   | { readonly type: 'patients'; readonly patients: readonly PatientView[] }
   | { readonly type: 'network'; readonly network: NetworkView }
   | { readonly type: 'overview'; readonly overview: Overview };
+
+/** Which board the page shows, and whom of it to believe. Keys are verifier keys as C2SP signed-note writes them. */
+export interface BoardPlaceView {
+  readonly key: string;
+  readonly witnesses: readonly string[];
+  /** How many of the witnesses must have cosigned. */
+  readonly quorum: number;
+  /** Peers that may revoke keys that are not their own. */
+  readonly authorities: readonly string[];
+}
+
+/** The board's resources are read at `/board/…` of the same server. */
+export interface BoardAnswerView {
+  /** Null: this gateway shows none. */
+  readonly board: BoardPlaceView | null;
+}

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { errorMessage } from '@pulsemesh/base';
 import type { RoleName } from '@pulsemesh/network';
 import { z } from 'zod';
+import { boardPageSchema } from './board-page-settings.ts';
 import { boardServiceSchema, witnessSchema } from './board-settings.ts';
 import { ConfigError } from './config-error.ts';
 import { natSchema, overlaySchema } from './network-settings.ts';
@@ -114,6 +115,8 @@ const nodeConfigSchema = z.strictObject({
       /** Names under which browsers may ask for this server, beside localhost and the loopback addresses. */
       hostNames: z.array(host).max(16).default([]),
       inboxUrl: z.url({ protocol: /^https?$/ }).optional(),
+      /** The board that the page shows; without, there are neither its pages nor its addresses. */
+      board: boardPageSchema.optional(),
       replaySpeed: z.number().positive().max(1_000).optional(),
       /** When given, arrivals are written here so that a run can be measured. */
       arrivalsFile: absolutePath.optional(),

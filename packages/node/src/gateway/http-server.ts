@@ -7,9 +7,19 @@ import { type Clock, Condition, errorCode, errorMessage, type Logger, type Meter
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { GatewayBackend } from './backend.ts';
 import { bearerOf, isToken } from './bearer-token.ts';
+import type { BoardSource } from './board-source.ts';
 import { isOwnHost, isOwnOrigin, securityHeaders } from './guards.ts';
 import { LiveStreams, type LiveStreamsOptions } from './live-stream.ts';
-import { type Access, descriptionPath, livePath, metricsPath, type Route, routes } from './routes.ts';
+import {
+  type Access,
+  boardPath,
+  boardPlacePath,
+  descriptionPath,
+  livePath,
+  metricsPath,
+  type Route,
+  routes,
+} from './routes.ts';
 import { errorAnswer, jsonSchema } from './schemas.ts';
 
 export interface HttpServerOptions {
@@ -21,6 +31,8 @@ export interface HttpServerOptions {
   /** The built page; null serves the API alone. */
   readonly webDirectory: string | null;
   readonly version: string;
+  /** The board that the page shows; without, there is nothing at its addresses. The caller closes it. */
+  readonly board?: BoardSource | null;
   readonly live?: LiveStreamsOptions;
   /** A client that dribbles its request (slowloris) is cut off after this; default 6,000. */
   readonly headersTimeoutMs?: number;
@@ -151,7 +163,7 @@ function addRoutes(
     ['route'],
   );
   for (const route of routes) {
-    const respond = responder(app, route, backend, streams);
+    const respond = responder(app, route, backend, streams, options.board ?? null);
     app.route({
       method: route.method,
       url: route.url,
@@ -178,7 +190,13 @@ function accessCheck(access: Access, token: string) {
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
-function responder(app: FastifyInstance, route: Route, backend: GatewayBackend, streams: LiveStreams): Handler {
+function responder(
+  app: FastifyInstance,
+  route: Route,
+  backend: GatewayBackend,
+  streams: LiveStreams,
+  board: BoardSource | null,
+): Handler {
   const { handle } = route;
   if (handle !== undefined) {
     return async (request, reply) => {
@@ -192,11 +210,29 @@ function responder(app: FastifyInstance, route: Route, backend: GatewayBackend, 
     case metricsPath:
       return async (_request, reply) =>
         reply.type('text/plain; version=0.0.4; charset=utf-8').send(await backend.metrics());
+    case boardPlacePath:
+      return (_request, reply) => reply.header('cache-control', 'no-store').send({ board: board?.place ?? null });
+    case boardPath:
+      return (request, reply) => readBoard(board, request, reply);
     case descriptionPath:
       return (_request, reply) => reply.send(app.swagger());
     default:
       throw new TypeError(`no handler for ${route.url}`);
   }
+}
+
+/** The path goes on as it was sent, not as it decodes: what needs decoding is not spelt as a board spells it. */
+async function readBoard(
+  board: BoardSource | null,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (board === null) return refuse(reply, 404, 'not-found', 'this gateway shows no board');
+  const path = request.url.slice(boardPath.length - 1);
+  const knownEtag = request.headers['if-none-match'] ?? null;
+  const { status, body, headers } = await board.read(path, { knownEtag });
+  if (status === 404) return refuse(reply, 404, 'not-found', 'the board has nothing at this address');
+  return reply.code(status).headers(headers).type('application/octet-stream').send(body);
 }
 
 function startStream(reply: FastifyReply, backend: GatewayBackend, streams: LiveStreams): void {

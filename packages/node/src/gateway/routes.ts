@@ -24,7 +24,7 @@ export interface Route {
   readonly query?: z.ZodType;
   readonly answer?: z.ZodType;
   readonly status?: 200 | 201;
-  /** Gives the answer's body; absent where the server itself does (live stream, metrics, description). */
+  /** Gives the answer's body; absent where the server itself does (board, live stream, metrics, description). */
   readonly handle?: (backend: GatewayBackend, request: FastifyRequest) => unknown;
 }
 
@@ -39,6 +39,8 @@ export class BadSpanError extends Condition {
 export const livePath = '/api/v1/live';
 export const metricsPath = '/metrics';
 export const descriptionPath = '/api/v1/openapi.json';
+export const boardPlacePath = '/api/v1/board';
+export const boardPath = '/board/*';
 
 /** Every route of the server, beside the static files of the page. */
 export const routes: readonly Route[] = [
@@ -138,6 +140,19 @@ export const routes: readonly Route[] = [
       const { peerId, relay } = request.params as { peerId: string; relay: string }; // checked by the route's schema
       return backend.moveRelay(peerId, relay, (request.body as MoveInput).transport);
     },
+  },
+  {
+    method: 'GET',
+    url: boardPlacePath,
+    access: 'token',
+    summary: 'The public board that the page shows, and whom of it to believe',
+    answer: schemas.boardAnswer,
+  },
+  {
+    method: 'GET',
+    url: boardPath,
+    access: 'token',
+    summary: "The board's own answer to checkpoint, tile/… and receipt/… (C2SP tlog-tiles), for pages to verify",
   },
   {
     method: 'GET',

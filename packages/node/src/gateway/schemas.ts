@@ -148,6 +148,19 @@ export const overview = z
   })
   .meta({ title: 'Overview' });
 
+export const boardAnswer = z
+  .object({
+    board: z
+      .object({
+        key: z.string().describe('verifier key of the board, as C2SP signed-note writes it'),
+        witnesses: z.array(z.string()).describe('verifier keys of its witnesses'),
+        quorum: z.int().describe('how many of them must have cosigned'),
+        authorities: z.array(z.string()).describe('peers that may revoke keys of others'),
+      })
+      .nullable(),
+  })
+  .meta({ title: 'BoardAnswer' });
+
 export const patientsAnswer = z.object({ patients: z.array(patientView) });
 export const readingsAnswer = z.object({ readings: z.array(liveReading) });
 export const windowsAnswer = z.object({ windows: z.array(windowView) });
@@ -179,4 +192,5 @@ const _schemasMatchTypes: readonly true[] = [
   true satisfies Same<z.infer<typeof relaySessionView>, Mutable<api.RelaySessionView>>,
   true satisfies Same<z.infer<typeof networkView>, Mutable<api.NetworkView>>,
   true satisfies Same<z.infer<typeof overview>, Mutable<api.Overview>>,
+  true satisfies Same<z.infer<typeof boardAnswer>, Mutable<api.BoardAnswerView>>,
 ];

@@ -1,6 +1,7 @@
 import { servePeople } from '@pulsemesh/vitals/people';
 import { createArrivalsWriter } from '../gateway/arrivals.ts';
 import { loadOrCreateToken } from '../gateway/bearer-token.ts';
+import { openBoardSource } from '../gateway/board-source.ts';
 import { startHttpServer } from '../gateway/http-server.ts';
 import { MeshBackend } from '../gateway/mesh-backend.ts';
 import type { NodeContext, StartedRole } from '../process/node-context.ts';
@@ -36,6 +37,7 @@ export async function startGateway(context: NodeContext): Promise<StartedRole> {
       },
     ),
   );
+  const board = http.board === undefined ? null : stack.use(openBoardSource(http.board, deps));
   const server = await startHttpServer(
     {
       host: http.host,
@@ -44,6 +46,7 @@ export async function startGateway(context: NodeContext): Promise<StartedRole> {
       hostNames: http.hostNames,
       webDirectory: http.webDirectory ?? null,
       version,
+      board,
     },
     backend,
     deps,
