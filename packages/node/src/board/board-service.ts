@@ -17,6 +17,7 @@ import type { BoardServiceSettings } from '../config/board-settings.ts';
 import { boardFetch } from '../learning/board-fetch.ts';
 import { watchForFailure } from '../process/fail-stop.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
+import { originOf } from './names.ts';
 import { startWebServer, type WebHandler } from './web-server.ts';
 
 export interface BoardServiceOptions extends BoardServiceSettings {
@@ -34,11 +35,6 @@ export interface BoardService extends AsyncDisposable {
   readonly log: BoardLog;
   /** Resolves when the disk failed: the process must stop. */
   readonly failed: Promise<StoreFailedError>;
-}
-
-/** The name of a board whose operator gave it none. */
-export function originOf(peer: PeerId, origin: string | undefined): string {
-  return origin ?? `pulsemesh/board/${peer}`;
 }
 
 /** Where a board's parts lie in its data directory. The log is one process's alone, the list also the operator's commands'. */
@@ -61,7 +57,14 @@ export async function startBoardService(
   const log = stack.use(await openBoardLog({ store, signer: identity, origin }, deps));
   const { entriesPerDay, bytesPerDay } = options;
   const quota = { entriesMax: entriesPerDay ?? 2_000, bytesMax: bytesPerDay ?? 16 * 1024 * 1024 };
-  const admission = new Admission({ store: admissionStore, quota, isAdmitted: () => options.open === true }, deps);
+  const admission = new Admission(
+    {
+      store: admissionStore,
+      quota,
+      isAdmitted: (author) => options.open === true || options.admitted.includes(author),
+    },
+    deps,
+  );
   const authorities = options.authorities.map(parsePeerId);
   const gate = new BoardGate({ log, admission, store: admissionStore, authorities, cardHolder });
   const witnesses = options.witnesses.map(({ key, url }) => ({ verifier: parseVerifierKey(key), url: url ?? null }));

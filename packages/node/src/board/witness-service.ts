@@ -16,6 +16,7 @@ import type { WitnessSettings } from '../config/board-settings.ts';
 import { boardFetch } from '../learning/board-fetch.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { AgentNetwork } from '../relay/agent.ts';
+import { witnessNameOf } from './names.ts';
 import { startWebServer } from './web-server.ts';
 
 export interface WitnessServiceOptions extends WitnessSettings {
@@ -41,7 +42,7 @@ export async function startWitnessService(
   identity: Identity,
   deps: NodeDependencies,
 ): Promise<WitnessService> {
-  const name = options.name ?? `pulsemesh/witness/${identity.peerId}`;
+  const name = witnessNameOf(identity.peerId, options.name);
   const boards = options.boards.map(({ key, url }) => ({ verifier: parseVerifierKey(key), key, url }));
   const folder = (part: string) => join(options.dataDirectory, 'witness', part);
   await using stack = new AsyncDisposableStack();

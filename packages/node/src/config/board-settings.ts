@@ -40,6 +40,8 @@ export const boardServiceSchema = z.strictObject({
   /** What an author may add a day unless the operator gave it a quota of its own. */
   entriesPerDay: z.int().min(1).max(10_000_000).optional(),
   bytesPerDay: z.int().min(1).max(1e12).optional(),
+  /** Authors let in by the configuration, beside those that `pulsemesh board admit` lets in. */
+  admitted: z.array(peerId).max(1_000).default([]),
   /** True: whoever reaches it may add. For one machine and for trying out. */
   open: z.boolean().optional(),
 });
@@ -55,6 +57,8 @@ export const witnessSchema = z.strictObject({
     .array(z.strictObject({ key: verifierKey, url: httpUrl }))
     .min(1)
     .max(witnessedMax),
+  /** Certificates (PEM) that may sign the boards', beside the system's. */
+  caFile: absolutePath.optional(),
   /** Where boards can ask it (C2SP tlog-witness); without, it asks them. */
   listen: z.strictObject({ host: host.default('127.0.0.1'), port }).optional(),
 });

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Clock, Random } from '@pulsemesh/base';
 import { loadOrCreateIdentity } from '@pulsemesh/identity';
 import { z } from 'zod';
-import { demoPaths, helpers, members, trustedMembers } from './layout.ts';
+import { demoPaths, helpers, learners, members, trustedMembers } from './layout.ts';
 import { choosePorts, type MovedPort } from './ports.ts';
 
 const stateSchema = z.object({
@@ -32,6 +32,7 @@ export const servicePorts = {
   smtp: `${helpers.inbox}/smtp`,
   inbox: `${helpers.inbox}/http`,
   relay: 'relay/https',
+  board: 'board/https',
   proxy: `${helpers.proxy}/http`,
 } as const;
 
@@ -60,7 +61,7 @@ export async function openInstallation(
   }
   const { ports, moved } = await choosePorts(names, wanted);
   const peerIds: Record<string, string> = {};
-  for (const { name } of members) {
+  for (const name of [...members.map((member) => member.name), ...learners]) {
     const options = { file: `${paths.node(name)}/identity.json`, keyFile: paths.keyFile(name) };
     makeDirectory(paths.node(name));
     makeDirectory(dirname(paths.keyFile(name)));
@@ -88,9 +89,9 @@ export function writeFileAtomically(file: string, text: string): void {
 const certificateDays = 365;
 const renewBeforeMs = 30 * 86_400_000;
 
-/** Makes the certificates of the relay and of the proxy where they are missing or run out soon. */
+/** Makes the certificates of relay, proxy and board where they are missing or run out soon. */
 async function ensureCertificates(paths: ReturnType<typeof demoPaths>, nowMs: number): Promise<void> {
-  for (const owner of ['relay', 'proxy'] as const) {
+  for (const owner of ['relay', 'proxy', 'board'] as const) {
     const file = paths.certificate(owner, 'cert');
     if (existsSync(file) && new X509Certificate(readFileSync(file)).validToDate.getTime() - nowMs > renewBeforeMs)
       continue;

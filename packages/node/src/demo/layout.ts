@@ -22,31 +22,47 @@ export const members: readonly Member[] = [
   { name: 'aggregation-2', role: 'aggregation' },
   { name: 'ingest', role: 'ingest' },
   { name: 'relay', role: 'relay' },
+  { name: 'board', role: 'board' },
 ];
+
+/** Hospitals that train the rhythm model together; the last one is behind the firewall, too. */
+export const hospitals = ['hospital-1', 'hospital-2', 'hospital-3'] as const;
+
+/** Whoever publishes the study and adds up what the hospitals send, masked. */
+export const studyOffice = 'study-office';
+
+/** Parties of learning: agents of the relay, no nodes. */
+export const learners: readonly string[] = [...hospitals, studyOffice];
+
+/** The hospital that reaches relay and board through the proxy alone. */
+export const firewalledLearner = 'hospital-3';
+
+/** Nodes that cosign what the board shows. */
+export const witnessMembers = ['gateway', 'storage-1', 'storage-2'] as const;
 
 /** The hospital whose firewall lets nobody in: it takes part through the relay, which it reaches through its proxy. */
 export const firewalledMember = 'aggregation-2';
 
-/** Those that pass things on and get no data: bootstraps and relays. */
-const withoutData: readonly RoleName[] = ['bootstrap', 'relay'];
+/** Those that pass things on and get no data. */
+const withoutData: readonly RoleName[] = ['bootstrap', 'relay', 'board'];
 
 /** The members that get data and keys from each other. */
 export const trustedMembers: readonly Member[] = members.filter(({ role }) => !withoutData.includes(role));
 
 /** What must be up before the others start: a node that finds nobody to join through waits before it looks again. */
-export const firstToStart: readonly string[] = ['bootstrap-1', 'bootstrap-2', 'relay', 'hospital-proxy'];
+export const firstToStart: readonly string[] = ['bootstrap-1', 'bootstrap-2', 'relay', 'board', 'hospital-proxy'];
 
 /** Processes of the demo that are no nodes. */
 export const helpers = { inbox: 'inbox', devices: 'devices', proxy: 'hospital-proxy' } as const;
 
 /** In which order they stop: first whoever brings something in, last whom the others need to finish. */
 export const stopOrder: readonly (readonly string[])[] = [
-  [helpers.devices],
+  [helpers.devices, ...learners],
   ['ingest'],
   ['aggregation-1', 'aggregation-2'],
   ['prediction-1', 'prediction-2', 'notification', 'gateway'],
   ['storage-1', 'storage-2', helpers.inbox],
-  ['bootstrap-1', 'bootstrap-2', 'relay', helpers.proxy],
+  ['bootstrap-1', 'bootstrap-2', 'relay', 'board', helpers.proxy],
 ];
 
 /** Where things lie in the demo's data directory. */
@@ -57,11 +73,14 @@ export function demoPaths(dataDirectory: string) {
     logs: join(dataDirectory, 'logs'),
     inbox: join(dataDirectory, 'inbox'),
     devices: join(dataDirectory, 'devices.json'),
-    /** Certificates of the relay and of the hospital's proxy, and who signed them. */
-    certificate: (owner: 'relay' | 'proxy', part: 'ca' | 'cert' | 'key') =>
+    /** Certificates of relay, board and the hospital's proxy, and who signed them. */
+    certificate: (owner: 'relay' | 'proxy' | 'board', part: 'ca' | 'cert' | 'key') =>
       join(dataDirectory, 'certificates', `${owner}-${part}.pem`),
     /** What a measured run writes, from which its report is made. */
     run: join(dataDirectory, 'run'),
+    /** Which board the demo's people use, and whom of it to believe. */
+    boardPolicy: join(dataDirectory, 'board-policy.json'),
+    consents: (name: string) => join(dataDirectory, 'nodes', name, 'consents.json'),
     journalFile: join(dataDirectory, 'run', 'acknowledged.jsonl'),
     arrivalsFile: join(dataDirectory, 'run', 'arrivals.jsonl'),
     node: (name: string) => join(dataDirectory, 'nodes', name),

@@ -1,6 +1,15 @@
 import type { NodeConfigInput } from '../config/node-config.ts';
+import { boardKey, boardUrl, witnessKeys } from './board-of-demo.ts';
 import { type Installation, servicePorts } from './installation.ts';
-import { demoPaths, firewalledMember, type Member, members, trustedMembers } from './layout.ts';
+import {
+  demoPaths,
+  firewalledMember,
+  learners,
+  type Member,
+  members,
+  trustedMembers,
+  witnessMembers,
+} from './layout.ts';
 
 /** What of the demo's settings reaches the nodes. */
 export interface MemberSettings {
@@ -52,6 +61,15 @@ export function memberConfig(member: Member, installation: Installation, setting
     trust: trustedMembers.map((one) => peerIds[one.name] ?? ''),
     log: { level: settings.logLevel, file: paths.log(name) },
     ...(role === 'relay' ? { relay: relayService(portOf(servicePorts.relay), paths) } : {}),
+    ...(role === 'board' ? { board: boardService(installation, paths) } : {}),
+    ...(witnessMembers.some((one) => one === name)
+      ? {
+          witness: {
+            boards: [{ key: boardKey(installation), url: boardUrl(installation) }],
+            caFile: paths.certificate('board', 'ca'),
+          },
+        }
+      : {}),
     ...(role === 'ingest' ? { mqtt: mqttSettings(portOf(servicePorts.mqtt), settings.speed) } : {}),
     ...(role === 'notification'
       ? {
@@ -68,12 +86,28 @@ export function memberConfig(member: Member, installation: Installation, setting
 }
 
 /** The relay as seen from a member: behind the firewall through the proxy, which opens TLS; from elsewhere as it is. */
-function relaySettings(isFirewalled: boolean, { ports, peerIds }: Installation, paths: ReturnType<typeof demoPaths>) {
+export function relaySettings(
+  isFirewalled: boolean,
+  { ports, peerIds }: Installation,
+  paths: ReturnType<typeof demoPaths>,
+) {
   return {
     url: `https://${host}:${ports[servicePorts.relay] ?? 0}`,
     peerId: peerIds['relay'] ?? '',
     caFile: paths.certificate(isFirewalled ? 'proxy' : 'relay', 'ca'),
     ...(isFirewalled ? { proxy: `http://${host}:${ports[servicePorts.proxy] ?? 0}` } : {}),
+  };
+}
+
+function boardService(installation: Installation, paths: ReturnType<typeof demoPaths>) {
+  const { ports, peerIds } = installation;
+  return {
+    host,
+    port: ports[servicePorts.board] ?? 0,
+    tls: { certFile: paths.certificate('board', 'cert'), keyFile: paths.certificate('board', 'key') },
+    witnesses: witnessKeys(installation).map((key) => ({ key })),
+    cosignatures: 2,
+    admitted: learners.map((name) => peerIds[name] ?? ''),
   };
 }
 

@@ -37,6 +37,7 @@ export interface RunFacts {
   readonly hasDrained: boolean;
   readonly firstReadingMs: number;
   readonly processes: readonly ProcessReport[];
+  readonly learning: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** What `--report` writes: the counts recounted from the stores by a checker, the rest as it was seen. */
@@ -59,6 +60,8 @@ export interface RunReport {
   readonly processes: readonly ProcessReport[];
   readonly restarts: number;
   readonly pssBytes: number | null;
+  /** What became of the study at each hospital that came to its end within the run. */
+  readonly learning: readonly Readonly<Record<string, unknown>>[];
   readonly windowsExactlyOnce: boolean;
   readonly isSound: boolean;
   readonly firstReadingMs: number;
@@ -107,6 +110,7 @@ export async function makeReport(
     processes: facts.processes,
     restarts: facts.processes.reduce((sum, process) => sum + process.restarts, 0),
     pssBytes: sumOf(facts.processes.map((process) => process.pssBytes)),
+    learning: facts.learning,
     windowsExactlyOnce:
       counts.windowsMissing + counts.windowsExtra + counts.windowsDuplicated + counts.windowsDifferent === 0,
     isSound: isSound(check),

@@ -11,18 +11,28 @@ import { createNodeLogger } from '../process/process-log.ts';
 import { tokenFile } from '../roles/token-file.ts';
 import type { ProcessSpec } from '../supervisor/supervised-process.ts';
 import { Supervisor, type SupervisorEvent } from '../supervisor/supervisor.ts';
+import { boardPolicy } from './board-of-demo.ts';
 import { type CastMember, chooseCast } from './cast.ts';
 import type { DevicesSettings } from './devices-settings.ts';
 import { watchGateway } from './gateway-feed.ts';
 import type { HospitalProxySettings } from './hospital-proxy-settings.ts';
 import { type Installation, openInstallation, servicePorts, writeFileAtomically } from './installation.ts';
-import { demoPaths, firstToStart, helpers, members, stopOrder } from './layout.ts';
+import { demoPaths, firstToStart, helpers, learners, members, stopOrder } from './layout.ts';
 import { lockDataDirectory } from './lock.ts';
 import { memberConfig, mqttUrl, pageUrl } from './member-config.ts';
 import { proportionalSetBytes } from './memory.ts';
 import { readPositions } from './positions.ts';
 import type { ProcessReport, RunFacts, RunReport } from './report.ts';
-import { happeningLine, movedLines, type Print, readyLines, reportLines, startingLines } from './screen.ts';
+import {
+  happeningLine,
+  learningLine,
+  movedLines,
+  type Print,
+  readyLines,
+  reportLines,
+  startingLines,
+} from './screen.ts';
+import { learnerSettings } from './study.ts';
 
 export interface DemoOptions {
   /** Absolute. One demo at a time may use it. */
@@ -86,7 +96,7 @@ export async function runDemo(options: DemoOptions, deps: DemoDependencies): Pro
   const installation = await openInstallation(dataDirectory, options.httpPort, deps);
   for (const line of startingLines({ ...options, cast, isNew: installation.isNew })) deps.print(line);
   for (const line of movedLines(installation.moved)) deps.print(line);
-  writeConfigs(options, installation, cast);
+  await writeConfigs(options, installation, cast);
   const demo = new Demo(options, deps, installation, cast);
   const report = await demo.run();
   if (options.seconds === null) return 0;
@@ -108,6 +118,8 @@ class Demo {
   /** What each process last said it still has to do; unknown counts as something. */
   readonly #pending = new Map<string, number>();
   #readingsSent = 0;
+  /** What became of studies at the hospitals. */
+  readonly #studies: Readonly<Record<string, unknown>>[] = [];
   #isStopping = false;
 
   constructor(options: DemoOptions, deps: DemoDependencies, installation: Installation, cast: readonly CastMember[]) {
@@ -137,7 +149,11 @@ class Demo {
       });
       await Promise.race([network, aborted(this.#deps.stop)]);
       if (!this.#deps.stop.aborted) this.#showReady();
-      return await this.#stop(await this.#measure());
+      // Last: their work is for hours, and whoever waits for the page should not wait for it.
+      const learning = this.#startAll(learners);
+      const facts = await this.#measure();
+      await learning;
+      return await this.#stop(facts);
     } finally {
       watching.abort();
       await this.#supervisor.stopAll(stopOrder);
@@ -223,6 +239,7 @@ class Demo {
       drainedMs,
       hasDrained,
       processes: this.#processes(),
+      learning: this.#studies,
     };
   }
 
@@ -292,6 +309,7 @@ class Demo {
       [helpers.inbox]: './inbox-main.ts',
       [helpers.devices]: './devices-main.ts',
       [helpers.proxy]: './hospital-proxy-main.ts',
+      ...Object.fromEntries(learners.map((learner) => [learner, '../learning/learner-main.ts'])),
     };
     return {
       name,
@@ -309,6 +327,7 @@ class Demo {
     if (event.type === 'message') {
       const { message } = event;
       if (message.type === 'pending' && typeof message['count'] === 'number') this.#pending.set(name, message['count']);
+      if (message.type === 'task') this.#tellLearning(name, message);
       if (message.type === 'sent' && typeof message['count'] === 'number') this.#readingsSent = message['count'];
     }
     if (event.type === 'ready' && event.isRestart) this.#say(`${name} is back (process ${event.message['pid']})`);
@@ -322,6 +341,12 @@ class Demo {
     this.#say(`${name} ended (${why}) ${next}${last === '' ? '' : `: ${last.slice(0, 200)}`}`);
   }
 
+  #tellLearning(name: string, message: Readonly<Record<string, unknown>>): void {
+    const line = learningLine(name, message);
+    if (line !== null) this.#say(line);
+    if (message['happening'] === 'site-ended') this.#studies.push({ name, ...message });
+  }
+
   #elapsedMs(): number {
     return this.#deps.clock.monotonicMs() - this.#startedMs;
   }
@@ -332,7 +357,11 @@ class Demo {
   }
 }
 
-function writeConfigs(options: DemoOptions, installation: Installation, cast: readonly CastMember[]): void {
+async function writeConfigs(
+  options: DemoOptions,
+  installation: Installation,
+  cast: readonly CastMember[],
+): Promise<void> {
   const { dataDirectory, seconds, speed, recordings } = options;
   const paths = demoPaths(dataDirectory);
   const isMeasured = seconds !== null;
@@ -347,6 +376,11 @@ function writeConfigs(options: DemoOptions, installation: Installation, cast: re
     parseNodeConfig(config);
     writeFileAtomically(paths.config(member.name), JSON.stringify(config, null, 2));
   }
+  writeFileAtomically(paths.boardPolicy, boardPolicy(installation));
+  for (const name of learners) {
+    const settings = await learnerSettings(name, installation, options);
+    writeFileAtomically(paths.config(name), JSON.stringify(settings, null, 2));
+  }
   const { ports, createdMs } = installation;
   const inbox = {
     smtpPort: ports[servicePorts.smtp],
@@ -357,7 +391,10 @@ function writeConfigs(options: DemoOptions, installation: Installation, cast: re
   writeFileAtomically(paths.config(helpers.inbox), JSON.stringify(inbox));
   const proxy: HospitalProxySettings = {
     port: ports[servicePorts.proxy] ?? 0,
-    targets: [{ port: ports[servicePorts.relay] ?? 0, caFile: paths.certificate('relay', 'ca') }],
+    targets: (['relay', 'board'] as const).map((owner) => ({
+      port: ports[servicePorts[owner]] ?? 0,
+      caFile: paths.certificate(owner, 'ca'),
+    })),
     certFile: paths.certificate('proxy', 'cert'),
     keyFile: paths.certificate('proxy', 'key'),
     logFile: paths.log(helpers.proxy),

@@ -1,7 +1,7 @@
 import type { CastMember } from './cast.ts';
 import type { Happening } from './gateway-feed.ts';
 import type { Installation } from './installation.ts';
-import { firewalledMember, helpers, members } from './layout.ts';
+import { firewalledLearner, firewalledMember, helpers, hospitals, learners, members } from './layout.ts';
 import { inboxUrl, mqttUrl, pageUrl } from './member-config.ts';
 import type { MovedPort } from './ports.ts';
 import type { RunReport } from './report.ts';
@@ -31,7 +31,8 @@ export function startingLines(options: {
     cast.length === 0
       ? '  no wearables: send your own readings to the MQTT address below'
       : `  ${cast.length} wearables replay ${source}, ${speed} times faster than life`,
-    `  one hospital (${firewalledMember}) is behind a firewall and takes part through the relay alone`,
+    `  ${hospitals.length} hospitals train a model together, none shows its patients`,
+    `  one hospital (${firewalledMember}, ${firewalledLearner}) is behind a firewall and takes part through the relay alone`,
     `  data in ${dataDirectory}`,
     '',
   ];
@@ -75,6 +76,32 @@ export function happeningLine(happening: Happening, installation: Installation):
   }
 }
 
+/** One line for something that happened to a learning task; null: not worth one. */
+export function learningLine(name: string, message: Readonly<Record<string, unknown>>): string | null {
+  const { happening, end, auc, runningAuc, isInService, code, reason } = message;
+  switch (happening) {
+    case 'joined':
+      return `${name} joined the study: its patients' recordings stay with it`;
+    case 'sum-ended':
+      return end === 'finished'
+        ? `${name} has the model: learned from sums that show no hospital's part`
+        : `${name}: the study ended without a model (${String(reason)})`;
+    case 'site-ended': {
+      const figures = `area under the curve ${shown(auc)} on its own records, ${shown(runningAuc)} by the one before`;
+      if (typeof auc !== 'number') return `${name}: the study ended (${String(end)})`;
+      return `${name} checked the model: ${figures}${isInService === true ? '; in service' : ''}`;
+    }
+    case 'failed':
+      return `${name} takes no part in the study (${String(code)})`;
+    default:
+      return null;
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'number' ? value.toFixed(3) : '–';
+}
+
 /** The end of a measured run, in words. */
 export function reportLines(report: RunReport, file: string | null): readonly string[] {
   const { latencyMs } = report;
@@ -94,6 +121,7 @@ export function reportLines(report: RunReport, file: string | null): readonly st
 /** The names of all processes of the demo. */
 export const processNames: readonly string[] = [
   ...members.map((member) => member.name),
+  ...learners,
   helpers.inbox,
   helpers.devices,
   helpers.proxy,

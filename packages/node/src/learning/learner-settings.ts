@@ -34,7 +34,7 @@ export const siteSettingsSchema = z.strictObject({
   /** `models` folders of its prediction nodes; a learned model that is no worse goes there by itself. */
   models: z.array(absolutePath).max(16).default([]),
   /** How much worse, as area under the curve on its own records, it may be. */
-  tolerance: z.number().min(0).max(0.5).default(0.005),
+  tolerance: z.number().min(0).max(0.5).default(0.01),
 });
 
 /** A party of learning as a process of its own. */
@@ -77,3 +77,4 @@ export const learnerSettingsSchema = z.strictObject({
 
 export type SiteSettings = z.output<typeof siteSettingsSchema>;
 export type LearnerSettings = z.output<typeof learnerSettingsSchema>;
+export type LearnerSettingsInput = z.input<typeof learnerSettingsSchema>;

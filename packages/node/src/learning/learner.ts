@@ -55,6 +55,7 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
         url: options.board.url,
         policy: options.board.policy,
         authorities: options.board.authorities,
+        followMs,
         store,
         cardHolder,
       },
@@ -113,6 +114,8 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
 }
 
 const cardLookMs = 60_000;
+/** A round has four words on the board, and each waits for the one before. */
+const followMs = 1_000;
 
 /** Puts the card on the board, and each later one, so that others seal to the key in use. Until aborted. */
 async function keepCardOnBoard(

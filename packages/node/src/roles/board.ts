@@ -20,6 +20,7 @@ export async function startWitnessing(
   settings: WitnessSettings,
 ): Promise<StartedRole> {
   const { dataDirectory } = config;
-  const service = stack.use(await startWitnessService({ ...settings, dataDirectory }, identity, deps));
+  const network = settings.caFile === undefined ? {} : { trust: { caFiles: [settings.caFile] } };
+  const service = stack.use(await startWitnessService({ ...settings, dataDirectory, network }, identity, deps));
   return service.port === null ? {} : { ports: { witness: service.port } };
 }
