@@ -58,7 +58,8 @@ export class BoardRequests {
         for (const leaf of kept) {
           bytes += leaf.length;
           if (bytes > bytesMax) throw new RangeError('bytesMax');
-          leaves.push(leaf);
+          // A copy: a view would keep the whole bundle, once more for each entry that is read alone.
+          leaves.push(leaf.slice());
         }
       }
     }
