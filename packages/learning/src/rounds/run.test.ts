@@ -1,3 +1,4 @@
+import { createSeededRandom } from '@pulsemesh/base';
 import type { AnyBoardEntry } from '@pulsemesh/board';
 import { describe, expect, it } from 'vitest';
 import { verifyRun } from '../audit/verify-run.ts';
@@ -12,6 +13,7 @@ import {
   plainSum,
   plainSumTask,
   plainWork,
+  SentWatch,
 } from '../testing/index.ts';
 import { runAggregator } from './aggregator.ts';
 import { runAlone } from './alone.ts';
@@ -99,6 +101,30 @@ describe('a run without aggregator', () => {
     world.board.onEntry((entry) => entries.push(entry))[Symbol.dispose]();
     expect(verifyRun(entries, taskId).findings).toEqual([]);
   });
+
+  it.each([1, 2, 3])(
+    'with sites killed again and again: what leaves each is the same in all its lives, seed %i',
+    async (seed) => {
+      const random = createSeededRandom(seed);
+      const watch = new SentWatch();
+      const world = new PartyWorld({
+        seed,
+        crashes: ({ life }) => (life < 8 && random.float() < 0.03 ? (random.float() < 0.5 ? 'before' : 'after') : null),
+        onSend: watch.onSend,
+        onPublish: watch.onPublish,
+      });
+      const { ends } = await start(world, [1, 2, 3], 2);
+      const results = await world.until(Promise.all(ends), 180 * minuteMs);
+      expect(watch.violations).toEqual([]);
+      for (const { kind, result } of results) {
+        if (kind === 'finished') expect(plainOutput(result ?? new Uint8Array(0))).toEqual(plainSum([1, 2, 3], 2));
+        else expect(kind).toBe('over');
+      }
+      expect(world.agent('site 1').lives + world.agent('site 2').lives + world.agent('site 3').lives).toBeGreaterThan(
+        3,
+      );
+    },
+  );
 
   it('fails closed when a site goes away: no partial sum leaves anybody', async () => {
     const steps = new Set<string>();

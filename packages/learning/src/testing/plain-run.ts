@@ -35,7 +35,7 @@ export async function startPlainRun(
   },
 ): Promise<PlainRun> {
   const { sites, sitesMin = 3, rounds = 1, joinMs = minuteMs } = options;
-  const deadlineMs = world.clock.now() + 60 * minuteMs;
+  const deadlineMs = world.clock.now() + 20 * minuteMs;
   const base = { aggregator: world.agent('aggregator').peer, sitesMin, sitesMax: sites, rounds, deadlineMs };
   const task = { ...plainSumTask(base), ...options.task };
   const analyst = world.agent('analyst').signer;

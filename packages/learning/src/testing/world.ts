@@ -142,7 +142,8 @@ export class WorldAgent {
         store,
         box: createBox(this.#boxKey, { random: this.#random }),
         lock: null,
-        ...(options.limits === undefined ? {} : { limits: options.limits }),
+        // The board tells its readers by itself.
+        limits: { boardPollMs: 60_000, ...options.limits },
       },
       { clock, random: this.#random, logger: silentLogger, meter: silentMeter },
     );
