@@ -5,12 +5,15 @@ import { toHex } from '@pulsemesh/wire';
 import { describe, expect, it, vi } from 'vitest';
 import { signEntry } from '../entries/entry-codec.ts';
 import { hashLeaf } from '../merkle/hash.ts';
-import { cosignText, createNoteVerifier, formatVerifierKey } from '../notes/keys.ts';
+import { formatCheckpoint } from '../notes/checkpoint.ts';
+import { cosignText, createNoteVerifier, formatVerifierKey, signNoteText } from '../notes/keys.ts';
+import { formatNote } from '../notes/note.ts';
 import { formatReceipt, verifyReceipt } from '../receipt/receipt.ts';
 import { LyingBoard } from '../testing/lying-board.ts';
 import { sampleTask, type TestAuthor, testAuthor } from '../testing/sample-entries.ts';
 import { type BoardClient, type BoardClientOptions, clientLimits, openBoardClient } from './board-client.ts';
 import { type Evidence, formatEvidence, parseEvidence, verifyEvidence } from './evidence.ts';
+import { followLimits } from './followed-log.ts';
 
 const author = testAuthor('author');
 const origin = 'board.test/lying';
@@ -167,6 +170,28 @@ describe('a client of an honest board', () => {
     board.answer = (path) => (path.startsWith('tile') ? { status: 200, body: bundleOf(announcements(22, 'x')) } : null);
     await expect(client.refresh()).rejects.toMatchObject({ code: 'board-unreachable' });
     expect([client.size, client.evidence]).toEqual([21, null]);
+  });
+
+  it('reaches its limits and says so: entries that wait, and a board larger than it follows', async () => {
+    await using board = await LyingBoard.start();
+    board.show('a');
+    const store = createMemoryTables();
+    await using client = await aClient(board, 'a', { store });
+    const rows = Array.from({ length: clientLimits.outgoingMax }, (_, index) => ({
+      kind: 'put' as const,
+      table: 'followed/outbox',
+      key: new TextEncoder().encode(`entry ${index}`),
+      value: Uint8Array.of(0),
+    }));
+    await store.commit(rows);
+    const published = client.publish('task', sampleTask(), author);
+    await expect(published).rejects.toMatchObject({ refusal: 'too-many', retryable: true });
+    const size = followLimits.entriesMax + 1;
+    const text = formatCheckpoint({ origin, size, root: new Uint8Array(32), extensions: [] });
+    const note = formatNote({ text, signatures: [signNoteText(text, origin, board.key)] });
+    board.answer = () => ({ status: 200, body: note });
+    await expect(client.refresh()).rejects.toMatchObject({ code: 'board-too-large' });
+    expect([client.size, client.evidence]).toEqual([0, null]);
   });
 
   it('hears of checkpoints ahead, compares them when it gets there, and minds no stranger’s', async () => {
