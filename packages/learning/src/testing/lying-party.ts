@@ -19,9 +19,8 @@ export function lyingParty(party: Party, lies: Lies): Party {
       list: (kind, isIt) => party.board.list(kind, isIt),
       async publish(kind, body) {
         const bodies = lies.publish?.(kind, body) ?? [body];
-        const published = [];
-        for (const said of bodies) published.push(await party.board.publish(kind, said as typeof body)); // the lie is of that kind
-        const [first] = published;
+        // All at once, so that nobody has acted on the first before the second stands there. Lies are of that kind.
+        const [first] = await Promise.all(bodies.map((said) => party.board.publish(kind, said as typeof body)));
         return first ?? { index: -1, id: '', receipt: new Uint8Array(0) };
       },
     },
