@@ -5,6 +5,7 @@ import { addBoard } from './commands/board/board.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEnrol } from './commands/enrol.ts';
 import { addIdentity } from './commands/identity/identity.ts';
+import { addLearn } from './commands/learn/learn.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
 import { addPatients } from './commands/patients.ts';
@@ -72,6 +73,7 @@ Begin with:
   addStatus(program, output);
   addPatients(program, output);
   addReplay(program, output, setExitCode);
+  addLearn(program, output, setExitCode);
   addModel(program, output);
   addIdentity(program, output, terminal);
   program

@@ -76,5 +76,6 @@ export const learnerSettingsSchema = z.strictObject({
 });
 
 export type SiteSettings = z.output<typeof siteSettingsSchema>;
+export type SiteSettingsInput = z.input<typeof siteSettingsSchema>;
 export type LearnerSettings = z.output<typeof learnerSettingsSchema>;
 export type LearnerSettingsInput = z.input<typeof learnerSettingsSchema>;

@@ -162,9 +162,9 @@ export async function startAgent(
   };
 }
 
-/** The agent's link, with a certificate that is kept fresh. */
-function startMember(
-  options: StartAgentOptions,
+/** The agent's link, with a certificate that is kept fresh; both end with `stack`. */
+export function startMember(
+  options: Pick<StartAgentOptions, 'dataDirectory' | 'network' | 'enrolment'>,
   identity: Identity,
   deps: NodeDependencies,
   stack: AsyncDisposableStack,

@@ -1,0 +1,10 @@
+export { codeHash } from './code-hash.ts';
+export { type EnrolledLearnerOptions, startEnrolledLearner } from './enrolled-learner.ts';
+export type { Learner } from './learner.ts';
+export { type SiteSettingsInput, siteSettingsSchema } from './learner-settings.ts';
+export { openSite } from './open-site.ts';
+export { type RhythmTaskOptions, rhythmTask } from './rhythm-task.ts';
+export { factsOf } from './run-learner.ts';
+export { type RunTasksOptions, runTasks, type TaskHappening } from './run-tasks.ts';
+export { adopt, compare, type ModelComparison, type Site, stateOf } from './site.ts';
+export { combineOfTask, UnknownModelError } from './work-of-task.ts';
