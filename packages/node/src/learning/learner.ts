@@ -71,6 +71,8 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
     deps,
     stack,
   );
+  // What comes before the board shows the sender's key waits at the relay.
+  client.onStranger(() => 'keep');
   const parties = stack.use(
     await openParties(
       {
