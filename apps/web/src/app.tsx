@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { KeyForm } from './components/key-form.tsx';
+import { PageBoundary } from './components/page-boundary.tsx';
 import { Shell } from './components/shell.tsx';
-import { Notice } from './components/small.tsx';
+import { Loading, Notice } from './components/small.tsx';
 import { AlertsPage } from './pages/alerts-page.tsx';
 import { HeartsPage } from './pages/hearts-page.tsx';
 import { NetworkPage } from './pages/network-page.tsx';
@@ -12,6 +13,10 @@ import { usePageState, useTools } from './state/hooks.ts';
 import type { PageState } from './state/page-store.ts';
 import { parseRoute, type Route, routeHref, useHash } from './state/route.ts';
 import { useTheme } from './state/theme.ts';
+
+// What checks a board weighs more than the rest of the page: it is fetched when somebody goes there.
+const BoardPages = lazy(() => import('./pages/board-pages.tsx'));
+const LearningPages = lazy(() => import('./pages/learning-pages.tsx'));
 
 export interface AppProps {
   /** Starts over with another access key. */
@@ -71,6 +76,25 @@ function CurrentPage({ route }: { readonly route: Route }) {
       return <PersonPage key={route.subject ?? 'new'} subject={route.subject} />;
     case 'network':
       return <NetworkPage />;
+    case 'learning':
+    case 'task':
+      return (
+        <PageBoundary>
+          <Suspense fallback={<Loading what="learning" />}>
+            <LearningPages route={route} />
+          </Suspense>
+        </PageBoundary>
+      );
+    case 'board':
+    case 'entry':
+    case 'key':
+      return (
+        <PageBoundary>
+          <Suspense fallback={<Loading what="the board" />}>
+            <BoardPages route={route} />
+          </Suspense>
+        </PageBoundary>
+      );
     case 'unknown':
       return (
         <Notice title="There is no such page.">
@@ -89,6 +113,11 @@ const titles: Readonly<Record<Route['page'], string>> = {
   people: 'People',
   person: 'Register or change',
   network: 'Network',
+  learning: 'Learning',
+  task: 'Task',
+  board: 'Board',
+  entry: 'Entry',
+  key: 'Key',
   unknown: 'Not found',
 };
 

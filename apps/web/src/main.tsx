@@ -9,6 +9,7 @@ import './styles/parts.css';
 import './styles/network.css';
 import { ApiClient } from './api/client.ts';
 import { App } from './app.tsx';
+import { startBoardWorker } from './board/start-worker.ts';
 import { forgetAccessKey, rememberAccessKey, takeAccessKey } from './state/access-key.ts';
 import { ToolsProvider } from './state/hooks.ts';
 import { startPageSession } from './state/page-session.ts';
@@ -29,7 +30,9 @@ function open(key: string | null): void {
   const session = key === null ? null : startPageSession({ clock, store, client, openEventSource });
   const retryNow = () => session?.retryNow();
   window.addEventListener('online', retryNow);
+  const ending = new AbortController();
   stopBefore = () => {
+    ending.abort();
     window.removeEventListener('online', retryNow);
     session?.stop();
     store.stop();
@@ -39,7 +42,15 @@ function open(key: string | null): void {
     rememberAccessKey(window.localStorage, typed);
     open(typed);
   };
-  const tools = { clock, store, client, storage: window.localStorage, retryNow };
+  const tools = {
+    clock,
+    store,
+    client,
+    storage: window.localStorage,
+    startFollower: startBoardWorker,
+    ending: ending.signal,
+    retryNow,
+  };
   root.render(
     <StrictMode>
       <ToolsProvider value={tools}>

@@ -5,6 +5,8 @@ import { type AttemptRecord, type RunRecord, runRecordOf } from './audit/run-rec
 import { type RunVerdict, type VerifyMeans, verifyRun } from './audit/verify-run.ts';
 import { contractInForce, roundsOpenedWith } from './rounds/checks.ts';
 
+export { accountant } from './privacy/accountant.ts';
+
 // What a page or a terminal shows of learning, computed from board entries alone. Pure; runs in a browser.
 
 /** Where a task stands. */

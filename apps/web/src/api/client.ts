@@ -1,6 +1,7 @@
 import { Condition } from '@pulsemesh/base/errors';
 import type {
   AlertView,
+  BoardAnswerView,
   LiveReading,
   NetworkView,
   Overview,
@@ -101,6 +102,16 @@ export class ApiClient {
   acknowledge(alertId: string, by: string): Promise<AlertView> {
     const path = `/alerts/${encodeURIComponent(alertId)}/acknowledge`;
     return this.#ask(path, shapes.alertView, { method: 'POST', body: { by } });
+  }
+
+  /** Which board this gateway shows, if any. */
+  boardPlace(signal?: AbortSignal): Promise<BoardAnswerView> {
+    return this.#ask('/board', shapes.boardAnswer, { signal });
+  }
+
+  /** The access key, for requests that are no JSON: the board's. */
+  get token(): string {
+    return this.#options.token;
   }
 
   network(signal?: AbortSignal): Promise<NetworkView> {

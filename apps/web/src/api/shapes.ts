@@ -1,5 +1,7 @@
 import type {
   AlertView,
+  BoardAnswerView,
+  BoardPlaceView,
   LiveEvent,
   LiveReading,
   NetworkView,
@@ -130,3 +132,9 @@ export function liveEvent(value: unknown): LiveEvent | null {
       return null;
   }
 }
+
+export const boardAnswer: Decoder<BoardAnswerView> = shape<BoardAnswerView>({
+  board: orNull(
+    shape<BoardPlaceView>({ key: text, witnesses: listOf(text), quorum: number, authorities: listOf(text) }),
+  ),
+});

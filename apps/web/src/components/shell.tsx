@@ -76,6 +76,16 @@ const places: readonly { readonly route: Route; readonly name: string; readonly 
     icon: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c.5-4 3-6 6.5-6s6 2 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6M18 14.5c2 .8 3.2 2.6 3.5 5.5',
   },
   {
+    route: { page: 'learning' },
+    name: 'Learning',
+    icon: 'M4 20V11M10 20V5M16 20v-7M3 20h18M14 8l3-3 3 3M17 5v5',
+  },
+  {
+    route: { page: 'board' },
+    name: 'Board',
+    icon: 'M5 3.5h14v17H5ZM8.5 8h7M8.5 12h7M8.5 16h4',
+  },
+  {
     route: { page: 'network' },
     name: 'Network',
     icon: 'M12 7.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM5 21a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM19 21a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM10.8 7.2 6.2 16.3M13.2 7.2l4.6 9.1M7.5 18.5h9',
@@ -107,10 +117,12 @@ function MainNavigation({ route, openCount }: { readonly route: Route; readonly 
   );
 }
 
-/** A patient's page belongs to Hearts, a form to People. */
+/** A patient's page belongs to Hearts, a form to People, an entry to Board. */
 function isWithin(route: Route, place: Route): boolean {
   if (route.page === 'patient') return place.page === 'hearts';
   if (route.page === 'person') return place.page === 'people';
+  if (route.page === 'task') return place.page === 'learning';
+  if (route.page === 'entry' || route.page === 'key') return place.page === 'board';
   return route.page === place.page;
 }
 

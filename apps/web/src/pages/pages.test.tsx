@@ -29,7 +29,19 @@ async function show(
     { baseUrl: '', token: 'k' },
     { fetch: async (input, init) => Response.json(answer(String(input), init)) },
   );
-  const tools = { clock, store, client, storage: window.localStorage, retryNow: () => {} };
+  const startFollower = () => {
+    throw new Error('no page of the board is opened here');
+  };
+  const { signal } = new AbortController();
+  const tools = {
+    clock,
+    store,
+    client,
+    storage: window.localStorage,
+    startFollower,
+    ending: signal,
+    retryNow: () => {},
+  };
   render(
     <ToolsProvider value={tools}>
       <App onKey={() => {}} />

@@ -2,6 +2,7 @@ import { type Clock, startTicker } from '@pulsemesh/base/clock';
 import type { WindowView } from '@pulsemesh/node/api';
 import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from 'react';
 import type { ApiClient } from '../api/client.ts';
+import type { FromFollower, Line, ToFollower } from '../board/messages.ts';
 import type { PageState, PageStore } from './page-store.ts';
 
 /** What the pages work with; given once at the top. */
@@ -11,6 +12,10 @@ export interface PageTools {
   readonly client: ApiClient;
   /** Remembers small choices such as the person's own name. */
   readonly storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
+  /** Starts whoever follows the board for this page; called when a page of the board is opened first. */
+  readonly startFollower: () => Line<ToFollower, FromFollower>;
+  /** Aborted when the page is opened with another key: what was started with these tools ends. */
+  readonly ending: AbortSignal;
   /** Connects at once instead of waiting. */
   readonly retryNow: () => void;
 }

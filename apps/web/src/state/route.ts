@@ -8,6 +8,13 @@ export type Route =
   | { readonly page: 'people' }
   | { readonly page: 'person'; readonly subject: string | null }
   | { readonly page: 'network' }
+  | { readonly page: 'learning' }
+  /** A learning task, by its entry. */
+  | { readonly page: 'task'; readonly id: string }
+  | { readonly page: 'board' }
+  | { readonly page: 'entry'; readonly id: string }
+  /** What the board has about a key, by its peer id. */
+  | { readonly page: 'key'; readonly peer: string }
   | { readonly page: 'unknown' };
 
 /** Reads `#/…`. Anything that is no page is 'unknown', never an error. */
@@ -28,9 +35,21 @@ export function parseRoute(hash: string): Route {
       return id === null ? { page: 'unknown' } : { page: 'person', subject: id };
     case 'network':
       return second === '' ? { page: 'network' } : { page: 'unknown' };
+    case 'learning':
+      if (second === '') return { page: 'learning' };
+      return isEntryId(second) ? { page: 'task', id: second } : { page: 'unknown' };
+    case 'board':
+      if (second === '') return { page: 'board' };
+      return isEntryId(second) ? { page: 'entry', id: second } : { page: 'unknown' };
+    case 'keys':
+      return id === null ? { page: 'unknown' } : { page: 'key', peer: id };
     default:
       return { page: 'unknown' };
   }
+}
+
+function isEntryId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
 }
 
 /** The address of a route. */
@@ -46,6 +65,16 @@ export function routeHref(route: Route): string {
       return `#/people/${route.subject ?? 'new'}`;
     case 'network':
       return '#/network';
+    case 'learning':
+      return '#/learning';
+    case 'task':
+      return `#/learning/${route.id}`;
+    case 'board':
+      return '#/board';
+    case 'entry':
+      return `#/board/${route.id}`;
+    case 'key':
+      return `#/keys/${route.peer}`;
     case 'hearts':
     case 'unknown':
       return '#/';
