@@ -77,5 +77,5 @@ export const logLimits = {
   batchLeavesMax: 1024,
   batchBytesMax: 8 * 1024 * 1024,
   /** Full tiles kept expanded for proofs, 16 KiB each; the one asked for longest ago is forgotten. */
-  tilesKeptMax: 512,
+  tilesKeptMax: 1_024,
 } as const;
