@@ -134,7 +134,7 @@ async function takePart(
   const commit = (said: RoundStep) => scope.board.publish('round', { task: taskId, round, attempt, step: said });
   const part = await secureSumAlone(
     scope,
-    { settings, vector: prepared.vector, patienceMs: patienceMs(task, roundLimits) },
+    { settings, opener: opened.author, vector: prepared.vector, patienceMs: patienceMs(task, roundLimits) },
     { mayReveal: (sites) => mayReveal(site, scope, { round, attempt, sites }) },
   );
   if (part.kind !== 'summed') {

@@ -124,7 +124,11 @@ function orderFault(record: TaskRecord, opened: RoundEntry<'opened'>): OpeningFa
   if (ofRound.some((entry) => isStep(entry, 'closed') && entry.body.step.outcome === 'summed')) return 'round-order';
   if (attempt > roundLimits.attemptsMax) return 'attempts-over';
   const opens = ofRound.filter((entry) => isStep(entry, 'opened'));
-  const failures = ofRound.filter((entry) => isStep(entry, 'closed')).map(({ body }) => body.attempt);
+  // By whoever opened it: where there is no aggregator, sites wait for that word before they count an attempt as over.
+  const openerOfAttempt = (number: number) => opens.find(({ body }) => body.attempt === number)?.author;
+  const failures = ofRound
+    .filter((entry) => isStep(entry, 'closed') && entry.author === openerOfAttempt(entry.body.attempt))
+    .map(({ body }) => body.attempt);
   const expected = new Set(opens.map(({ body }) => body.attempt)).size + 1;
   if (attempt !== expected || (attempt > 1 && !failures.includes(attempt - 1))) return 'attempt-order';
   if (opens.some(({ body }) => wasOpened(record, ofRound, body.attempt))) return 'opened-before';

@@ -1,5 +1,5 @@
 import type { PeerId } from '@pulsemesh/wire';
-import type { Party } from '../party/party.ts';
+import type { EntryOfParty, Party } from '../party/party.ts';
 import {
   type AdditiveSettings,
   additiveShareStep,
@@ -26,10 +26,16 @@ interface Summed {
  */
 export async function secureSumAlone(
   party: Party,
-  options: { readonly settings: AdditiveSettings; readonly vector: Uint32Array; readonly patienceMs: number },
+  options: {
+    readonly settings: AdditiveSettings;
+    /** Who opened the attempt, and closes it. */
+    readonly opener: PeerId;
+    readonly vector: Uint32Array;
+    readonly patienceMs: number;
+  },
   dependencies: { readonly mayReveal: (sites: number) => Promise<boolean> },
 ): Promise<AloneResult> {
-  const { settings, vector, patienceMs: withinMs } = options;
+  const { settings, opener, vector, patienceMs: withinMs } = options;
   const { task, round, attempt, sites } = settings;
   const others = sites.filter((site) => site !== party.self);
   const self = createAdditiveSite({ ...settings, self: party.self }, { random: party.random('sum') });
@@ -45,7 +51,7 @@ export async function secureSumAlone(
   const maskedHash = maskedHashOf(partial.value.words);
   const survivors = [{ site: party.self, maskedHash }];
   await party.board.publish('round', { task, round, attempt, step: { name: 'survivors', survivors } });
-  const committed = await commitments(party, settings, others, withinMs);
+  const committed = await commitments(party, settings, opener, withinMs);
   if ('kind' in committed) return committed;
 
   for (const to of others) await party.send(partialSumStep, to, partial.value);
@@ -59,23 +65,27 @@ export async function secureSumAlone(
   return words === null ? { kind: 'lost', at: 'partials' } : { kind: 'summed', words };
 }
 
-/** Every other site's commitment, exactly one of each. */
+/**
+ * Every site's commitment, exactly one of each, all of them before the opener closed the attempt: the next one may be open since then, and
+ * whoever gets the sums of both, over sites that differ by one, has that one's vector.
+ */
 async function commitments(
   party: Party,
   settings: AdditiveSettings,
-  others: readonly PeerId[],
+  opener: PeerId,
   withinMs: number,
 ): Promise<ReadonlyMap<PeerId, RoundEntry<'survivors'>> | Exclude<AloneResult, Summed>> {
-  for (const other of others) {
+  const isEnd = (one: EntryOfParty<'round'>) => isOfAttempt(one, settings, opener) && isStep(one, 'closed');
+  for (const site of settings.sites) {
     const entry = await party.board.await(
       'round',
-      (one) => isOfAttempt(one, settings, other) && isStep(one, 'survivors'),
+      (one) => (isOfAttempt(one, settings, site) && isStep(one, 'survivors')) || isEnd(one),
       withinMs,
     );
-    if (entry === null) return { kind: 'lost', at: 'survivors' };
+    if (entry === null || isEnd(entry)) return { kind: 'lost', at: 'survivors' };
   }
   const found = new Map<PeerId, RoundEntry<'survivors'>>();
-  const all = await party.board.list('round', (one) => others.some((other) => isOfAttempt(one, settings, other)));
+  const all = await party.board.list('round', (one) => settings.sites.some((site) => isOfAttempt(one, settings, site)));
   for (const one of all) {
     if (!isStep(one, 'survivors')) continue;
     const before = found.get(one.author);
