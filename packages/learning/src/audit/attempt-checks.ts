@@ -1,6 +1,6 @@
 import type { TaskBody } from '@pulsemesh/board';
 import type { PeerId } from '@pulsemesh/wire';
-import { contractInForce, openerOf, openingFault, type RoundEntry } from '../rounds/checks.ts';
+import { contractInForce, isBudgetable, openerOf, openingFault, type RoundEntry } from '../rounds/checks.ts';
 import { sumSettingsOf } from '../rounds/settings.ts';
 import { type Finding, type FindingKind, findingOf } from './finding.ts';
 import { type AttemptRecord, type RunRecord, textOf } from './run-record.ts';
@@ -132,10 +132,14 @@ function noteBudget(
 ): void {
   const { privacy, sitesMin } = record.task;
   const { epsilon = null } = closed.body.step;
-  if (privacy === null) return;
   const contracts = survivors
     .map((site) => contractInForce(record.contracts, site, closed.index))
     .filter((entry) => entry !== null);
+  if (privacy === null) {
+    const bounded = contracts.filter(({ body }) => !isBudgetable(record.task, body.limits?.epsilonMax ?? null));
+    if (bounded.length > 0) note('over-budget', [record.entry, ...bounded, closed]);
+    return;
+  }
   const computed = accountant?.epsilonAfter(privacy, closed.body.round, sitesMin) ?? epsilon;
   if (computed === null || epsilon === null || Math.abs(epsilon - computed) > roundingOf(computed)) {
     note('epsilon-misstated', [closed]);

@@ -198,6 +198,37 @@ describe('a cheat', () => {
     expect(kinds).toEqual(['epsilon-misstated']);
   });
 
+  it('with a site in a sum without noise whose contract has a budget: it takes no part, and a verifier would see if it had', async () => {
+    const added = (world: PartyWorld) => {
+      const contract = world.board.entries('contract').find(({ author }) => author === world.agent('site 4').peer);
+      return { site: world.agent('site 4').peer, contract: contract?.id ?? '' };
+    };
+    const { parts, entries, ends, world, taskId } = await cheated(
+      (world) =>
+        inStep('opened', (step) => {
+          const { site, contract } = added(world);
+          return [{ ...step, sites: [...step.sites, site], contracts: [...step.contracts, contract] }];
+        }),
+      { epsilonMax: (site) => (site === 4 ? 8 : null), book },
+    );
+    expect(ends.owners[3]?.attempts.map(({ part }) => part)).toEqual(
+      ends.owners[3]?.attempts.map(() => ({ kind: 'sat-out', why: 'budget' })),
+    );
+    expect(parts.filter((part) => part.kind === 'sat-out')).not.toEqual([]);
+    const peer = world.agent('site 4').peer;
+    const isIn = entries.some(
+      ({ kind, body }) =>
+        kind === 'round' && body.step.name === 'survivors' && body.step.survivors.some(({ site }) => site === peer),
+    );
+    expect(isIn).toBe(false);
+    const bounded = entries.map((entry) =>
+      entry.kind === 'contract' && entry.body.limits !== undefined
+        ? { ...entry, body: { ...entry.body, limits: { ...entry.body.limits, epsilonMax: 8 } } }
+        : entry,
+    );
+    expect(verifyRun(bounded, taskId).findings.map(({ kind }) => kind)).toContain('over-budget');
+  });
+
   it('with another model than came out: the verifier says so', async () => {
     const { world, entries, taskId } = await cheated(() => ({}));
     const model = {

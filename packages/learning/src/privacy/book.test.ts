@@ -71,6 +71,7 @@ describe('a privacy book', () => {
     const unlimited = { ...limit, epsilonMax: null };
     expect(await book.spend(round(1, 1, 'plain', plain), unlimited)).toEqual({ isWithin: true, epsilon: null });
     expect(book.spent()).toEqual([]);
+    expect((await open(undefined, 4).spend(round(1, 1, 'plain', plain), unlimited)).isWithin).toBe(false);
   });
 
   it('refuses to open over what is no book', async () => {

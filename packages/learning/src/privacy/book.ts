@@ -10,7 +10,10 @@ import { concentrationOf, epsilonOf } from './renyi.ts';
 export const privacyBookLimits = { revealsMax: 100_000, rowBytesMax: 4096 } as const;
 
 export interface PrivacyBookOptions {
-  /** The site's own limit for one purpose over all its tasks, at the largest δ among them; null: only the contracts' limits. */
+  /**
+   * The site's own limit for one purpose over all its tasks, at the largest δ among them: tasks without noise are past it. Null: only the
+   * contracts' limits.
+   */
   readonly purposeEpsilonMax: number | null;
 }
 
@@ -73,7 +76,9 @@ export function openPrivacyBook(
 
   async function spendNow(round: Omit<RoundOfWork, 'input'>, limit: SpendLimit) {
     const { task, taskId } = round;
-    if (task.privacy === null) return { isWithin: limit.epsilonMax === null, epsilon: null };
+    // Without noise nothing bounds what a sum tells: such a task fits no budget.
+    if (task.privacy === null)
+      return { isWithin: limit.epsilonMax === null && options.purposeEpsilonMax === null, epsilon: null };
     const name = `${taskId}/${round.round}/${round.attempt}`;
     const known = rows.get(name);
     if (known !== undefined) return { isWithin: true, epsilon: known.epsilon };

@@ -65,6 +65,7 @@ describe('noise of several sites', () => {
     ['norm', { privacy: { ...privacy, normMax: 5 } }],
     ['multiplier', { privacy: { ...privacy, noiseMultiplier: 0 } }],
     ['delta', { privacy: { ...privacy, delta: 0 } }],
+    ['delta', { privacy: { ...privacy, delta: 0.05 } }],
     ['epsilon', { privacy: { ...privacy, epsilonMax: 0 } }],
     ['steps wide', { sum: { ...task.sum, steps: 2 } }],
     ['2^31', { sum: { ...task.sum, steps: 2 ** 26 } }],

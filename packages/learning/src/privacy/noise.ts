@@ -8,6 +8,9 @@ export const siteDeviationStepsMin = 3;
 /** A sum's noise passes this many deviations about once in 10^15 values: so much room is left below 2^31. */
 const roomDeviations = 8;
 
+/** A budget holds but for this probability: with a larger one, an ε that looks small would let a few patients in each study be seen. */
+const deltaMax = 1e-4;
+
 /** What of a task says how its noise is drawn. */
 export type NoiseTask = Pick<TaskBody, 'sitesMin' | 'sitesMax' | 'sum'> & { readonly privacy: PrivacyTerms };
 
@@ -21,7 +24,7 @@ export function noiseFault(task: NoiseTask): string | null {
   const { privacy, sum, sitesMax } = task;
   if (!(privacy.normMax > 0 && privacy.normMax <= sum.range)) return 'the norm lies within the range of the sum';
   if (!(privacy.noiseMultiplier > 0 && privacy.noiseMultiplier <= 1e6)) return 'the noise multiplier is above 0';
-  if (!(privacy.delta > 0 && privacy.delta < 0.1)) return 'delta is a small probability';
+  if (!(privacy.delta > 0 && privacy.delta <= deltaMax)) return `delta is at most ${deltaMax}`;
   if (!(privacy.epsilonMax > 0)) return 'epsilon is above 0';
   const deviation = siteDeviationSteps(task);
   if (deviation < siteDeviationStepsMin)

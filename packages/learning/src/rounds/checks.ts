@@ -69,6 +69,11 @@ export function isEnrolled(keys: readonly EntryOfParty<'key'>[], subject: PeerId
   return last !== undefined && last.body.action !== 'revoke';
 }
 
+/** Whether a site's limit of privacy spent (null: none) allows the task at all: without noise nothing bounds what a sum tells. */
+export function isBudgetable({ privacy }: Pick<TaskBody, 'privacy'>, epsilonMax: number | null): boolean {
+  return epsilonMax === null || privacy !== null;
+}
+
 /** Who opens attempts: the aggregator, or, where there is none, the first of the sites in order of their ids. */
 export function openerOf(task: TaskBody, sites: readonly PeerId[]): PeerId | null {
   return task.aggregator ?? [...sites].sort()[0] ?? null;

@@ -1,7 +1,7 @@
 import type { TaskBody } from '@pulsemesh/board';
 import type { PeerId } from '@pulsemesh/wire';
 import type { EntryOfParty, Party } from '../party/party.ts';
-import { contractInForce, isEnrolled, roundsOpenedWith, type TaskRecord } from './checks.ts';
+import { contractInForce, isBudgetable, isEnrolled, roundsOpenedWith, type TaskRecord } from './checks.ts';
 import type { Accountant } from './work.ts';
 
 /** Who can be asked in the next attempt: sites in order of their ids, each with its contract. */
@@ -47,6 +47,7 @@ function isAskable(record: TaskRecord, contract: EntryOfParty<'contract'>, epsil
   const limits = contract.body.limits;
   if (site === task.aggregator || (task.invited.length > 0 && !task.invited.includes(site))) return false;
   if (!isEnrolled(keys, site, Number.POSITIVE_INFINITY)) return false;
+  if (!isBudgetable(task, limits?.epsilonMax ?? null)) return false;
   if (epsilon !== null && epsilon > (limits?.epsilonMax ?? Number.POSITIVE_INFINITY)) return false;
   return roundsOpenedWith(record, site, Number.POSITIVE_INFINITY) < (limits?.roundsMax ?? task.rounds);
 }

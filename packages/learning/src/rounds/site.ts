@@ -4,6 +4,7 @@ import { contentId } from '@pulsemesh/wire';
 import type { Party } from '../party/party.ts';
 import {
   contractInForce,
+  isBudgetable,
   isStep,
   type OpeningFault,
   openerOf,
@@ -29,7 +30,11 @@ export type OwnerPart =
   /** It may not be opened like that; the board has the evidence. */
   | { readonly kind: 'refused'; readonly fault: OpeningFault | 'settings'; readonly entries: readonly string[] }
   /** This site's own limits or data keep it out of the attempt. */
-  | { readonly kind: 'sat-out'; readonly why: 'rounds' | 'patients' | 'input' | 'work'; readonly code?: string };
+  | {
+      readonly kind: 'sat-out';
+      readonly why: 'rounds' | 'budget' | 'patients' | 'input' | 'work';
+      readonly code?: string;
+    };
 
 /** One attempt as this site had it. */
 export interface OwnerAttempt {
@@ -41,7 +46,7 @@ export interface OwnerAttempt {
 export interface OwnerDependencies {
   readonly author: Author;
   readonly work: LocalWork;
-  /** Needed for tasks with privacy terms: without it the site never reveals in one. */
+  /** Needed for tasks with privacy terms: without it the site never reveals in one. Asked in the others too. */
   readonly book: PrivacyBook | null;
 }
 
@@ -101,6 +106,7 @@ export async function prepare(
   const fault = openingFault(record, opened, contentId(dependencies.work.firstInput(task)));
   if (fault !== null) return { kind: 'refused', fault, entries: [opened.id] };
   if (before.reveals >= (contract.limits?.roundsMax ?? task.rounds)) return { kind: 'sat-out', why: 'rounds' };
+  if (!isBudgetable(task, contract.limits?.epsilonMax ?? null)) return { kind: 'sat-out', why: 'budget' };
   if (!before.isSettings) return { kind: 'refused', fault: 'settings', entries: [opened.id] };
   const input = before.input ?? (await inputOf(site, scope, opened));
   if (input === null) return { kind: 'sat-out', why: 'input' };
@@ -162,12 +168,12 @@ export async function mayReveal(
 ): Promise<boolean> {
   const own = await ownContracts(scope, taskId);
   if (contractInForce(own, party.self, Number.POSITIVE_INFINITY) === null) return false;
-  if (task.privacy === null) return true;
   const { round, attempt, sites } = at;
   const epsilonMax = contract.limits?.epsilonMax ?? null;
   const spent = await scope.once('spend', async () => {
     const answer = await dependencies.book?.spend({ taskId, task, round, attempt }, { epsilonMax, sites });
-    return Uint8Array.of(answer?.isWithin === true ? 1 : 0);
+    const isWithin = answer?.isWithin ?? (task.privacy === null && epsilonMax === null);
+    return Uint8Array.of(isWithin ? 1 : 0);
   });
   return spent[0] === 1;
 }

@@ -59,7 +59,7 @@ export interface Accountant {
 export interface PrivacyBook {
   /**
    * Writes down one more reveal for this attempt, unless that would go past `epsilonMax` (of the contract; null: no limit). Repeated for
-   * the same attempt it gives the same answer and spends nothing.
+   * the same attempt it gives the same answer and spends nothing. A task without privacy terms is within no limit at all.
    */
   spend(
     round: Omit<RoundOfWork, 'input'>,

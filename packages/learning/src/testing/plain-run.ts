@@ -31,7 +31,8 @@ export async function startPlainRun(
     readonly accountant?: Accountant;
     /** Each site's own. */
     readonly book?: () => PrivacyBook;
-    readonly epsilonMax?: number;
+    /** Each site's limit; default none. */
+    readonly epsilonMax?: (site: number) => number | null;
   },
 ): Promise<PlainRun> {
   const { sites, sitesMin = 3, rounds = 1, joinMs = minuteMs } = options;
@@ -45,7 +46,11 @@ export async function startPlainRun(
     const agent = world.agent(`site ${site}`);
     const dependencies = { author: agent.signer, work: plainWork(site), book: options.book?.() ?? null };
     return agent.run(taskId, (party) =>
-      runOwner(party, { taskId, ...plainJoin(site, { epsilonMax: options.epsilonMax }) }, dependencies),
+      runOwner(
+        party,
+        { taskId, ...plainJoin(site, { epsilonMax: options.epsilonMax?.(site) ?? undefined }) },
+        dependencies,
+      ),
     );
   });
   const enrolment = plainEnrolment('aggregator');

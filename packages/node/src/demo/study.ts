@@ -54,7 +54,8 @@ export async function learnerSettings(
   await writeConsents(paths.consents(name), await patientsOf(records), installation.createdMs);
   const models = ['prediction-1', 'prediction-2'].map((node) => join(paths.node(node), 'models'));
   // One hospital runs the demo's prediction nodes.
-  const site = { records, consentsFile: paths.consents(name), models: index === 0 ? models : [] };
+  // The demo's study has no noise, which fits no budget.
+  const site = { records, consentsFile: paths.consents(name), epsilonMax: null, models: index === 0 ? models : [] };
   return { ...common, site };
 }
 

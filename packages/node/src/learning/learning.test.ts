@@ -98,6 +98,7 @@ describe('three hospitals and a study office', () => {
       const settings = siteSettingsSchema.parse({
         records: { kind: 'generated', seed: index, patients: 6 },
         consentsFile: await consentsFor(index, learner.place),
+        epsilonMax: null,
         models: [join(learner.place, 'models')],
         tolerance: 0.5,
       });

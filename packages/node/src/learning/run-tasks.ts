@@ -32,6 +32,14 @@ export class OtherProgramError extends Condition {
   }
 }
 
+/** The site has a privacy budget, which no sum without noise fits: it signs nothing. */
+export class TaskBeyondBudgetError extends Condition {
+  override readonly name = 'TaskBeyondBudgetError';
+  constructor() {
+    super('task-beyond-budget', 'the task adds no noise, and this site has a privacy budget');
+  }
+}
+
 /**
  * Takes part in every task of the board that concerns this party, as a site, as the aggregator, or as both, until disposed; what was
  * under way goes on with the next start. A task that cannot be done here is told of and left.
@@ -63,6 +71,10 @@ export function runTasks(
     }
     const { site } = options;
     if (site === null) return;
+    if (entry.body.privacy === null && site.limits.epsilonMax !== null) {
+      attempt(entry, () => Promise.reject(new TaskBeyondBudgetError()));
+      return;
+    }
     told({ kind: 'joined', task: entry });
     attempt(entry, async () => ({ kind: 'site-ended', task: entry, run: await runSite(learner, site, entry, deps) }));
   });
