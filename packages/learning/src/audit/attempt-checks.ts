@@ -1,7 +1,7 @@
 import type { TaskBody } from '@pulsemesh/board';
 import type { PeerId } from '@pulsemesh/wire';
 import { contractInForce, isBudgetable, openerOf, openingFault, type RoundEntry } from '../rounds/checks.ts';
-import { sumSettingsOf } from '../rounds/settings.ts';
+import { sumSettingsOf, termsFault } from '../rounds/settings.ts';
 import { type Finding, type FindingKind, findingOf } from './finding.ts';
 import { type AttemptRecord, type RunRecord, textOf } from './run-record.ts';
 import type { VerifyMeans } from './verify-run.ts';
@@ -81,7 +81,9 @@ function noteSets(task: TaskBody, opened: RoundEntry<'opened'>, attempt: Attempt
   }
   const { round, attempt: number } = attempt;
   const place = { taskId: opened.body.task, task, round, attempt: number, sites };
-  const { survivorsMin } = sumSettingsOf(place, 1);
+  const settings = sumSettingsOf(place, 1);
+  const { survivorsMin } = settings;
+  if (task.aggregator !== null && termsFault(settings) !== null) note('settings', [opened]);
   for (const set of attempt.survivors) {
     const named = set.body.step.survivors.map(({ site }) => site);
     if (task.aggregator === null) {

@@ -229,6 +229,15 @@ describe('a cheat', () => {
     expect(verifyRun(bounded, taskId).findings.map(({ kind }) => kind)).toContain('over-budget');
   });
 
+  it('with neighbours so few that they can be of one hand: nobody sums, and the verifier says so', async () => {
+    const sum = { range: 1000, steps: 1, neighbours: 2, threshold: 2 } as const;
+    const { ends } = await cheated(() => ({}), { task: { sum } });
+    expect(ends.aggregator).toMatchObject({ kind: 'failed', reason: 'settings' });
+    const { entries, taskId } = await cheated(() => ({}));
+    const sparse = entries.map((entry) => (entry.kind === 'task' ? { ...entry, body: { ...entry.body, sum } } : entry));
+    expect(verifyRun(sparse, taskId).findings.map(({ kind }) => kind)).toContain('settings');
+  });
+
   it('with another model than came out: the verifier says so', async () => {
     const { world, entries, taskId } = await cheated(() => ({}));
     const model = {

@@ -60,6 +60,14 @@ describe('a site that is absent', () => {
     expect(ends.owners.flatMap(({ attempts }) => attempts.map(({ part }) => part.kind))).not.toContain('revealed');
   });
 
+  it('leaves no sum of two: each of them would have the other one', async () => {
+    const world = silentIn(['masked'], ['site 3']);
+    const run = await startPlainRun(world, { sites: 3, sitesMin: 2 });
+    const ends = await world.until(run.all, 6 * hourMs);
+    expect(ends.aggregator).toMatchObject({ kind: 'failed', reason: 'too-few-masked' });
+    expect(ends.owners.flatMap(({ attempts }) => attempts.map(({ part }) => part.kind))).not.toContain('revealed');
+  });
+
   it('when shares are revealed, with too many others, ends the round for good: no second set is ever asked for', async () => {
     const world = silentIn(['reveal'], ['site 2', 'site 3', 'site 4']);
     const run = await startPlainRun(world, { sites: 4 });

@@ -1,14 +1,14 @@
 import type { PublishedEntry, RoundStep, TaskBody } from '@pulsemesh/board';
 import { contentId } from '@pulsemesh/wire';
 import type { Party } from '../party/party.ts';
-import { type SumFailure, sumSettingsFault } from '../secure-sum/index.ts';
+import type { SumFailure } from '../secure-sum/index.ts';
 import { contractInForce } from './checks.ts';
 import { combined } from './combined.ts';
 import { enoughContracts, epsilonAfterRound, whomToAsk } from './contracts.ts';
 import { type Enrolment, enrol, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
 import { fromBytes, toBytes } from './part-codec.ts';
-import { attemptScope, sumLength, sumSettingsOf } from './settings.ts';
+import { attemptScope, sumLength, sumSettingsOf, termsFault } from './settings.ts';
 import { forgetScope } from './site.ts';
 import { inputStep, resultStep } from './steps.ts';
 import { secureSumAggregator } from './sum-aggregator.ts';
@@ -117,7 +117,7 @@ async function runAttempt(sums: Sums, at: Attempt): Promise<AttemptOutcome> {
   if (asked.kind === 'failed') return { ...asked, isOver: true };
   const { sites, contracts } = asked;
   const settings = sumSettingsOf({ taskId, task, round, attempt, sites }, sumLength(task, dependencies.combine));
-  if (sumSettingsFault(settings) !== null) return { kind: 'failed', reason: 'settings', isOver: true };
+  if (termsFault(settings) !== null) return { kind: 'failed', reason: 'settings', isOver: true };
   const commit = (step: RoundStep): Promise<PublishedEntry> =>
     scope.board.publish('round', { task: taskId, round, attempt, step });
   await commit({ name: 'opened', sites, contracts, input: contentId(input) });

@@ -6,6 +6,8 @@ export const roundLimits = {
   patienceSteps: 3,
   /** And this besides, milliseconds: boards and posts are asked now and then. */
   patienceMs: 30_000,
+  /** Neighbours of a site that masks with some of the others only: SecAgg+'s choice for a hundred sites. */
+  neighboursMin: 20,
   /** Bytes of what a round starts from. */
   inputBytesMax: 16_000_000,
 } as const;

@@ -1,11 +1,10 @@
 import { contentId } from '@pulsemesh/wire';
 import type { Party } from '../party/party.ts';
-import { sumSettingsFault } from '../secure-sum/index.ts';
 import { contractInForce, isStep, type RoundEntry } from './checks.ts';
 import { enrol, type JoinOptions, ownContracts, signContract, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
 import { fromBytes, toBytes } from './part-codec.ts';
-import { attemptScope, patienceMs, sumLength, sumSettingsOf } from './settings.ts';
+import { attemptScope, patienceMs, sumLength, sumSettingsOf, termsFault } from './settings.ts';
 import {
   forgetScope,
   mayReveal,
@@ -66,7 +65,7 @@ async function takePart(site: SiteInTask, opened: RoundEntry<'opened'>, reveals:
   const scope = await site.party.scope(attemptScope(round, attempt));
   const place = { taskId, task, round, attempt, sites: step.sites };
   const settings = sumSettingsOf(place, sumLength(task, dependencies.work));
-  const isSettings = sumSettingsFault(settings) === null;
+  const isSettings = termsFault(settings) === null;
   const input = round === 1 ? dependencies.work.firstInput(task) : null;
   const prepared = await prepare(site, scope, opened, { reveals, isSettings, input });
   if (!('vector' in prepared)) return prepared;

@@ -1,6 +1,7 @@
 import type { TaskBody } from '@pulsemesh/board';
 import type { PeerId } from '@pulsemesh/wire';
-import type { SumSettings } from '../secure-sum/index.ts';
+import { type SumSettings, secureSumLimits, sumSettingsFault } from '../secure-sum/index.ts';
+import { roundLimits } from './limits.ts';
 import type { WorkShape } from './work.ts';
 
 /** Where an attempt of a round stands in its task. */
@@ -40,8 +41,18 @@ export function sumSettingsOf(place: AttemptPlace, vectorLength: number): SumSet
   const { neighbours } = task.sum;
   const holders = neighbours === 'all' ? sites.length : Math.min(sites.length, neighbours + 1);
   const threshold = Math.max(task.sum.threshold, Math.floor(holders / 2) + 1);
-  const survivorsMin = Math.max(2, task.sitesMin, threshold);
+  const survivorsMin = Math.max(secureSumLimits.sitesMin, task.sitesMin, threshold);
   return { task: taskId, round, attempt, sites, vectorLength, neighbours, threshold, survivorsMin };
+}
+
+/**
+ * Why no sum under these terms is safe, whatever the task says; null: none. A site with a few neighbours is alone as soon as these work
+ * together: whoever may leave sites out, or bring more of its own, draws such a graph.
+ */
+export function termsFault(settings: SumSettings): string | null {
+  const { neighbours, sites } = settings;
+  const isSparse = neighbours !== 'all' && neighbours < Math.min(roundLimits.neighboursMin, sites.length - 1);
+  return isSparse ? 'number of neighbours' : sumSettingsFault(settings);
 }
 
 /** How long a site waits for the next thing of an attempt, milliseconds. */
