@@ -100,9 +100,11 @@ export class BoardFollower implements AsyncDisposable {
   /** The receipt of an entry that was verified, by the board or, where it is out of reach, from what was read of it. @throws RangeError where there is none. */
   async receipt(index: number): Promise<FetchedReceipt> {
     const own = await this.#client.receipt(index);
+    // Held against the entry that was asked for, whichever place the receipt names.
+    const leaf = this.#byIndex.get(index)?.leaf ?? null;
     const given = await this.#receiptOfBoard(index);
     const bytes = given ?? own;
-    return { bytes, from: given === null ? 'copy' : 'board', verdict: await this.check(bytes, null) };
+    return { bytes, from: given === null ? 'copy' : 'board', verdict: await this.check(bytes, leaf) };
   }
 
   /** Checks a receipt from wherever: with the keys alone, offline. Without `leaf` it is held against what was read of the board. */
@@ -176,10 +178,13 @@ export class BoardFollower implements AsyncDisposable {
     try {
       return await withTimeout(this.#deps.clock, 'the receipt', receiptMs, async (signal) => {
         const answer = await this.#deps.fetch(`${this.#options.url}/receipt/${index}`, { method: 'GET', signal });
-        return answer.status === 200 ? await answer.bytes(receiptBytesMax) : null;
+        if (answer.status !== 200) return null;
+        const bytes = await answer.bytes(receiptBytesMax);
+        parseReceipt(bytes);
+        return bytes;
       });
     } catch {
-      return null; // the own copy has the same proof
+      return null; // nothing, or no receipt: the own copy has the same proof
     }
   }
 }
