@@ -11,7 +11,7 @@ import {
 } from '@pulsemesh/board/server';
 import { createNoteVerifier, formatVerifierKey, parseVerifierKey } from '@pulsemesh/board/verify';
 import { type Identity, parseCard } from '@pulsemesh/identity';
-import { lockDirectory, openLmdbTables, type StoreFailedError } from '@pulsemesh/store';
+import { lockDirectory, openJournaledTables, openLmdbTables, type StoreFailedError } from '@pulsemesh/store';
 import { type PeerId, parsePeerId } from '@pulsemesh/wire';
 import type { BoardServiceSettings } from '../config/board-settings.ts';
 import { boardFetch } from '../learning/board-fetch.ts';
@@ -52,7 +52,10 @@ export async function startBoardService(
 ): Promise<BoardService> {
   await using stack = new AsyncDisposableStack();
   const failure = Promise.withResolvers<StoreFailedError>();
-  const { store, admissionStore } = await openStores(options.dataDirectory, stack, failure.resolve);
+  const { store, admissionStore } = await openStores(options.dataDirectory, stack, {
+    ...deps,
+    onFailed: failure.resolve,
+  });
   const origin = originOf(identity.peerId, options.origin);
   const log = stack.use(await openBoardLog({ store, signer: identity, origin }, deps));
   const { entriesPerDay, bytesPerDay } = options;
@@ -107,15 +110,15 @@ export function cardHolder(card: Uint8Array): PeerId | null {
 async function openStores(
   dataDirectory: string,
   stack: AsyncDisposableStack,
-  onFailed: (error: StoreFailedError) => void,
+  { onFailed, ...deps }: NodeDependencies & { readonly onFailed: (error: StoreFailedError) => void },
 ) {
-  const at = (folder: string) => join(dataDirectory, folder);
+  const at = (...folders: readonly string[]) => join(dataDirectory, ...folders);
   stack.use(lockDirectory(at(boardFolders.log)));
-  const open = async (directory: string) => watchForFailure(stack.use(await openLmdbTables({ directory })), onFailed);
-  return {
-    store: await open(join(at(boardFolders.log), 'tables')),
-    admissionStore: await open(at(boardFolders.admission)),
-  };
+  // The log's places are found by hash, all over a tree's pages: the journal writes them in order and sorts them in later.
+  const places = { directory: at(boardFolders.log, 'tables'), journalDirectory: at(boardFolders.log, 'journal') };
+  const store = stack.use(await openJournaledTables(places, deps));
+  const admissionStore = stack.use(await openLmdbTables({ directory: at(boardFolders.admission) }));
+  return { store: watchForFailure(store, onFailed), admissionStore: watchForFailure(admissionStore, onFailed) };
 }
 
 function measureLog(log: BoardLog, { meter }: NodeDependencies): Disposable {
