@@ -129,6 +129,13 @@ function httpSettings(installation: Installation, settings: MemberSettings) {
     host,
     port: installation.ports[servicePorts.http] ?? 0,
     inboxUrl: inboxUrl(installation),
+    board: {
+      url: boardUrl(installation),
+      key: boardKey(installation),
+      witnesses: [...witnessKeys(installation)],
+      quorum: 2,
+      caFile: demoPaths(settings.dataDirectory).certificate('board', 'ca'),
+    },
     ...(settings.hasDevices ? { replaySpeed: settings.speed } : {}),
     ...(settings.webDirectory === null ? {} : { webDirectory: settings.webDirectory }),
     ...(settings.arrivalsFile === null ? {} : { arrivalsFile: settings.arrivalsFile }),
