@@ -51,6 +51,11 @@ describe('a privacy book', () => {
     expect((await again.spend(round(2), limit)).epsilon).toBeCloseTo(accountant.epsilonAfter(privacy, 2, 5), 12);
   });
 
+  it('put back from an older copy, counts the rounds of a task that it forgot', async () => {
+    const { epsilon } = await open().spend(round(5), limit);
+    expect(epsilon).toBeCloseTo(accountant.epsilonAfter(privacy, 5, 5), 12);
+  });
+
   it('holds a purpose to its own limit over all its tasks', async () => {
     const book = open(undefined, 4);
     const epsilons: number[] = [];

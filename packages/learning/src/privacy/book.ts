@@ -82,7 +82,7 @@ export function openPrivacyBook(
     const name = `${taskId}/${round.round}/${round.attempt}`;
     const known = rows.get(name);
     if (known !== undefined) return { isWithin: true, epsilon: known.epsilon };
-    const row = nextRow(task, taskId, tasks);
+    const row = nextRow(task, taskId, round.round, tasks);
     const ofPurpose = withRow(row, purposes.get(task.purpose));
     const isWithin =
       row.epsilon <= Math.min(limit.epsilonMax ?? Number.POSITIVE_INFINITY, task.privacy.epsilonMax) &&
@@ -114,11 +114,12 @@ export function openPrivacyBook(
 
 type SpendLimit = Parameters<PrivacyBook['spend']>[1];
 
-function nextRow(task: TaskBody, taskId: string, tasks: ReadonlyMap<string, Account>): Row {
+/** Rounds follow each other on the board: what a book forgot that was put back from an older copy counts by the round's number. */
+function nextRow(task: TaskBody, taskId: string, round: number, tasks: ReadonlyMap<string, Account>): Row {
   const { noiseMultiplier, delta } = task.privacy ?? { noiseMultiplier: 0, delta: 1 };
   const row = { purpose: task.purpose, task: taskId, concentration: concentrationOf(noiseMultiplier), delta };
   const after = withRow(row, tasks.get(taskId));
-  return { ...row, epsilon: epsilonOf(after.concentration, delta) };
+  return { ...row, epsilon: epsilonOf(Math.max(after.concentration, round * row.concentration), delta) };
 }
 
 function withRow(row: Pick<Row, 'concentration' | 'delta'>, account: Account | undefined): Account {

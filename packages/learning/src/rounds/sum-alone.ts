@@ -9,7 +9,7 @@ import {
   partialSumStep,
 } from '../secure-sum/index.ts';
 import { isStep, type RoundEntry } from './checks.ts';
-import { isOfAttempt, type SumPart } from './sum-owner.ts';
+import { formerLife, isOfAttempt, type SumPart } from './sum-owner.ts';
 
 /** What became of an attempt that sites made among themselves, at one of them. */
 export type AloneResult = Exclude<SumPart, { readonly kind: 'revealed' }> | Summed;
@@ -40,6 +40,8 @@ export async function secureSumAlone(
   const others = sites.filter((site) => site !== party.self);
   const self = createAdditiveSite({ ...settings, self: party.self }, { random: party.random('sum') });
 
+  const former = await formerLife(party, (one) => isOfAttempt(one, settings, party.self) && isStep(one, 'survivors'));
+  if (former !== null) return former;
   for (const [to, share] of self.shares) await party.send(additiveShareStep, to, share);
   const dealt = await party.gather(additiveShareStep, { from: others, withinMs });
   if (dealt.absent.length > 0) return { kind: 'lost', at: 'shares' };

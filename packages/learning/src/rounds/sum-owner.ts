@@ -31,6 +31,8 @@ export type SumStop =
   /** Two survivor sets, or two lists of keys, for one attempt: each would have been unmasked for another. */
   | 'two-survivor-sets'
   | 'two-key-lists'
+  /** The board has more of this site's part than its journal: an older copy of it was put back, whose masks were used already. */
+  | 'restored'
   /** The site's own rule forbids to reveal: left the task, no budget. */
   | 'not-allowed';
 
@@ -55,6 +57,11 @@ export async function secureSumOwner(
   const random = party.random('sum');
   const owner = createSummingOwner({ ...settings, self: party.self }, { random, author: dependencies.author });
 
+  const former = await formerLife(party, (one) => {
+    const isListed = isStep(one, 'keys') && one.body.step.sites.includes(party.self);
+    return isListed && isOfAttempt(one, settings, aggregator);
+  });
+  if (former !== null) return former;
   await party.send(advertiseStep, aggregator, owner.advertisement);
   const keysEntry = await nextStep(party, settings, aggregator, 'keys', patienceMs);
   const list = keysEntry === null ? null : await party.receive(keysStep, aggregator, patienceMs);
@@ -85,6 +92,18 @@ export async function secureSumOwner(
   if (reveal.kind === 'refused') return stopped(reveal.why, survivorsEntry);
   await party.send(revealStep, aggregator, reveal.value);
   return { kind: 'revealed' };
+}
+
+/**
+ * What shows, before anything went out, that something did: an older copy of this journal was put back. Its keys and masks come from the
+ * same seed, but what they went over may be another vector now. Null: nothing does, as far as the board answers.
+ */
+export async function formerLife(
+  party: Party,
+  isOwn: (entry: EntryOfParty<'round'>) => boolean,
+): Promise<Extract<SumPart, { readonly kind: 'stopped' }> | null> {
+  const entries = await party.board.list('round', isOwn);
+  return entries.length === 0 ? null : { kind: 'stopped', why: 'restored', entries: entries.map(({ id }) => id) };
 }
 
 /** True for an entry by the aggregator about this very attempt. */
