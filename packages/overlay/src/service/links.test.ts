@@ -78,6 +78,8 @@ function createLinks(
   let dialsAtOnce = 0;
   let dialsAtOnceMost = 0;
   let stoodStillMs = 0;
+  let connectionsMax = 300;
+  const full = new Set<string>();
   let wanted: PeerId[] = [];
   const tags: [string, unknown][] = [];
   const kept = new Map<string, readonly string[]>();
@@ -85,7 +87,9 @@ function createLinks(
     self,
     stoodStillMs: () => stoodStillMs,
     connectionManager: {
+      getMaxConnections: () => connectionsMax,
       getConnections: (id) => {
+        if (id === undefined) return links.connected() as unknown as Connection[]; // they are counted
         const open = connections.get(String(id));
         return (open?.status === 'open' ? [open] : []) as unknown as Connection[];
       },
@@ -99,6 +103,7 @@ function createLinks(
         const name = String(first).replace(/^.*\/p2p\//, '');
         if (hasStoodStill) stoodStillMs += linksLimits.stoodStillMsMax + 1;
         if (away.has(name)) throw new Error('away');
+        if (full.has(name)) throw Object.assign(new Error('no room'), { name: 'EncryptionFailedError' });
         const connection = new FakeConnection(
           ids.find((id) => id.toString() === name),
           'outbound',
@@ -124,7 +129,7 @@ function createLinks(
     onConnected: (peer) => said.push(`connected ${peer}`),
     onDisconnected: (peer, why) => said.push(`${why} ${peer}`),
     onUnreachable: (peer) => said.push(`unreachable ${peer}`),
-    onDropped: () => {},
+    onDropped: (messages) => said.push(`dropped ${messages.length}`),
     onDialled: () => {},
     addressesOf: () => (hasAddresses() ? ['/ip4/192.0.2.1/tcp/1'] : []),
     wanted: () => wanted,
@@ -144,6 +149,10 @@ function createLinks(
     links,
     clock,
     away,
+    full,
+    limit: (most: number) => {
+      connectionsMax = most;
+    },
     said,
     tags,
     /** What others have tagged a peer with. */
@@ -194,6 +203,56 @@ describe('links', () => {
     await world.settle();
     expect(world.dialCount()).toBe(1);
     expect(world.said).toEqual([]);
+  });
+
+  it('hold nobody for dead who has no room, and try again for what is to be sent', async () => {
+    const world = createLinks();
+    world.full.add(nameOf(0));
+    world.links.send(nameOf(0), probe);
+    await world.settle();
+    world.links.send(nameOf(0), probe);
+    expect(world.said).toEqual([]);
+    world.full.clear();
+    await world.clock.advance(dialLimits.fullWaitMs);
+    world.links.tend();
+    await world.settle();
+    expect(world.links.isConnected(nameOf(0))).toBe(true);
+    expect(world.connectionTo(0)?.sent).toBe(1); // one frame
+  });
+
+  it('drop what is to be sent to who has no room for long, and ask less and less often only to be connected', async () => {
+    const world = createLinks();
+    world.full.add(nameOf(0));
+    world.links.send(nameOf(0), probe);
+    for (let second = 0; second < 60; second += 1) {
+      await world.clock.advance(1_000);
+      world.links.tend();
+      await world.settle();
+    }
+    expect(world.dialCount()).toBe(dialLimits.fullTriesMax);
+    expect(world.said).toEqual(['dropped 1']);
+    world.want(0);
+    for (let second = 0; second < 60; second += 1) {
+      await world.clock.advance(1_000);
+      world.links.tend();
+      await world.settle();
+    }
+    expect(world.dialCount()).toBeLessThan(dialLimits.fullTriesMax + 8);
+    expect(world.said.filter((line) => line.startsWith('unreachable'))).toEqual([]);
+  });
+
+  it('keep room for who dials below the most that libp2p lets stand, least recently used first', async () => {
+    const world = createLinks({ linksMax: 10 });
+    world.limit(10);
+    world.want(0, 1);
+    for (let index = 0; index < 10; index += 1) {
+      world.links.take(new FakeConnection(ids[index]) as unknown as Connection);
+      await world.clock.advance(1);
+      await world.settle();
+    }
+    expect(world.links.connected()).toHaveLength(9);
+    expect(world.links.isConnected(nameOf(0)) && world.links.isConnected(nameOf(9))).toBe(true);
+    expect(world.said).toContain(`closed ${nameOf(2)}`);
   });
 
   it('hold nobody for dead whose addresses they do not know', async () => {

@@ -19,10 +19,10 @@ import {
 } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Message } from '../message.ts';
-import { DialMemory } from './dial-memory.ts';
+import { DialMemory, dialLimits, isTurnedAway } from './dial-memory.ts';
 import { carriesOthers, isKeptBefore } from './doubles.ts';
 import { PeerLink } from './peer-link.ts';
-import { unneededOf } from './unneeded.ts';
+import { inboundMost, roomBelow, unneededOf } from './unneeded.ts';
 
 /** Limits of all links together. */
 export const linksLimits = {
@@ -59,7 +59,7 @@ export interface LinksOptions {
 export interface LinksDependencies {
   /** The peer whose links these are. */
   readonly self: PeerId;
-  readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection'>;
+  readonly connectionManager: Pick<ConnectionManager, 'getConnections' | 'openConnection' | 'getMaxConnections'>;
   readonly peerStore: Pick<PeerStore, 'get' | 'merge'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -131,7 +131,9 @@ export class Links {
     if (this.#stopped.signal.aborted) return;
     const link = this.#linkTo(peer);
     link.send(message);
-    if (link.connection === undefined && !this.#wait(peer)) this.#unreachable(peer);
+    if (link.connection !== undefined || this.#wait(peer, true)) return;
+    // Whoever had no room a moment ago may have it at the next look.
+    if (!this.#memory.isFull(peer)) this.#unreachable(peer);
   }
 
   /** The peer was heard from: its link counts as used. */
@@ -163,10 +165,14 @@ export class Links {
       return;
     }
     link.connection = connection;
+    link.sinceMs = this.#deps.clock.monotonicMs();
+    link.refusals = 0;
     this.#memory.succeeded(link.peer);
     this.#waiting.delete(link.peer);
     this.#deps.onConnected(link.peer);
     link.flushSoon();
+    // Soon nobody could dial us: not at the next look, now.
+    if (this.#aboveRoom() > 0) void this.#closeUnneeded(new Set(this.#deps.wanted()));
   }
 
   /** Dials what is wanted, tags it, and closes what is too much. */
@@ -175,7 +181,10 @@ export class Links {
     const wanted = this.#deps.wanted();
     for (const peer of wanted) if (!this.isConnected(peer)) this.#wait(peer);
     // A stream that broke a moment ago is not opened anew in haste, but is by and by.
-    for (const link of this.#links.values()) if (!link.isIdle) link.flushSoon();
+    for (const link of this.#links.values()) {
+      if (link.connection === undefined) this.#wait(link.peer, true);
+      else if (!link.isIdle) link.flushSoon();
+    }
     this.#tag(new Set(wanted));
     this.#closeDoubles();
     void this.#closeUnneeded(new Set(wanted));
@@ -201,11 +210,13 @@ export class Links {
     return link;
   }
 
-  /** Puts a peer in line to be dialled; false when it may not be. */
-  #wait(peer: PeerId): boolean {
+  /** Puts a peer in line to be dialled, with something to send or only to be connected; false when it may not be. */
+  #wait(peer: PeerId, isToSend = false): boolean {
     if (this.#dialling.has(peer) || this.#waiting.has(peer)) return true;
     const isFull = this.#waiting.size >= linksLimits.dialsWaitingMax;
-    if (isFull || !this.#memory.mayDial(peer, this.#deps.clock.monotonicMs())) return false;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const mayDial = isToSend ? this.#memory.mayDialToSend(peer, nowMs) : this.#memory.mayDial(peer, nowMs);
+    if (isFull || !mayDial) return false;
     this.#waiting.add(peer);
     queueMicrotask(() => this.#dialNext());
     return true;
@@ -239,9 +250,14 @@ export class Links {
       if (!this.isConnected(peer)) this.#unreachable(peer); // a limited connection, or one that closed at once
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
-      this.#memory.failed(peer, clock.monotonicMs());
+      const isFull = isTurnedAway(error);
+      this.#memory.failed(peer, clock.monotonicMs(), isFull);
       logger.debug('a peer could not be dialled', { peer, addresses: addresses.length, ...errorForLog(error) });
       onDialled(false);
+      if (isFull) {
+        this.#turnedAway(peer);
+        return;
+      }
       // Where no address is known nothing is known of the peer's life either: its answers will be missed, or it comes itself.
       const isExcused = this.#deps.stoodStillMs() - stoodStillMs > linksLimits.stoodStillMsMax;
       if (addresses.length > 0 && !isExcused) this.#unreachable(peer);
@@ -264,6 +280,16 @@ export class Links {
     queueMicrotask(() => {
       if (!this.isConnected(peer)) this.#deps.onUnreachable(peer);
     });
+  }
+
+  /** The peer lives, and has no room: what is to be sent waits for some more tries, and nobody holds it for dead. */
+  #turnedAway(peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || link.connection !== undefined) return;
+    link.refusals += 1;
+    if (!link.isIdle && link.refusals < dialLimits.fullTriesMax) return;
+    this.#links.delete(peer);
+    this.#deps.onDropped(link.clear());
   }
 
   #closed(link: PeerLink, connection: Connection): void {
@@ -323,11 +349,22 @@ export class Links {
       for (const link of connected) if (wanted.has(link.peer)) link.lastWantedMs = nowMs;
       const choice = unneededOf(connected, { ...this.#options, wanted, nowMs });
       const ours = await this.#part(choice.ours, choice.surplus);
-      await this.#part(choice.theirs, choice.excess - ours);
+      await this.#part(choice.anyone, this.#excess() - ours);
       await this.#part(choice.useless, choice.useless.length);
     } finally {
       this.#isClosing = false;
     }
+  }
+
+  /** How many links there are above what peers may make it, or above what leaves room below libp2p's own limit. */
+  #excess(): number {
+    return Math.max(this.connected().length - inboundMost(this.#options.linksMax), this.#aboveRoom());
+  }
+
+  #aboveRoom(): number {
+    const { connectionManager } = this.#deps;
+    const most = connectionManager.getMaxConnections();
+    return connectionManager.getConnections().length - (most - roomBelow(most));
   }
 
   /** Closes the first `count` of these that nobody else in this program wants kept. Says how many. */

@@ -65,8 +65,13 @@ export class OutboundQueue {
     return messages.length === 0 ? undefined : encodeFrame(encodeMessages(messages));
   }
 
-  clear(): void {
-    while (this.#gossip.shift() !== undefined || this.#events.shift() !== undefined);
+  /** Forgets what waits, and returns it. */
+  clear(): readonly Message[] {
+    const waited: Message[] = [];
+    for (const queue of [this.#gossip, this.#events]) {
+      for (let message = queue.shift(); message !== undefined; message = queue.shift()) waited.push(message);
+    }
+    return waited;
   }
 }
 

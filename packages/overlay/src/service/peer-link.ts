@@ -32,6 +32,10 @@ export class PeerLink {
   /** An end lets the connection go on purpose: that it closes then says nothing about the peer. */
   isParting = false;
   lastUsedMs: number;
+  /** When it was connected last, monotonic. */
+  sinceMs = Number.NEGATIVE_INFINITY;
+  /** How often the peer had no room for us since something is to be sent to it. */
+  refusals = 0;
   lastWantedMs = Number.NEGATIVE_INFINITY;
   /** Since when `dialled` is known to be one too many, monotonic. */
   doubleSinceMs: number | undefined;
@@ -83,9 +87,9 @@ export class PeerLink {
     this.flushSoon();
   }
 
-  /** Forgets what is queued. */
-  clear(): void {
-    this.#queue.clear();
+  /** Forgets what is queued, and says what that was. */
+  clear(): readonly Message[] {
+    return this.#queue.clear();
   }
 
   /** Ends the outbound stream; what was handed to it is still sent. */

@@ -9,16 +9,29 @@ export const unneededLimits = {
   unwantedMs: 120_000,
   /** What peers open is let stand up to this share above the budget. */
   inboundShare: 0.5,
+  /** Below the most connections that libp2p lets stand this share is kept free, so that nobody who dials is turned away. */
+  roomShare: 1 / 12,
+  /** A link that is younger stays, whoever opened it: what it was opened for is on its way. */
+  youngMs: 1_000,
 } as const;
+
+/** Connections that there may be under a budget, those that peers opened among them. */
+export function inboundMost(linksMax: number): number {
+  return Math.ceil(linksMax * (1 + unneededLimits.inboundShare));
+}
+
+/** Connections that are left to those who dial, where libp2p lets no more than `most` stand. */
+export function roomBelow(most: number): number {
+  return Math.ceil(most * unneededLimits.roomShare);
+}
 
 /** Links that may go, those to begin with first. */
 export interface Unneeded {
   /** Opened by this service; `surplus` of them are too many. */
   readonly ours: readonly PeerLink[];
   readonly surplus: number;
-  /** Opened by peers; `excess` of both kinds are too many even so. */
-  readonly theirs: readonly PeerLink[];
-  readonly excess: number;
+  /** Opened by anybody: what goes where even so there are too many. */
+  readonly anyone: readonly PeerLink[];
   /** Opened by this service and of no use for long. */
   readonly useless: readonly PeerLink[];
 }
@@ -50,8 +63,7 @@ export function unneededOf(
   return {
     ours: idle,
     surplus: connected.length - linksMax,
-    theirs: free.filter((link) => !isOurs(link)),
-    excess: connected.length - Math.ceil(linksMax * (1 + unneededLimits.inboundShare)),
+    anyone: free.filter((link) => !isOurs(link) || (link.isIdle && nowMs - link.sinceMs >= unneededLimits.youngMs)),
     useless: idle.filter(isUseless),
   };
 }

@@ -251,7 +251,7 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         deviceSecret: deviceSecret ?? hkdfSha256({ key: seed, info: 'upsycle/device-secret/1', length: 32 }),
         epsilon: epsilon ?? upsycleDefaults.epsilon,
         ...(interestState === undefined ? {} : { interestState }),
-        linksMax: linksMax ?? upsycleDefaults.linksMax,
+        linksMax: this.#linksMax(linksMax),
         signaturePolicy: this.globalSignaturePolicy,
         carry: carry ?? false,
         mustValidate: (topic) => this.#mustValidate(topic.name),
@@ -262,6 +262,11 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
         ...(lanOptions(this.#init) === null ? {} : { links: this.#links() }),
       },
     );
+  }
+
+  /** Never more than libp2p itself lets stand. */
+  #linksMax(linksMax: number = upsycleDefaults.linksMax): number {
+    return Math.min(linksMax, this.#components.connectionManager.getMaxConnections());
   }
 
   #createFirstReaders(node: OverlayNode, driver: Driver): FirstReaders {
@@ -285,7 +290,7 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
       node,
       {
         protocol: upsycleProtocol,
-        linksMax,
+        linksMax: this.#linksMax(linksMax),
         outboundBytesMax: maxOutboundBufferSize,
         maxInboundStreams,
         maxOutboundStreams,
