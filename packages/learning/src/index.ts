@@ -11,13 +11,7 @@ export {
 export { type PartyLimits, partyLimits } from './party/limits.ts';
 export { openParties, type Parties, type PartyDependencies, type PartyMeans } from './party/parties.ts';
 export type { BoardOfParty, Gathered, Party, Post, Step } from './party/party.ts';
-export {
-  type BoardContacts,
-  createBoardContacts,
-  createRelayPost,
-  NoCardError,
-  type RelayPostOptions,
-} from './party/relay-post.ts';
+export { createRelayPost, NoCardError, type RelayPostOptions } from './party/relay-post.ts';
 export * from './privacy/index.ts';
 export {
   type AggregatorDependencies,

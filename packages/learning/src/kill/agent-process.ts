@@ -1,15 +1,16 @@
 import { join } from 'node:path';
+import { KeyDirectory } from '@pulsemesh/board';
 import { openBoardClient } from '@pulsemesh/board/client';
 import { createBox } from '@pulsemesh/crypto';
-import { createCard } from '@pulsemesh/identity';
+import { createCard, parseCard } from '@pulsemesh/identity';
 import { startLink } from '@pulsemesh/relay/agent';
 import { connectRelay, createEnvelopeSealer, createTableInboxState, createTableOutbox } from '@pulsemesh/relay/client';
 import { openLmdbTables } from '@pulsemesh/store';
-import { contentId, toHex } from '@pulsemesh/wire';
+import { contentId, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
 import { partyLimits } from '../party/limits.ts';
 import { openParties } from '../party/parties.ts';
 import { decodePiece } from '../party/piece.ts';
-import { createBoardContacts, createRelayPost } from '../party/relay-post.ts';
+import { createRelayPost } from '../party/relay-post.ts';
 import { runAggregator } from '../rounds/aggregator.ts';
 import { runOwner } from '../rounds/owner.ts';
 import { plainCombine, plainJoin, plainWork } from '../testing/plain-sum.ts';
@@ -22,20 +23,24 @@ const [directory = '', relayUrl = '', boardUrl = '', number = '0', taskId = ''] 
 const identity = identityOf(Number(number));
 const store = await openLmdbTables({ directory: join(directory, 'store') });
 const board = await openBoardClient({ url: boardUrl, policy, store }, { clock: dependencies.clock });
-const contacts = createBoardContacts(board, dependencies);
+using keys = new KeyDirectory(board);
+const contactOf = (peer: PeerId) => {
+  const card = keys.keyOf(peer)?.card ?? null;
+  return card === null ? null : parseCard(card);
+};
 const link = startLink({ url: relayUrl, identity, software: 'test', transports: ['websocket'] }, dependencies);
 const client = await connectRelay(
   {
     relays: [{ name: 'relay', link }],
     identity,
-    sealer: createEnvelopeSealer({ identity, contactOf: (key) => contacts.contactOfKey(key) }, dependencies),
+    sealer: createEnvelopeSealer({ identity, contactOf: (key) => contactOf(peerIdOfEd25519(key)) }, dependencies),
     outbox: createTableOutbox(store),
     inboxState: createTableInboxState(store, dependencies),
     limits: { retryMsMax: 500 },
   },
   dependencies,
 );
-const post = createRelayPost({ client, self: identity.peerId, contacts });
+const post = createRelayPost({ client, self: identity.peerId, contactOf });
 // Whoever the board does not show yet when its message comes is asked again.
 client.onStranger(() => 'keep');
 const parties = await openParties(

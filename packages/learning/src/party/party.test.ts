@@ -74,6 +74,30 @@ async function anAgent(
 }
 
 describe('a party', () => {
+  it('is given each message as it comes, and after a restart those that were in time, no others', async () => {
+    const first = await anAgent();
+    const takenBy = async (agent: Awaited<ReturnType<typeof anAgent>>) => {
+      using party = await agent.parties.open('run');
+      const taken: string[] = [];
+      const present = party.gatherEach(
+        text,
+        { from: [alice, bob], withinMs: 1000 },
+        (_from, said) => void taken.push(said),
+      );
+      return { present: () => present, taken };
+    };
+    const { present, taken } = await takenBy(first);
+    await first.clock.advance(10);
+    await first.say(bob, 'b');
+    expect(taken).toEqual(['b']);
+    await first.clock.advance(2000);
+    expect(await present()).toEqual([bob]);
+    await first.say(alice, 'too late');
+    const second = await takenBy(await anAgent({ store: first.store }));
+    expect(await second.present()).toEqual([bob]);
+    expect(second.taken).toEqual(['b']);
+  });
+
   it('hears what came before it asked, and after a restart too', async () => {
     const first = await anAgent();
     await first.say(alice, 'early');

@@ -44,6 +44,15 @@ export interface Party {
     step: Step<Message>,
     options: { readonly from: readonly PeerId[]; readonly withinMs: number },
   ): Promise<Gathered<Message>>;
+  /**
+   * As `gather`, giving each message to `take` as it comes and keeping none of them in memory: for long ones. After a restart those that
+   * were there in time are given again, in another order perhaps, which must not matter. `take` does not throw.
+   */
+  gatherEach<Message>(
+    step: Step<Message>,
+    options: { readonly from: readonly PeerId[]; readonly withinMs: number },
+    take: (from: PeerId, message: Message) => void,
+  ): Promise<readonly PeerId[]>;
   /** One message of one party; null when the time is over. */
   receive<Message>(step: Step<Message>, from: PeerId, withinMs: number): Promise<Message | null>;
   /**

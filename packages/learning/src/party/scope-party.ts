@@ -95,17 +95,26 @@ export class ScopeParty implements Party {
     step: Step<Message>,
     options: { readonly from: readonly PeerId[]; readonly withinMs: number },
   ): Promise<Gathered<Message>> {
+    const messages = new Map<PeerId, Message>();
+    await this.gatherEach(step, options, (from, message) => void messages.set(from, message));
+    return { messages, absent: [...new Set(options.from)].filter((peer) => !messages.has(peer)) };
+  }
+
+  async gatherEach<Message>(
+    step: Step<Message>,
+    options: { readonly from: readonly PeerId[]; readonly withinMs: number },
+    take: (from: PeerId, message: Message) => void,
+  ): Promise<readonly PeerId[]> {
     this.#assertLive();
     const from = [...new Set(options.from)];
     const asked = toHex(sha256(encodeCbor(from))).slice(0, 16);
     const slot = this.#journal.next(`gather ${step.name} ${asked}`);
     const written = slot.result() as readonly PeerId[] | undefined; // as written below
-    if (written !== undefined) return this.#gathered(step, from, written);
+    if (written !== undefined) return this.#takeAgain(step, written, take);
     const untilMs = await this.#deadline(slot, options.withinMs);
-    const messages = await this.#wait(step, from, untilMs);
-    const present = from.filter((peer) => messages.has(peer));
+    const present = await this.#wait(step, from, untilMs, take);
     await slot.write(present);
-    return { messages, absent: from.filter((peer) => !messages.has(peer)) };
+    return present;
   }
 
   async receive<Message>(step: Step<Message>, from: PeerId, withinMs: number): Promise<Message | null> {
@@ -157,10 +166,15 @@ export class ScopeParty implements Party {
     return untilMs;
   }
 
-  #wait<Message>(step: Step<Message>, from: readonly PeerId[], untilMs: number): Promise<Map<PeerId, Message>> {
+  #wait<Message>(
+    step: Step<Message>,
+    from: readonly PeerId[],
+    untilMs: number,
+    take: (from: PeerId, message: Message) => void,
+  ): Promise<readonly PeerId[]> {
     const { clock, signal, inbox } = this.#house;
     const open = new Set(from);
-    const messages = new Map<PeerId, Message>();
+    const present: PeerId[] = [];
     return new Promise((resolve, reject) => {
       const end = (act: () => void) => {
         timer.cancel();
@@ -174,11 +188,13 @@ export class ScopeParty implements Party {
           const read = this.#read(step, peer);
           if (read === null) continue;
           open.delete(peer);
-          if (read !== 'unreadable') messages.set(peer, read.message);
+          if (read === 'unreadable') continue;
+          present.push(peer);
+          take(peer, read.message);
         }
-        if (open.size === 0) end(() => resolve(messages));
+        if (open.size === 0) end(() => resolve(present));
       };
-      const timer = clock.setTimer(() => end(() => resolve(messages)), Math.max(0, untilMs - clock.now()));
+      const timer = clock.setTimer(() => end(() => resolve(present)), Math.max(0, untilMs - clock.now()));
       const subscription = inbox.onMessage(look);
       signal.addEventListener('abort', stop, { once: true });
       look();
@@ -196,13 +212,17 @@ export class ScopeParty implements Party {
     }
   }
 
-  #gathered<Message>(step: Step<Message>, from: readonly PeerId[], present: readonly PeerId[]): Gathered<Message> {
-    const messages = new Map<PeerId, Message>();
-    for (const peer of present) {
+  #takeAgain<Message>(
+    step: Step<Message>,
+    present: readonly PeerId[],
+    take: (from: PeerId, message: Message) => void,
+  ): readonly PeerId[] {
+    return present.filter((peer) => {
       const read = this.#read(step, peer);
-      if (read !== null && read !== 'unreadable') messages.set(peer, read.message);
-    }
-    return { messages, absent: from.filter((peer) => !messages.has(peer)) };
+      if (read === null || read === 'unreadable') return false;
+      take(peer, read.message);
+      return true;
+    });
   }
 
   async #publish<Kind extends EntryKind>(kind: Kind, body: EntryBodies[Kind]): Promise<PublishedEntry> {

@@ -1,8 +1,10 @@
 import type { AnyBoardEntry, EntryBodies } from '@pulsemesh/board';
+import { sha256 } from '@pulsemesh/crypto';
 import { describe, expect, it } from 'vitest';
 import { verifyRun } from '../audit/verify-run.ts';
 import { partyLimits } from '../party/limits.ts';
-import { decodePiece } from '../party/piece.ts';
+import { decodePiece, encodePiece } from '../party/piece.ts';
+import { revealStep } from '../secure-sum/index.ts';
 import { PartyWorld, plainOutput, plainSum, startPlainRun } from '../testing/index.ts';
 import { roundLimits } from './limits.ts';
 import { inputStep } from './steps.ts';
@@ -74,6 +76,41 @@ describe('a site that is absent', () => {
     const end = await world.until(run.aggregator, 6 * hourMs);
     expect(end).toMatchObject({ kind: 'failed', reason: 'too-few-revealed' });
     expect(closings(world)).toHaveLength(1);
+  });
+});
+
+describe('sites that give false shares', () => {
+  it('are got around while few, and with too many the aggregator is told whose secrets did not come out', async () => {
+    const endWith = async (liars: readonly string[]) => {
+      const world: PartyWorld = new PartyWorld({
+        seed: 6,
+        onSend: (from, _to, bytes) => {
+          const piece = decodePiece(bytes, partyLimits);
+          if (piece.step !== revealStep.name || !liars.some((name) => world.agent(name).peer === from)) return bytes;
+          const reveal = revealStep.decode(piece.bytes);
+          const seeds = reveal.seeds.map(({ site, share }) => ({
+            site,
+            share: share.map((byte, at) => (at < 32 ? byte ^ 1 : byte)),
+          }));
+          const said = revealStep.encode({ ...reveal, seeds });
+          return encodePiece({ ...piece, bytes: said, hash: sha256(said) });
+        },
+      });
+      const run = await startPlainRun(world, {
+        sites: 4,
+        task: { sum: { range: 1000, steps: 1, neighbours: 'all', threshold: 3 } },
+      });
+      const end = await world.until(run.aggregator, 3 * hourMs);
+      return { end, sites: numbersOf(world, end.kind === 'failed' ? (end.sites ?? []) : []) };
+    };
+    const numbersOf = (world: PartyWorld, peers: readonly string[]) =>
+      [1, 2, 3, 4].filter((number) => peers.includes(world.agent(`site ${number}`).peer));
+    const { end } = await endWith(['site 2']);
+    expect(end.kind === 'finished' && plainOutput(end.output)).toEqual(plainSum([1, 2, 3, 4], 1));
+    expect(await endWith(['site 2', 'site 3'])).toMatchObject({
+      end: { kind: 'failed', reason: 'shares-inconsistent' },
+      sites: [1, 2, 3, 4],
+    });
   });
 });
 

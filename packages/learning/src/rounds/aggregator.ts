@@ -1,5 +1,5 @@
 import type { PublishedEntry, RoundStep, TaskBody } from '@pulsemesh/board';
-import { contentId } from '@pulsemesh/wire';
+import { contentId, type PeerId } from '@pulsemesh/wire';
 import type { Party } from '../party/party.ts';
 import type { SumFailure } from '../secure-sum/index.ts';
 import { contractInForce } from './checks.ts';
@@ -27,7 +27,13 @@ export type RunFailure =
 /** How a task ended at the aggregator. */
 export type AggregatorEnd =
   | { readonly kind: 'finished'; readonly output: Uint8Array; readonly sites: number; readonly epsilon: number | null }
-  | { readonly kind: 'failed'; readonly reason: RunFailure; readonly round: number };
+  | {
+      readonly kind: 'failed';
+      readonly reason: RunFailure;
+      readonly round: number;
+      /** Whose shares were false, where that was the reason: they, or too many who held them. */
+      readonly sites?: readonly PeerId[];
+    };
 
 export interface AggregatorOptions {
   readonly taskId: string;
@@ -40,6 +46,8 @@ export interface AggregatorDependencies {
   readonly combine: Combine;
   /** Needed for tasks with privacy terms. */
   readonly accountant: Accountant | null;
+  /** Awaited between the masks that come off, so that a long opening leaves room for other work; default: does not wait. */
+  readonly pause?: () => Promise<void>;
 }
 
 interface Sums {
@@ -70,7 +78,7 @@ export async function runAggregator(
   let last: RoundOutcome | null = null;
   for (let round = 1; round <= task.rounds; round += 1) {
     last = await runRound(sums, round, input);
-    if (last.kind === 'failed') return { kind: 'failed', reason: last.reason, round };
+    if (last.kind === 'failed') return { ...last, round };
     input = last.output;
   }
   if (last === null) return { kind: 'failed', reason: 'too-few-sites', round: 0 };
@@ -80,10 +88,10 @@ export async function runAggregator(
 
 type RoundOutcome =
   | { readonly kind: 'summed'; readonly output: Uint8Array; readonly sites: number; readonly epsilon: number | null }
-  | { readonly kind: 'failed'; readonly reason: RunFailure };
+  | { readonly kind: 'failed'; readonly reason: RunFailure; readonly sites?: readonly PeerId[] };
 
 async function runRound(sums: Sums, round: number, input: Uint8Array): Promise<RoundOutcome> {
-  let reason: RunFailure = 'too-few-sites';
+  let failure: Extract<RoundOutcome, { readonly kind: 'failed' }> = { kind: 'failed', reason: 'too-few-sites' };
   for (let attempt = 1; attempt <= roundLimits.attemptsMax; attempt += 1) {
     const name = attemptScope(round, attempt);
     const outcome = fromBytes<AttemptOutcome>(
@@ -91,16 +99,17 @@ async function runRound(sums: Sums, round: number, input: Uint8Array): Promise<R
     );
     await forgetScope(sums.party, name);
     if (outcome.kind === 'summed') return outcome;
-    reason = outcome.reason;
-    if (outcome.isOver) break;
+    const { isOver, ...what } = outcome;
+    failure = what;
+    if (isOver) break;
   }
-  return { kind: 'failed', reason };
+  return failure;
 }
 
 type AttemptOutcome =
   | Extract<RoundOutcome, { readonly kind: 'summed' }>
   /** `isOver`: another attempt may not, or cannot, be made. */
-  | { readonly kind: 'failed'; readonly reason: RunFailure; readonly isOver: boolean };
+  | (Extract<RoundOutcome, { readonly kind: 'failed' }> & { readonly isOver: boolean });
 
 interface Attempt {
   readonly round: number;
@@ -122,11 +131,12 @@ async function runAttempt(sums: Sums, at: Attempt): Promise<AttemptOutcome> {
     scope.board.publish('round', { task: taskId, round, attempt, step });
   await commit({ name: 'opened', sites, contracts, input: contentId(input) });
   if (round > 1) for (const site of sites) await scope.send(inputStep, site, input);
-  const result = await secureSumAggregator(scope, { settings, stepMs: task.stepMs });
+  const { pause = async () => {} } = dependencies;
+  const result = await secureSumAggregator(scope, { settings, stepMs: task.stepMs }, { pause });
   if (result.kind === 'failed') {
-    const { reason, isCommitted, durationsMs } = result;
+    const { reason, isCommitted, durationsMs, sites: wrong } = result;
     await commit({ name: 'closed', outcome: 'failed', reason, durationsMs });
-    return { kind: 'failed', reason, isOver: isCommitted };
+    return { kind: 'failed', reason, isOver: isCommitted, ...(wrong.length > 0 ? { sites: wrong } : {}) };
   }
   const { words, sites: survivors } = result.sum;
   const sum = { words, sites: survivors.length };

@@ -7,6 +7,7 @@ import { combined } from './combined.ts';
 import { enoughContracts, epsilonAfterRound, whomToAsk } from './contracts.ts';
 import { enrol, type JoinOptions, ownContracts, signContract, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
+import { publishModel } from './model-entry.ts';
 import { fromBytes, toBytes } from './part-codec.ts';
 import { attemptScope, patienceMs, sumLength } from './settings.ts';
 import {
@@ -69,7 +70,29 @@ export async function runAlone(
     const own = await ownContracts(party, taskId);
     if (round < task.rounds && contractInForce(own, party.self, Number.POSITIVE_INFINITY) === null) return end('left');
   }
+  if (task.work.kind === 'training') await modelOnBoard(site, input);
   return end('finished', input);
+}
+
+/** Whoever opened the last round says what came out; the others wait for it, so that what they say of the model comes after it. */
+async function modelOnBoard({ party, taskId, task }: AloneSite, output: Uint8Array): Promise<void> {
+  const isLast = (step: 'opened' | 'closed', author: PeerId | null) => (one: Parameters<typeof isStep>[0]) =>
+    one.body.task === taskId &&
+    one.body.round === task.rounds &&
+    isStep(one, step) &&
+    (author === null || one.author === author);
+  const closings = await party.board.list('round', isLast('closed', party.self));
+  const closed = closings.find((one) => isStep(one, 'closed') && one.body.step.outcome === 'summed');
+  const openings = await party.board.list('round', isLast('opened', null));
+  const opened = openings.findLast((one) => one.body.attempt === closed?.body.attempt);
+  if (closed === undefined || !isStep(closed, 'closed') || opened === undefined) return;
+  const { sites = 0, epsilon = null } = closed.body.step;
+  if (opened.author === party.self) await publishModel(party, { taskId, rounds: task.rounds }, { output, sites, epsilon });
+  else {
+    const isModel = ({ author, body }: { author: PeerId; body: { task: string } }) =>
+      author === opened.author && body.task === taskId;
+    await party.board.await('model', isModel, patienceMs(task, roundLimits));
+  }
 }
 
 async function runRound(

@@ -32,6 +32,7 @@ export function lyingParty(party: Party, lies: Lies): Party {
       if (said !== null) await party.send(step, to, said as Message); // the lie is a message of that step
     },
     gather: (step, options) => party.gather(step, options),
+    gatherEach: (step, options, take) => party.gatherEach(step, options, take),
     receive: (step, from, withinMs) => party.receive(step, from, withinMs),
     once: (name, work) => party.once(name, work),
     forget: () => party.forget(),

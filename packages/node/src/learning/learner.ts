@@ -79,7 +79,7 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
         post: createRelayPost({
           self: identity.peerId,
           client,
-          contacts: { contactOf: (peer) => contacts.byPeer(peer) },
+          contactOf: (peer) => contacts.byPeer(peer),
         }),
         board,
         author: identity,

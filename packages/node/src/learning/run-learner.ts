@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createPrometheusMeter, createSystemClock, createSystemRandom, errorCode } from '@pulsemesh/base';
 import { parsePolicyFile } from '@pulsemesh/board/client';
 import { identityFileNames, loadOrCreateIdentity } from '@pulsemesh/identity';
+import type { AggregatorEnd } from '@pulsemesh/learning';
 import { createFileMemory, startLink } from '@pulsemesh/link';
 import { makeDirectory } from '@pulsemesh/store';
 import { parsePeerId } from '@pulsemesh/wire';
@@ -106,7 +107,6 @@ async function publishOnce(
       sitesMin: invited.length,
       sitesMax: invited.length,
       deadlineMs: clock.now() + withinMs,
-      privacy: null,
       codeHash: await codeHash(),
     });
     const { id } = await board.publish('task', task, identity);
@@ -114,6 +114,10 @@ async function publishOnce(
   } catch (error) {
     logger.warn('the learning task could not be published; the next start tries again', { code: errorCode(error) });
   }
+}
+
+function failureOf({ reason, round, sites = [] }: Extract<AggregatorEnd, { readonly kind: 'failed' }>) {
+  return { reason, round, ...(sites.length > 0 ? { falseShares: sites.join(' ') } : {}) };
 }
 
 /** What a happening says to a log and to who watches the process. */
@@ -128,7 +132,7 @@ export function factsOf(happening: TaskHappening): Readonly<Record<string, strin
       return { ...common, code: happening.code };
     case 'sum-ended': {
       const { end } = happening;
-      return { ...common, end: end.kind, ...(end.kind === 'failed' ? { reason: end.reason, round: end.round } : {}) };
+      return { ...common, end: end.kind, ...(end.kind === 'failed' ? failureOf(end) : {}) };
     }
     case 'site-ended': {
       const { end, comparison, isInService } = happening.run;

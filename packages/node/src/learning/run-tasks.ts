@@ -102,6 +102,11 @@ function isMeant(
   return body.invited.length === 0 || body.invited.includes(learner.self);
 }
 
+/** Lets the event loop turn: links and other tasks go on while masks come off. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
 async function sum(
   learner: Learner,
   { id: taskId, body: task }: BoardEntry<'task'>,
@@ -111,6 +116,6 @@ async function sum(
   return await runAggregator(
     party,
     { taskId, joinMs, enrolment: await learner.enrolment() },
-    { combine: combineOfTask(task), accountant },
+    { combine: combineOfTask(task), accountant, pause: nextTurn },
   );
 }
