@@ -1,4 +1,5 @@
 import { createSystemClock, silentLogger, silentMeter } from '@pulsemesh/base';
+import type { BoardSource } from '../../packages/node/src/gateway/board-source.ts';
 import { startHttpServer } from '../../packages/node/src/gateway/http-server.ts';
 import { ScriptedMesh, type ScriptOptions } from './scripted-mesh.ts';
 
@@ -15,7 +16,11 @@ export interface PageServer extends AsyncDisposable {
 
 /** The gateway's real HTTP server, with its real headers and limits, before a scripted mesh. */
 export async function startPageServer(
-  options: Partial<ScriptOptions> & { readonly webDirectory: string; readonly port?: number },
+  options: Partial<ScriptOptions> & {
+    readonly webDirectory: string;
+    readonly port?: number;
+    readonly board?: BoardSource;
+  },
 ): Promise<PageServer> {
   const clock = createSystemClock();
   const mesh = new ScriptedMesh({ historySeconds: 600, nowMs: () => clock.now(), ...options });
@@ -27,6 +32,7 @@ export async function startPageServer(
       hostNames: [],
       webDirectory: options.webDirectory,
       version: '0.1.0',
+      board: options.board ?? null,
     },
     mesh,
     { clock, logger: silentLogger, meter: silentMeter },

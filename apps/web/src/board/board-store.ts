@@ -1,5 +1,5 @@
 import { type Clock, startTicker, type Ticker } from '@pulsemesh/base/clock';
-import { errorCode } from '@pulsemesh/base/errors';
+import { errorCode, errorMessage } from '@pulsemesh/base/errors';
 import type { AnyBoardEntry, EntryKind } from '@pulsemesh/board';
 import type { TaskView } from '@pulsemesh/learning/view';
 import type { BoardPlaceView } from '@pulsemesh/node/api';
@@ -38,6 +38,8 @@ export interface BoardState {
   readonly isReading: boolean;
   /** Why the last look failed. */
   readonly trouble: 'unreachable' | 'uncosigned' | 'unusable' | null;
+  /** What the follower said of it; for who looks after the board. */
+  readonly troubleText: string | null;
   readonly lie: LieView | null;
   /** The board shows less than this browser saw of it before. */
   readonly behind: { readonly note: string; readonly size: number; readonly seenMs: number | null } | null;
@@ -64,6 +66,7 @@ const empty: BoardState = {
   checkedMs: null,
   isReading: false,
   trouble: null,
+  troubleText: null,
   lie: null,
   behind: null,
   tasks: null,
@@ -204,11 +207,11 @@ export class BoardStore {
     if (phase.kind !== 'open') return;
     try {
       const { head, isBehindMemory } = await line.ask({ ask: 'refresh' });
-      if (head === null) return this.#change({ trouble: 'uncosigned' });
+      if (head === null) return this.#change({ trouble: 'uncosigned', troubleText: null });
       const { note = null, size = 0, seenMs = null } = this.#memory ?? {};
       const behind = isBehindMemory && note !== null ? { note, size, seenMs } : null;
       const nowMs = this.#deps.nowMs();
-      this.#change({ head, checkedMs: nowMs, trouble: null, behind });
+      this.#change({ head, checkedMs: nowMs, trouble: null, troubleText: null, behind });
       // What the board showed once is not forgotten for less.
       if (behind === null) {
         this.#remember({ place: phase.place, note: head.note, evidence: null, seenMs: nowMs, size: head.size });
@@ -217,7 +220,8 @@ export class BoardStore {
       this.#change({ tasks });
     } catch (error) {
       if (this.#state.lie !== null) return;
-      this.#change({ trouble: errorCode(error) === 'board-unreachable' ? 'unreachable' : 'unusable' });
+      const trouble = errorCode(error) === 'board-unreachable' ? 'unreachable' : 'unusable';
+      this.#change({ trouble, troubleText: errorMessage(error) });
     }
   }
 

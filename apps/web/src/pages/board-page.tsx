@@ -39,7 +39,7 @@ function Entries({ state }: { readonly state: BoardState }) {
   const found = store.ofKind(kind);
   const end = Math.max(0, found.length - page * entriesPerPage);
   const shown = found.slice(Math.max(0, end - entriesPerPage), end).reverse();
-  const isFirstReading = state.head === null && state.trouble === null;
+  const isUnread = state.head === null;
   return (
     <>
       <div className="toolbar">
@@ -64,7 +64,7 @@ function Entries({ state }: { readonly state: BoardState }) {
         <Pager page={page} pageSize={entriesPerPage} total={found.length} onPage={setPage} />
       </div>
       {shown.length === 0 ? (
-        isFirstReading ? null : (
+        isUnread ? null : (
           <Notice title={kind === null ? 'Nothing is on the board yet.' : 'The board has no entry of this kind.'} />
         )
       ) : (

@@ -130,7 +130,14 @@ function Freshness({ state }: { readonly state: BoardState }) {
   if (lie !== null) return null;
   const quorum = phase.kind === 'open' ? phase.place.quorum : 0;
   if (head === null || checkedMs === null) {
-    if (trouble !== null) return <Notice title={troubleTitle[trouble]} tone="problem" />;
+    if (trouble !== null) {
+      return (
+        <Notice title={troubleTitle[trouble]} tone="problem">
+          {state.troubleText === null ? null : <p>{state.troubleText}</p>}
+          <p>This page goes on trying.</p>
+        </Notice>
+      );
+    }
     return (
       <div className="board-fresh" role="status">
         <span className="connection-dot" aria-hidden="true" />
