@@ -57,7 +57,7 @@ function maskWords({ neighbours, threshold }: SumTerms): string {
 /** What may be found out about one site or patient. */
 export function privacyWords(privacy: PrivacyTerms | null): string {
   if (privacy === null) {
-    return 'No noise is added: sums are exact. Whoever sees the model sees what all sites together gave, and no more.';
+    return 'No noise is added: sums are exact. A model can still give away something of the records it was trained on; a task with a privacy budget bounds that.';
   }
   const { epsilonMax, delta, unit, noiseMultiplier } = privacy;
   return `Noise hides whether any one ${unit} took part: at most ε = ${epsilonMax} over the whole task (δ = ${delta}), with noise of ${noiseMultiplier} times what one ${unit} can add. A site stops by itself when its budget is spent.`;

@@ -14,9 +14,9 @@ export default function BoardPages({ route }: { readonly route: Extract<Route, {
     case 'board':
       return <BoardPage />;
     case 'entry':
-      return <BoardFrame>{(state) => <EntryPage key={route.id} id={route.id} state={state} />}</BoardFrame>;
+      return <BoardFrame hasOwnTitle>{(state) => <EntryPage key={route.id} id={route.id} state={state} />}</BoardFrame>;
     case 'key':
-      return <BoardFrame>{(state) => <KeyPage peer={route.peer} state={state} />}</BoardFrame>;
+      return <BoardFrame hasOwnTitle>{(state) => <KeyPage peer={route.peer} state={state} />}</BoardFrame>;
     default:
       return unreachable(route);
   }

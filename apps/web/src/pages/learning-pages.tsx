@@ -11,7 +11,7 @@ export default function LearningPages({ route }: { readonly route: Extract<Route
   useArrival(route);
   if (route.page === 'learning') return <LearningPage />;
   return (
-    <BoardFrame>
+    <BoardFrame hasOwnTitle>
       {({ tasks, trouble }) => {
         const task = tasks?.find(({ id }) => id === route.id);
         if (task !== undefined) return <TaskPage view={task} />;

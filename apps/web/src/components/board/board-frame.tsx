@@ -7,7 +7,12 @@ import { useSecond } from '../../state/hooks.ts';
 import { Loading, Moment, Notice } from '../small.tsx';
 
 /** Around all that comes from the board: how fresh it is and who vouches for it, or why there is nothing, and loudly where it lied. */
-export function BoardFrame({ children }: { readonly children: (state: BoardState) => ReactNode }) {
+export function BoardFrame(props: {
+  readonly children: (state: BoardState) => ReactNode;
+  /** True: once all is verified, how fresh it is stands at the end: the page begins with its own title. */
+  readonly hasOwnTitle?: boolean;
+}) {
+  const { children, hasOwnTitle = false } = props;
   const state = useBoardState();
   const store = useBoardStore();
   switch (state.phase.kind) {
@@ -31,11 +36,16 @@ export function BoardFrame({ children }: { readonly children: (state: BoardState
         <>
           <Lie state={state} />
           <Behind state={state} />
-          <Freshness state={state} />
+          {hasOwnTitle && isFresh(state) ? null : <Freshness state={state} />}
           {children(state)}
+          {hasOwnTitle && isFresh(state) ? <Freshness state={state} /> : null}
         </>
       );
   }
+}
+
+function isFresh({ head, trouble }: BoardState): boolean {
+  return head !== null && trouble === null;
 }
 
 function NoBoard() {

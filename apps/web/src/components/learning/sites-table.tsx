@@ -10,7 +10,7 @@ export function SitesTable({ view, nowMs }: { readonly view: TaskView; readonly 
   if (sites.length === 0) return <Notice title="No site has signed yet." />;
   return (
     <div className="table-frame">
-      <table className="table table-stack sites">
+      <table className="table table-stack table-wide sites">
         <caption className="visually-hidden">Sites and their contracts</caption>
         <thead>
           <tr>
