@@ -1,3 +1,4 @@
+export { LyingBoard, type ShownLog } from './lying-board.ts';
 export {
   createMemoryBoard,
   type MemoryBoard,

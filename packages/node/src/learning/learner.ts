@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Condition, errorCode, sleep } from '@pulsemesh/base';
 import type { BoardClient, BoardPlace } from '@pulsemesh/board/client';
-import { openBoardClient } from '@pulsemesh/board/client';
+import { type Gossip, openBoardClient, startGossip } from '@pulsemesh/board/client';
+import { formatVerifierKey } from '@pulsemesh/board/verify';
 import { createBox, hkdfSha256 } from '@pulsemesh/crypto';
 import { type CardRelay, type Identity, identityFileNames, readCardFile } from '@pulsemesh/identity';
 import { createRelayPost, type Enrolment, openParties, type Parties } from '@pulsemesh/learning';
@@ -14,6 +15,8 @@ import { connectAgent } from '../relay/agent-client.ts';
 import { openAgentStore } from '../relay/agent-store.ts';
 import { BoardContacts } from './board-contacts.ts';
 import { boardFetch } from './board-fetch.ts';
+import { companyOf, createLearnerMail } from './board-gossip.ts';
+import { OwnCards } from './own-cards.ts';
 
 export interface LearnerOptions {
   /** The agent's. One process at a time. */
@@ -32,9 +35,13 @@ export interface LearnerOptions {
 /** A party of learning runs: a site, an aggregator, whoever publishes tasks. Disposing it closes it; runs go on with the next start. */
 export interface Learner extends AsyncDisposable {
   readonly self: PeerId;
+  /** What is for people to look at lies there too. */
+  readonly dataDirectory: string;
   readonly identity: Identity;
   readonly board: BoardClient;
   readonly parties: Parties;
+  /** Compares the board with what others in its tasks were shown, by the relay. */
+  readonly gossip: Pick<Gossip, 'tell' | 'refusals'>;
   /** Durable tables of this party. */
   readonly store: TableStore;
   /** Resolves with what enrols its key on the board, once its contact card is current. */
@@ -73,14 +80,13 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   );
   // What comes before the board shows the sender's key waits at the relay.
   client.onStranger(() => 'keep');
+  const contactOf = (peer: PeerId) => contacts.byPeer(peer);
+  const company = () => companyOf(board, identity.peerId);
+  const mail = createLearnerMail({ client, contactOf, company, store }, deps);
   const parties = stack.use(
     await openParties(
       {
-        post: createRelayPost({
-          self: identity.peerId,
-          client,
-          contactOf: (peer) => contacts.byPeer(peer),
-        }),
+        post: createRelayPost({ self: identity.peerId, client: mail.client, contactOf }),
         board,
         author: identity,
         store,
@@ -93,24 +99,30 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
       deps,
     ),
   );
+  const gossip = stack.use(startGossip(board, formatVerifierKey(options.board.policy.board), mail.gossip, deps));
+  const ownCards = new OwnCards(store);
   const cardFile = join(dataDirectory, identityFileNames.card);
   const enrolment = async () => {
     await cardCurrent;
     const card = await readCardFile(cardFile);
     if (card === null) throw new Condition('card-missing', 'the contact card is not in the data directory any more');
+    await ownCards.remember(card.bytes);
     return { name: organisation, card: card.bytes };
   };
   const keeping = new AbortController();
   stack.defer(() => keeping.abort(new Condition('stopped', 'the party stops')));
   void keepCardOnBoard({ board, identity, enrolment }, keeping.signal, deps);
+  stack.use(ownCards.watch(board, { peerId: identity.peerId, name: organisation }, deps));
   const rest = stack.move();
   return {
     self: identity.peerId,
+    dataDirectory,
     identity,
     board,
     parties,
     store,
     enrolment,
+    gossip,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }
