@@ -80,7 +80,11 @@ function answerOf({ question, at, length }: PlacedQuestion, values: Float64Array
   const bins = part.map((bin) => Math.max(0, bin));
   const count = bins.reduce((sum, bin) => sum + bin, 0);
   if (count < surveyLimits.smallCountMin) return nothing;
-  const quantiles = (question.quantiles ?? []).map((share) => quantileOf(bins, share * count, { low, high }));
+  // The least of all, or the largest, is somebody's own. Noise covers that where there is any.
+  const isOfMany = (share: number) => Math.min(share, 1 - share) * count >= surveyLimits.smallCountMin;
+  const quantiles = (question.quantiles ?? []).map((share) =>
+    deviation > 0 || isOfMany(share) ? quantileOf(bins, share * count, { low, high }) : null,
+  );
   const shown = statistic === 'histogram' ? suppressed([...bins]) : [];
   return { ...nothing, count: rounded(count), bins: shown, quantiles };
 }
@@ -90,16 +94,19 @@ function rounded(count: number): number {
   return Math.abs(count - Math.round(count)) < 1e-3 ? Math.round(count) : count;
 }
 
-/** Small bins are left out; where that is one alone, the next smallest too, for the total would tell it. */
+/** Small bins are left out; as long as these hold few units together, the next smallest too, for the total would tell of them. */
 function suppressed(bins: readonly number[]): (number | null)[] {
   const isSmall = (bin: number) => bin > 1e-9 && bin < surveyLimits.smallCountMin;
-  const shown = bins.map((bin) => (isSmall(bin) ? null : rounded(bin)));
-  if (shown.filter((bin) => bin === null).length !== 1) return shown;
-  let next = -1;
-  for (const [index, bin] of shown.entries()) {
-    if (bin !== null && bin > 0 && (next === -1 || bin < (shown[next] ?? 0))) next = index;
+  const hidden = new Set([...bins.keys()].filter((index) => isSmall(bins[index] ?? 0)));
+  const hiddenUnits = () => [...hidden].reduce((sum, index) => sum + (bins[index] ?? 0), 0);
+  const others = [...bins.keys()]
+    .filter((index) => !hidden.has(index) && (bins[index] ?? 0) > 0)
+    .sort((one, other) => (bins[one] ?? 0) - (bins[other] ?? 0));
+  for (const next of others) {
+    if (hidden.size === 0 || (hidden.size > 1 && hiddenUnits() >= surveyLimits.smallCountMin)) break;
+    hidden.add(next);
   }
-  return shown.map((bin, index) => (index === next ? null : bin));
+  return bins.map((bin, index) => (hidden.has(index) ? null : rounded(bin)));
 }
 
 /** Where `below` units lie under, by linear interpolation within a bin: true to a bin's width. */

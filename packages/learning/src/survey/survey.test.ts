@@ -129,6 +129,19 @@ describe('small counts', () => {
       expect(few.answer(name)).toMatchObject({ count: null, mean: null, bins: [], quantiles: [] });
   });
 
+  it('keep the least and the largest of all back, which are somebody’s own', async () => {
+    const [youngest] = (await ask([tableOf([[1], ...people(100, 2)])])).answer('quantile').quantiles;
+    expect(youngest).toBeNull();
+    const { quantiles } = (await ask([tableOf(people(30, 2))])).answer('quantile');
+    expect(quantiles.map((value) => value === null)).toEqual([true, true, false, true]);
+  });
+
+  it('take a third bin with them where two hold few together', async () => {
+    const values = [...Array.from({ length: 30 }, () => [5]), ...Array.from({ length: 20 }, () => [15]), [25], [35]];
+    const { answer } = await ask([tableOf(values)]);
+    expect(answer('histogram').bins).toEqual([30, null, null, null, 0, 0, 0, 0, 0, 0]);
+  });
+
   it('take a second bin with them where the total would tell the one', async () => {
     const values = [...Array.from({ length: 30 }, () => [5]), ...Array.from({ length: 20 }, () => [15]), [25]];
     const { answer } = await ask([tableOf(values)]);
