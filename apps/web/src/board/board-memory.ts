@@ -37,10 +37,6 @@ export function rememberBoard(storage: Storage, memory: BoardMemory): void {
   }
 }
 
-export function forgetBoard(storage: Storage): void {
-  storage.removeItem(storageName);
-}
-
 /** Whether both name the same board and the same people to believe. */
 export function isSamePlace(one: BoardPlaceView, other: BoardPlaceView): boolean {
   const plain = ({ key, witnesses, quorum, authorities }: BoardPlaceView) =>

@@ -63,7 +63,7 @@ export function ResultPanel({ view, nowMs }: { readonly view: TaskView; readonly
 function Evaluations({ evaluations }: { readonly evaluations: readonly EvaluationView[] }) {
   return (
     <div className="table-frame">
-      <table className="table table-stack evaluations">
+      <table className="table table-stack table-wide evaluations">
         <caption className="visually-hidden">The model at each site</caption>
         <thead>
           <tr>
