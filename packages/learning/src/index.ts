@@ -24,7 +24,7 @@ export { type AloneDependencies, type AloneEnd, runAlone } from './rounds/alone.
 export type { Enrolment, JoinOptions } from './rounds/join.ts';
 export { roundLimits } from './rounds/limits.ts';
 export { type OwnerEnd, runOwner } from './rounds/owner.ts';
-export type { OwnerAttempt, OwnerDependencies, OwnerPart } from './rounds/site.ts';
+export type { Company, OwnerAttempt, OwnerDependencies, OwnerPart } from './rounds/site.ts';
 export type {
   Accountant,
   Combine,

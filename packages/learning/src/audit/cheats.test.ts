@@ -238,6 +238,28 @@ describe('a cheat', () => {
     expect(verifyRun(sparse, taskId).findings.map(({ kind }) => kind)).toContain('settings');
   });
 
+  it('with many names of one hand around one site: it takes no part without the company that it knows', async () => {
+    const world = new PartyWorld({ seed: 9 });
+    const known = new Set([1, 2].map((number) => world.agent(`site ${number}`).peer));
+    const run = await startPlainRun(world, { sites: 4, company: { known, least: 2 } });
+    const { owners } = await world.until(run.all, 3 * hourMs);
+    const parts = owners.map(({ attempts }) => attempts[0]?.part);
+    // Sites 1 and 2 know each other alone; the sum of the other two is not made.
+    expect(parts.slice(0, 2)).toEqual([1, 2].map(() => ({ kind: 'sat-out', why: 'company' })));
+    expect(parts.slice(2).map((part) => part?.kind)).toEqual(['lost', 'lost']);
+  });
+
+  it('with a survivor set that leaves a site without its company: it reveals nothing', async () => {
+    const world = new PartyWorld({ seed: 9 });
+    const [one, two] = [1, 2].map((number) => world.agent(`site ${number}`).peer);
+    const lies = () =>
+      inStep('survivors', (step) => [{ ...step, survivors: step.survivors.filter(({ site }) => site !== two) }]);
+    const known = new Set([one, two].filter((peer) => peer !== undefined));
+    const run = await startPlainRun(world, { sites: 4, company: { known, least: 1 }, lies });
+    const { owners } = await world.until(run.all, 3 * hourMs);
+    expect(owners[0]?.attempts[0]?.part).toMatchObject({ kind: 'stopped', why: 'not-allowed' });
+  });
+
   it('with another model than came out: the verifier says so', async () => {
     const { world, entries, taskId } = await cheated(() => ({}));
     const model = {

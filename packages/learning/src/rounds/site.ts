@@ -1,6 +1,6 @@
 import { errorCode } from '@pulsemesh/base';
 import type { Author, ContractBody, TaskBody } from '@pulsemesh/board';
-import { contentId } from '@pulsemesh/wire';
+import { contentId, type PeerId } from '@pulsemesh/wire';
 import type { Party } from '../party/party.ts';
 import {
   contractInForce,
@@ -32,7 +32,7 @@ export type OwnerPart =
   /** This site's own limits or data keep it out of the attempt. */
   | {
       readonly kind: 'sat-out';
-      readonly why: 'rounds' | 'budget' | 'patients' | 'input' | 'work';
+      readonly why: 'rounds' | 'budget' | 'company' | 'patients' | 'input' | 'work';
       readonly code?: string;
     };
 
@@ -48,6 +48,17 @@ export interface OwnerDependencies {
   readonly work: LocalWork;
   /** Needed for tasks with privacy terms: without it the site never reveals in one. Asked in the others too. */
   readonly book: PrivacyBook | null;
+  /** Absent: sums with whomever a task admits. */
+  readonly company?: Company;
+}
+
+/**
+ * Whom a site counts as parties of their own: in each sum there must be so many of them beside it. All others may be one hand under many
+ * names, which takes its own vectors off a sum and is left with the site's.
+ */
+export interface Company {
+  readonly known: ReadonlySet<PeerId>;
+  readonly least: number;
 }
 
 /** A site in one task. */
@@ -107,10 +118,16 @@ export async function prepare(
   if (fault !== null) return { kind: 'refused', fault, entries: [opened.id] };
   if (before.reveals >= (contract.limits?.roundsMax ?? task.rounds)) return { kind: 'sat-out', why: 'rounds' };
   if (!isBudgetable(task, contract.limits?.epsilonMax ?? null)) return { kind: 'sat-out', why: 'budget' };
+  if (!isInCompany(site, opened.body.step.sites)) return { kind: 'sat-out', why: 'company' };
   if (!before.isSettings) return { kind: 'refused', fault: 'settings', entries: [opened.id] };
   const input = before.input ?? (await inputOf(site, scope, opened));
   if (input === null) return { kind: 'sat-out', why: 'input' };
   return contribute(site, scope, { round, attempt, input });
+}
+
+function isInCompany({ party, dependencies: { company } }: SiteInTask, sites: readonly PeerId[]): boolean {
+  if (company === undefined) return true;
+  return sites.filter((site) => site !== party.self && company.known.has(site)).length >= company.least;
 }
 
 /** What the board has about a task that matters for one round: keys, contracts, and this round and the one before. */
@@ -162,16 +179,21 @@ async function contribute(
 
 /** The last word before shares go out: still under contract, and within the budget, which is written down as spent first. */
 export async function mayReveal(
-  { party, taskId, task, contract, dependencies }: SiteInTask,
+  site: SiteInTask,
   scope: Party,
-  at: { readonly round: number; readonly attempt: number; readonly sites: number },
+  at: { readonly round: number; readonly attempt: number; readonly sites: readonly PeerId[] },
 ): Promise<boolean> {
+  const { party, taskId, task, contract, dependencies } = site;
+  if (!isInCompany(site, at.sites)) return false;
   const own = await ownContracts(scope, taskId);
   if (contractInForce(own, party.self, Number.POSITIVE_INFINITY) === null) return false;
   const { round, attempt, sites } = at;
   const epsilonMax = contract.limits?.epsilonMax ?? null;
   const spent = await scope.once('spend', async () => {
-    const answer = await dependencies.book?.spend({ taskId, task, round, attempt }, { epsilonMax, sites });
+    const answer = await dependencies.book?.spend(
+      { taskId, task, round, attempt },
+      { epsilonMax, sites: sites.length },
+    );
     const isWithin = answer?.isWithin ?? (task.privacy === null && epsilonMax === null);
     return Uint8Array.of(isWithin ? 1 : 0);
   });

@@ -33,7 +33,7 @@ export async function secureSumAlone(
     readonly vector: Uint32Array;
     readonly patienceMs: number;
   },
-  dependencies: { readonly mayReveal: (sites: number) => Promise<boolean> },
+  dependencies: { readonly mayReveal: (sites: readonly PeerId[]) => Promise<boolean> },
 ): Promise<AloneResult> {
   const { settings, opener, vector, patienceMs: withinMs } = options;
   const { task, round, attempt, sites } = settings;
@@ -49,7 +49,7 @@ export async function secureSumAlone(
   const partial = self.partialSum(vector);
   if (partial.kind === 'refused') return { kind: 'stopped', why: partial.why, entries: [] };
 
-  if (!(await dependencies.mayReveal(sites.length))) return { kind: 'stopped', why: 'not-allowed', entries: [] };
+  if (!(await dependencies.mayReveal(sites))) return { kind: 'stopped', why: 'not-allowed', entries: [] };
   const maskedHash = maskedHashOf(partial.value.words);
   const survivors = [{ site: party.self, maskedHash }];
   await party.board.publish('round', { task, round, attempt, step: { name: 'survivors', survivors } });

@@ -33,7 +33,7 @@ export type SumStop =
   | 'two-key-lists'
   /** The board has more of this site's part than its journal: an older copy of it was put back, whose masks were used already. */
   | 'restored'
-  /** The site's own rule forbids to reveal: left the task, no budget. */
+  /** The site's own rule forbids to reveal: left the task, no budget, not enough of its company. */
   | 'not-allowed';
 
 export interface SumOwnerOptions {
@@ -52,7 +52,7 @@ export interface SumOwnerOptions {
 export async function secureSumOwner(
   party: Party,
   { settings, aggregator, vector, patienceMs }: SumOwnerOptions,
-  dependencies: { readonly author: Author; readonly mayReveal: (sites: number) => Promise<boolean> },
+  dependencies: { readonly author: Author; readonly mayReveal: (sites: readonly PeerId[]) => Promise<boolean> },
 ): Promise<SumPart> {
   const random = party.random('sum');
   const owner = createSummingOwner({ ...settings, self: party.self }, { random, author: dependencies.author });
@@ -87,7 +87,8 @@ export async function secureSumOwner(
   const contradiction = await contradictionOf(party, settings, aggregator);
   if (contradiction !== null) return contradiction;
   const { survivors } = survivorsEntry.body.step;
-  if (!(await dependencies.mayReveal(survivors.length))) return stopped('not-allowed', survivorsEntry);
+  const alive = survivors.map(({ site }) => site);
+  if (!(await dependencies.mayReveal(alive))) return stopped('not-allowed', survivorsEntry);
   const reveal = owner.takeSurvivors(survivors);
   if (reveal.kind === 'refused') return stopped(reveal.why, survivorsEntry);
   await party.send(revealStep, aggregator, reveal.value);

@@ -1,6 +1,7 @@
 import type { TaskBody } from '@pulsemesh/board';
 import { type AggregatorEnd, runAggregator } from '../rounds/aggregator.ts';
 import { type OwnerEnd, runOwner } from '../rounds/owner.ts';
+import type { Company } from '../rounds/site.ts';
 import type { Accountant, PrivacyBook } from '../rounds/work.ts';
 import { type Lies, lyingParty } from './lying-party.ts';
 import { plainCombine, plainEnrolment, plainJoin, plainSumTask, plainWork } from './plain-sum.ts';
@@ -31,6 +32,7 @@ export async function startPlainRun(
     readonly accountant?: Accountant;
     /** Each site's own. */
     readonly book?: () => PrivacyBook;
+    readonly company?: Company;
     /** Each site's limit; default none. */
     readonly epsilonMax?: (site: number) => number | null;
   },
@@ -44,7 +46,8 @@ export async function startPlainRun(
   const numbers = Array.from({ length: sites }, (_, index) => index + 1);
   const owners = numbers.map((site) => {
     const agent = world.agent(`site ${site}`);
-    const dependencies = { author: agent.signer, work: plainWork(site), book: options.book?.() ?? null };
+    const company = options.company === undefined ? {} : { company: options.company };
+    const dependencies = { author: agent.signer, work: plainWork(site), book: options.book?.() ?? null, ...company };
     return agent.run(taskId, (party) =>
       runOwner(
         party,
