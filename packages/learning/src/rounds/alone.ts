@@ -1,6 +1,6 @@
 import type { RoundStep } from '@pulsemesh/board';
 import { contentId, type PeerId } from '@pulsemesh/wire';
-import type { Party } from '../party/party.ts';
+import type { EntryOfParty, Party } from '../party/party.ts';
 import { additiveSettingsFault } from '../secure-sum/index.ts';
 import { contractInForce, isStep, openerOf, type RoundEntry } from './checks.ts';
 import { combined } from './combined.ts';
@@ -76,23 +76,22 @@ export async function runAlone(
 
 /** Whoever opened the last round says what came out; the others wait for it, so that what they say of the model comes after it. */
 async function modelOnBoard({ party, taskId, task }: AloneSite, output: Uint8Array): Promise<void> {
-  const isLast = (step: 'opened' | 'closed', author: PeerId | null) => (one: Parameters<typeof isStep>[0]) =>
-    one.body.task === taskId &&
-    one.body.round === task.rounds &&
-    isStep(one, step) &&
-    (author === null || one.author === author);
-  const closings = await party.board.list('round', isLast('closed', party.self));
-  const closed = closings.find((one) => isStep(one, 'closed') && one.body.step.outcome === 'summed');
-  const openings = await party.board.list('round', isLast('opened', null));
-  const opened = openings.findLast((one) => one.body.attempt === closed?.body.attempt);
-  if (closed === undefined || !isStep(closed, 'closed') || opened === undefined) return;
+  const ofLast = await party.board.list('round', ({ body }) => body.task === taskId && body.round === task.rounds);
+  const closed = ofLast
+    .filter((one) => isStep(one, 'closed'))
+    .find((one) => one.author === party.self && one.body.step.outcome === 'summed');
+  if (closed === undefined) return;
+  const opened = ofLast
+    .filter((one) => isStep(one, 'opened'))
+    .find((one) => one.body.attempt === closed.body.attempt && one.author === openerOf(task, one.body.step.sites));
+  if (opened === undefined) return;
   const { sites = 0, epsilon = null } = closed.body.step;
-  if (opened.author === party.self) await publishModel(party, { taskId, rounds: task.rounds }, { output, sites, epsilon });
-  else {
-    const isModel = ({ author, body }: { author: PeerId; body: { task: string } }) =>
-      author === opened.author && body.task === taskId;
-    await party.board.await('model', isModel, patienceMs(task, roundLimits));
+  if (opened.author === party.self) {
+    await publishModel(party, { taskId, rounds: task.rounds }, { output, sites, epsilon });
+    return;
   }
+  const isModel = (one: EntryOfParty<'model'>) => one.author === opened.author && one.body.task === taskId;
+  await party.board.await('model', isModel, patienceMs(task, roundLimits));
 }
 
 async function runRound(
