@@ -61,6 +61,8 @@ export function addModel(program: Command, output: Output): void {
       const outDirectory = flags.out ?? shippedModelsDirectory;
       const options = { recordingsDirectory, outDirectory, seed: flags.seed, folds: flags.folds };
       const manifest = await trainModels(options, { logger, progress });
+      const { writeDriftReference } = await import('@pulsemesh/node/learning');
+      await writeDriftReference(recordingsDirectory, outDirectory);
       for (const [input, { file, modelId }] of Object.entries(manifest.models))
         output.out(`${input}  ${file}  ${modelId}`);
       output.out(`written to ${outDirectory}`);

@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { relayClientSchema } from '../config/relay-settings.ts';
+import { dataQuerySchema } from './data-query.ts';
 
 const absolutePath = z.string().max(4_096).refine(isAbsolute, 'must be an absolute path');
 
@@ -17,12 +18,13 @@ const placeSchema = z.discriminatedUnion('kind', [
       .nullable()
       .default(null),
   }),
+  z.strictObject({ kind: z.literal('csv'), directory: absolutePath, query: dataQuerySchema }),
   z.strictObject({ kind: z.literal('generated'), seed: z.int().min(0), patients: z.int().min(2).max(1_000) }),
 ]);
 
 /** What a site brings to learning tasks, and on what terms. */
 export const siteSettingsSchema = z.strictObject({
-  /** Where its labelled recordings lie. */
+  /** Where its labelled recordings lie, or its tables and what they mean. */
   records: placeSchema,
   /** Its register of consents: who is not in it, or withdrew, takes no part. */
   consentsFile: absolutePath,
@@ -31,6 +33,11 @@ export const siteSettingsSchema = z.strictObject({
   roundsMax: z.int().min(1).max(10_000).default(100),
   /** Below it the site sits a round out. */
   patientsMin: z.int().min(1).max(1_000_000).default(3),
+  /** Parties that this site knows to be others than each other: so many of them must be in a sum beside it. Default: whoever is invited. */
+  company: z
+    .strictObject({ known: z.array(z.string().max(128)).max(1_000), least: z.int().min(1).max(1_000) })
+    .refine(({ known, least }) => new Set(known).size >= least, 'as many must be known as there must be')
+    .optional(),
   /** `models` folders of its prediction nodes; a learned model that is no worse goes there by itself. */
   models: z.array(absolutePath).max(16).default([]),
   /** How much worse, as area under the curve on its own records, it may be. */

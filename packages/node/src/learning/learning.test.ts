@@ -102,7 +102,7 @@ describe('three hospitals and a study office', () => {
         models: [join(learner.place, 'models')],
         tolerance: 0.5,
       });
-      const site = index === 0 ? null : openSite(settings, learner, deps);
+      const site = index === 0 ? null : await openSite(settings, learner, deps);
       const onHappening = (happening: TaskHappening) => {
         if (happening.kind !== 'joined' && happening.kind !== 'summing') ends[index]?.resolve(happening);
       };
@@ -119,7 +119,6 @@ describe('three hospitals and a study office', () => {
       stepMs: 60_000,
       deadlineMs: deps.clock.now() + 600_000,
       seed: 1,
-      privacy: null,
       codeHash: code,
     });
     const { id } = await office.board.publish('task', task, office.identity);

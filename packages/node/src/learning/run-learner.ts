@@ -38,7 +38,7 @@ export async function runLearner(settings: LearnerSettings, isSupervised: boolea
   const deps = { clock: createSystemClock(), random: createSystemRandom(), logger, meter };
   await using stack = new AsyncDisposableStack();
   const learner = stack.use(await openLearner(settings, deps, stack));
-  const site = settings.site === undefined ? null : openSite(settings.site, learner, deps);
+  const site = settings.site === undefined ? null : await openSite(settings.site, learner, deps);
   writeMessage({ type: 'ready', name, peerId: learner.self, pid: process.pid });
   const onHappening = (happening: TaskHappening) => {
     const facts = factsOf(happening);
@@ -135,9 +135,11 @@ export function factsOf(happening: TaskHappening): Readonly<Record<string, strin
       return { ...common, end: end.kind, ...(end.kind === 'failed' ? failureOf(end) : {}) };
     }
     case 'site-ended': {
-      const { end, comparison, isInService } = happening.run;
+      const { end, comparison, isInService, drift } = happening.run;
       const figures = comparison === null ? {} : { auc: comparison.auc, runningAuc: comparison.runningAuc };
-      return { ...common, end: end.kind, ...figures, isInService };
+      const [most] = drift;
+      const drifts = most === undefined ? {} : { driftIndex: most.index, driftLevel: most.level };
+      return { ...common, end: end.kind, ...figures, ...drifts, isInService };
     }
   }
 }

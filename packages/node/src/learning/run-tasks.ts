@@ -4,6 +4,7 @@ import { type AggregatorEnd, accountant, runAggregator } from '@pulsemesh/learni
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { Learner } from './learner.ts';
 import { runSite, type Site, type SiteRun } from './site.ts';
+import { keepResult } from './task-results.ts';
 import { combineOfTask } from './work-of-task.ts';
 
 /** What happens to the tasks a party takes part in. */
@@ -18,7 +19,7 @@ export interface RunTasksOptions {
   readonly site: Site | null;
   readonly joins: 'invited' | readonly string[];
   readonly aggregates: boolean;
-  /** How long an aggregator waits for more sites than it needs, milliseconds. */
+  /** How long an aggregator, or sites without one, wait for more sites than are needed, milliseconds. */
   readonly joinMs: number;
   /** Of this program: tasks of another one are left to those who run that. */
   readonly codeHash: string;
@@ -50,6 +51,7 @@ export function runTasks(
   { onHappening, ...deps }: NodeDependencies & { readonly onHappening: (happening: TaskHappening) => void },
 ): Disposable {
   let isOver = false;
+  const siteDeps = { ...deps, joinMs: options.joinMs };
   const told = (happening: TaskHappening) => {
     if (!isOver) onHappening(happening);
   };
@@ -76,7 +78,11 @@ export function runTasks(
       return;
     }
     told({ kind: 'joined', task: entry });
-    attempt(entry, async () => ({ kind: 'site-ended', task: entry, run: await runSite(learner, site, entry, deps) }));
+    attempt(entry, async () => ({
+      kind: 'site-ended',
+      task: entry,
+      run: await runSite(learner, site, entry, siteDeps),
+    }));
   });
   return {
     [Symbol.dispose]() {
@@ -113,9 +119,11 @@ async function sum(
   { joinMs }: RunTasksOptions,
 ): Promise<AggregatorEnd> {
   using party = await learner.parties.open(taskId);
-  return await runAggregator(
+  const end = await runAggregator(
     party,
     { taskId, joinMs, enrolment: await learner.enrolment() },
     { combine: combineOfTask(task), accountant, pause: nextTurn },
   );
+  if (end.kind === 'finished') keepResult(learner.dataDirectory, taskId, end.output);
+  return end;
 }

@@ -1,23 +1,32 @@
 import type { BoardEntry, ContractBody, TaskBody } from '@pulsemesh/board';
 import {
+  type AloneEnd,
+  accountant,
+  type ColumnDrift,
+  type Company,
   type DurablePrivacyBook,
   decodeState,
   evaluateAtSite,
   type ModelState,
   type OwnerEnd,
+  type Party,
+  runAlone,
   runOwner,
   type SiteRecords,
 } from '@pulsemesh/learning';
 import { decodeOnnx, encodeOnnx, modelInService, networkOfState, putIntoService } from '@pulsemesh/vitals/model';
-import { contentId } from '@pulsemesh/wire';
+import { contentId, decodeCbor, encodeCbor } from '@pulsemesh/wire';
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { Learner } from './learner.ts';
-import { modelOfTask, workOfTask } from './work-of-task.ts';
+import { keepResult } from './task-results.ts';
+import { combineOfTask, modelOfTask, workOfTask } from './work-of-task.ts';
 
 /** What a site brings to tasks. */
 export interface Site {
   readonly records: SiteRecords;
   readonly book: DurablePrivacyBook;
+  /** Absent: sums with whomever a task admits. */
+  readonly company?: Company;
   readonly limits: NonNullable<ContractBody['limits']>;
   /** Folders of models in service that a better model goes into; the first one's is what it is compared with. Empty: none. */
   readonly models: readonly string[];
@@ -27,8 +36,10 @@ export interface Site {
 
 /** How a task went at a site. */
 export interface SiteRun {
-  readonly end: OwnerEnd;
+  readonly end: Pick<OwnerEnd | AloneEnd, 'kind' | 'attempts' | 'result'>;
   readonly comparison: ModelComparison | null;
+  /** How far its records differ from what the shipped model was trained on, strongest first; empty where that is not known. */
+  readonly drift: readonly ColumnDrift[];
   /** Whether the model went into service here. */
   readonly isInService: boolean;
 }
@@ -42,32 +53,71 @@ export interface ModelComparison {
 }
 
 /**
- * Takes part in a task from the contract to the model: signs, computes, sums, compares what came out with what runs here on the site's
- * own records, says on the board how it does, and puts it into service where it is no worse.
+ * Takes part in a task from the contract to the model: signs, computes, sums, keeps what came out, compares a model with what runs here on
+ * the site's own records, says on the board how it does, and puts it into service where it is no worse: once, whatever is put
+ * there later.
  */
 export async function runSite(
   learner: Learner,
   site: Site,
-  { id: taskId, body: task }: BoardEntry<'task'>,
-  deps: NodeDependencies,
+  entry: BoardEntry<'task'>,
+  { joinMs, ...deps }: NodeDependencies & { readonly joinMs: number },
 ): Promise<SiteRun> {
+  const { id: taskId, body: task } = entry;
   using party = await learner.parties.open(taskId);
+  const end = await takePart(learner, party, site, { taskId, task, joinMs });
+  const { result } = end;
+  if (result === null) return { end, comparison: null, isInService: false, drift: site.records.drift() };
+  const used = await party.once('use', async () => encodeCbor(await useResult(learner, site, entry, result, deps)));
+  return { end, ...(decodeCbor(used) as UsedResult), drift: site.records.drift() }; // this party's own words
+}
+
+/** The rounds, with an aggregator or without. */
+async function takePart(
+  learner: Learner,
+  party: Party,
+  site: Site,
+  { taskId, task, joinMs }: { readonly taskId: string; readonly task: TaskBody; readonly joinMs: number },
+): Promise<SiteRun['end']> {
   const own = learner.board.entries('contract').find((one) => one.author === learner.self && one.body.task === taskId);
   // Signed before a restart: what it says of the data stands.
   const data = own?.body.data ?? (await site.records.contractData(task, taskId));
-  const end = await runOwner(
-    party,
-    { taskId, limits: site.limits, data, enrolment: await learner.enrolment() },
-    { author: learner.identity, work: workOfTask(task, site.records), book: site.book },
-  );
-  if (end.result === null || task.work.kind !== 'training') return { end, comparison: null, isInService: false };
-  const state = stateOf(task, end.result);
+  const join = { taskId, limits: site.limits, data, enrolment: await learner.enrolment() };
+  const means = { author: learner.identity, work: workOfTask(task, site.records), book: site.book, ...(site.company === undefined ? {} : { company: site.company }) };
+  return task.aggregator === null
+    ? await runAlone(party, { ...join, joinMs }, { ...means, combine: combineOfTask(task), accountant })
+    : await runOwner(party, join, means);
+}
+
+type UsedResult = Pick<SiteRun, 'comparison' | 'isInService'>;
+
+async function useResult(
+  learner: Learner,
+  site: Site,
+  { id: taskId, body: task }: BoardEntry<'task'>,
+  result: Uint8Array,
+  deps: NodeDependencies,
+): Promise<UsedResult> {
+  keepResult(learner.dataDirectory, taskId, result);
+  if (task.work.kind !== 'training') return { comparison: null, isInService: false };
+  const state = stateOf(task, result);
   const comparison = await compare(site, task, taskId, state);
-  if (comparison === null) return { end, comparison, isInService: false };
-  const model = contentId(end.result);
-  await learner.board.publish('evaluation', { task: taskId, model, ...comparison }, learner.identity);
-  const isInService = await adopt(site, task, taskId, { state, comparison }, deps);
-  return { end, comparison, isInService };
+  if (comparison === null) return { comparison, isInService: false };
+  await evaluate(learner, taskId, contentId(result), comparison);
+  return { comparison, isInService: await adopt(site, task, taskId, { state, comparison }, deps) };
+}
+
+/** Says how the model does here, once: unless nobody said on the board what the model is. */
+async function evaluate(
+  { board, self, identity }: Learner,
+  task: string,
+  model: string,
+  comparison: ModelComparison,
+): Promise<void> {
+  await board.refresh();
+  const isKnown = board.entries('model').some(({ body }) => body.task === task && body.hash === model);
+  const isSaid = board.entries('evaluation').some(({ author, body }) => author === self && body.model === model);
+  if (isKnown && !isSaid) await board.publish('evaluation', { task, model, ...comparison }, identity);
 }
 
 /** The weights of a training task's result. @throws {DecodeError}. */

@@ -12,6 +12,7 @@ import {
   type TaskRecords,
 } from '@pulsemesh/learning';
 import { createSharedRhythmModel } from '@pulsemesh/vitals/model';
+import { rhythmQuery } from './rhythm-records.ts';
 
 /** This program knows no model of the family that a task names. */
 export class UnknownModelError extends Condition {
@@ -22,9 +23,13 @@ export class UnknownModelError extends Condition {
 }
 
 /** The model of a training task. @throws {UnknownModelError}. */
-export function modelOfTask({ work }: TaskBody): LocalModel {
+export function modelOfTask({ work, query }: TaskBody): LocalModel {
   const family = work.kind === 'training' ? work.model.family : 'survey';
-  const model = [createSharedRhythmModel(), createLogisticModel()].find((one) => one.family === family);
+  const rhythm = createSharedRhythmModel();
+  // Under noise inputs are scaled by what is public: of hearts something is, of other tables nothing.
+  const isOfHearts = query.name === rhythmQuery.name && query.columns.length === rhythmQuery.columns.length;
+  const logistic = createLogisticModel(isOfHearts ? rhythm.publicStandardisation() : null);
+  const model = [rhythm, logistic].find((one) => one.family === family);
   if (model === undefined) throw new UnknownModelError(family);
   return model;
 }

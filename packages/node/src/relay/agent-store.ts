@@ -34,9 +34,14 @@ export async function openAgentStore(
   for (const one of use === 'both' ? (['send', 'receive'] as const) : [use]) {
     stack.use(lock(join(dataDirectory, 'agent', one), one));
   }
-  const store = stack.use(await openLmdbTables({ directory: join(dataDirectory, 'agent', 'store') }, { logger }));
+  const store = stack.use(await openLmdbTables({ directory: agentStoreDirectory(dataDirectory) }, { logger }));
   const rest = stack.move();
   return { store, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}
+
+/** Where its tables lie. Whoever reads beside the agent's own process opens them without its lock, and writes nothing. */
+export function agentStoreDirectory(dataDirectory: string): string {
+  return join(dataDirectory, 'agent', 'store');
 }
 
 function lock(directory: string, use: 'send' | 'receive'): Disposable {

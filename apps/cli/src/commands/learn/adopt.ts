@@ -17,7 +17,10 @@ import { taskNamed } from './status.ts';
 export function addAdopt(learn: Command, output: Output, setExitCode: (code: number) => void): void {
   withSiteFlags(withLearnerFlags(learn.command('adopt')))
     .summary('compare the learned model with the one that runs, on your own records, and put it into service')
-    .description('Exit code 1 where it is worse by more than --tolerance: then nothing changes.')
+    .description(
+      'For rhythm models. Exit code 1 where it is worse by more than --tolerance: then nothing changes.\n' +
+        'Needs the contract of this site in that task, since records are used under it.',
+    )
     .argument('<task>', 'the beginning of its id')
     .action(async (name: string, flags: LearnerFlags & SiteFlags) => {
       if (flags.models.length === 0) throw new UsageError('say with --models where the prediction nodes keep theirs');
@@ -26,6 +29,10 @@ export function addAdopt(learn: Command, output: Output, setExitCode: (code: num
       const { adopt, compare, stateOf } = await import('@pulsemesh/node/learning');
       await learner.board.refresh();
       const { id, task } = taskNamed(viewOfLearning(allEntries(learner.board), { nowMs: deps.clock.now() }), name);
+      if (task.work.kind !== 'training' || task.work.model.family !== 'rhythm')
+        throw new UsageError(
+          'only rhythm models are put into service; `learn status TASK --out FILE` gives any result',
+        );
       const model = learner.board.entries('model').find(({ body }) => body.task === id);
       if (model?.body.weights === undefined) throw new UsageError('the board has no weights of a model of this task');
       const site = await openSiteOf(flags, learner, deps);

@@ -25,7 +25,8 @@ export function addJoin(learn: Command, output: Output, setExitCode: (code: numb
     .summary('take part as a site: sign, compute on your own records, send masked numbers')
     .description(
       'Takes part in every task that invites this key, or in those named, until Ctrl-C; started again it goes on where it was.\n' +
-        'Only records of patients whose consent names the task’s purpose are used; a receipt of each stays here.',
+        'Only records of patients whose consent names the task’s purpose are used; a receipt of each stays here.\n' +
+        'Records never leave: only masked sums of numbers do, counts in tens, and how well a model does here.',
     )
     .argument('[task...]', 'whole ids of tasks; none: every one that invites this key')
     .option('--once', 'end when a task has ended')
@@ -99,9 +100,17 @@ function detailsOf(happening: TaskHappening): Readonly<Record<string, string | n
         ? { end: 'failed', reason: happening.end.reason, round: happening.end.round }
         : { end: 'finished', sites: happening.end.sites, epsilon: happening.end.epsilon };
     case 'site-ended': {
-      const { end, comparison, isInService } = happening.run;
+      const { end, comparison, isInService, drift } = happening.run;
       const figures = comparison === null ? {} : { auc: comparison.auc, running: comparison.runningAuc };
-      return { end: end.kind, ...figures, 'in service': isInService };
+      return { end: end.kind, ...figures, ...driftOf(drift), 'in service': isInService };
     }
   }
+}
+
+/** The column that differs most from what the shipped model was trained on, and how many do strongly. */
+function driftOf(drift: Extract<TaskHappening, { readonly kind: 'site-ended' }>['run']['drift']) {
+  const [most] = drift;
+  if (most === undefined) return {};
+  const strong = drift.filter(({ level }) => level === 'strong').length;
+  return { drift: `${most.name} ${most.index.toFixed(2)} (${most.level})`, 'columns that differ strongly': strong };
 }

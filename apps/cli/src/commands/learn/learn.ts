@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Output } from '../../output.ts';
 import { addAdopt } from './adopt.ts';
+import { addBudget } from './budget.ts';
 import { addJoin, addLeave } from './join.ts';
 import { addPublish } from './publish.ts';
 import { addStatus, addVerify } from './status.ts';
@@ -23,7 +24,9 @@ Needs: a relay (\`pulsemesh enrol\`) and a board (\`pulsemesh board init\`).
 Begin with:
   $ pulsemesh learn status                                             what is on the board
   $ pulsemesh learn publish --rhythm --title "Rhythm 2026" --invite 12D3Koo… 12D3Koo…
-  $ pulsemesh learn join --recordings /srv/rr --consents consents.json      at each site
+  $ pulsemesh learn join --recordings /srv/rr --consents consents.json      at each site, or
+  $ pulsemesh learn join --csv /srv/stay --query stay.json --consents consents.json
+  $ pulsemesh learn budget                                             what this site has spent
   $ pulsemesh learn verify 7abdd499                                    re-check a run from the board alone
   $ pulsemesh learn adopt 7abdd499 --models /srv/node/models --recordings /srv/rr --consents consents.json`,
     );
@@ -31,6 +34,7 @@ Begin with:
   addPublish(learn, output, setExitCode);
   addJoin(learn, output, setExitCode);
   addLeave(learn, output);
+  addBudget(learn, output);
   addVerify(learn, output, setExitCode);
   addAdopt(learn, output, setExitCode);
 }

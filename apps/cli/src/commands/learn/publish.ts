@@ -1,27 +1,13 @@
-import type { TaskBody } from '@pulsemesh/board';
 import { watchForStop } from '@pulsemesh/node';
 import type { TaskHappening } from '@pulsemesh/node/learning';
-import { parsePeerId } from '@pulsemesh/wire';
 import type { Command } from 'commander';
-import { exitCodes, type Output, UsageError } from '../../output.ts';
-import { parseCount, parseSeconds } from '../../parse.ts';
+import { exitCodes, type Output } from '../../output.ts';
 import { agentDependencies } from '../agent-flags.ts';
-import { readBoardFile } from '../board/board-flags.ts';
 import { tell } from './join.ts';
 import { type LearnerFlags, openLearner, withLearnerFlags } from './learn-flags.ts';
+import { type TaskFlags, taskOf, withTaskFlags } from './publish-flags.ts';
 
-interface PublishFlags extends LearnerFlags {
-  readonly rhythm?: true;
-  readonly task?: string;
-  readonly title?: string;
-  readonly invite: readonly string[];
-  readonly sitesMin?: number;
-  readonly aggregator?: string;
-  readonly rounds: number;
-  readonly localEpochs: number;
-  readonly step: number;
-  readonly within: number;
-  readonly seed: number;
+interface PublishFlags extends LearnerFlags, TaskFlags {
   readonly leave?: true;
 }
 
@@ -29,37 +15,25 @@ const joinMs = 60_000;
 
 /** `learn publish`. */
 export function addPublish(learn: Command, output: Output, setExitCode: (code: number) => void): void {
-  withLearnerFlags(learn.command('publish'))
+  withTaskFlags(withLearnerFlags(learn.command('publish')))
     .summary('put a task on the board, and add up what the sites send unless another party does')
     .description(
-      'With --rhythm a training of the rhythm model; with --task any task, as JSON of the form that `pulsemesh learn status TASK --json`\n' +
-        'shows as "task" (surveys too). Where this party is the aggregator it stays until the task has ended; started again with\n' +
-        'the same flags it goes on.',
+      'Where this party adds up, it stays until the task has ended; started again with the same flags it goes on.\n' +
+        'It never sees what one site sent, only the sum.',
     )
-    .option('--rhythm', 'train the rhythm model')
-    .option('--task <file>', 'a task as JSON')
-    .option('--title <text>', 'what people read')
-    .option('--invite <peer...>', 'who may take part (default: every enrolled key)', [])
-    .option('--sites-min <number>', 'fewest sites (default: all invited, at least 3)', parseCount)
-    .option(
-      '--aggregator <peer>',
-      'who adds up: a peer id, or `none`: the sites among themselves (default: this party)',
-    )
-    .option('--rounds <number>', 'rounds of training', parseCount, 10)
-    .option('--local-epochs <number>', 'of each site in a round', parseCount, 2)
-    .option('--step <seconds>', 'how long a step of a round waits for those who are late', parseSeconds, 120)
-    .option('--within <seconds>', 'nothing begins after it', parseSeconds, 7 * 86_400)
-    .option('--seed <number>', 'what training starts from', parseCount, 1)
-    .option('--leave', 'do not stay to add up: another start of this command, or `--aggregator`, does')
+    .option('--leave', 'do not stay to add up: another start of this command does')
+    .addHelpText('after', examples)
     .action(async (flags: PublishFlags) => {
       const deps = agentDependencies(true);
       await using learner = await openLearner(flags, deps);
       const { codeHash, runTasks } = await import('@pulsemesh/node/learning');
       await learner.board.refresh();
-      const task = flags.task === undefined ? await rhythm(flags, learner.self, deps) : readTask(flags.task);
+      const task = await taskOf(flags, learner.self, deps.clock.now());
       const known = learner.board
         .entries('task')
         .find(({ author, body }) => author === learner.self && body.title === task.title);
+      if (known !== undefined)
+        output.err('A task of yours of this title is on the board already: this goes on with it.');
       const id = known?.id ?? (await learner.board.publish('task', task, learner.identity)).id;
       output.out(flags.json ? JSON.stringify({ task: id }) : `task ${id}`);
       if (flags.leave || task.aggregator !== learner.self) return;
@@ -78,38 +52,12 @@ export function addPublish(learn: Command, output: Output, setExitCode: (code: n
     });
 }
 
-async function rhythm(
-  flags: PublishFlags,
-  self: string,
-  { clock }: ReturnType<typeof agentDependencies>,
-): Promise<TaskBody> {
-  const { codeHash, rhythmTask } = await import('@pulsemesh/node/learning');
-  if (!flags.rhythm || flags.title === undefined)
-    throw new UsageError('say --rhythm and --title, or --task with a file');
-  const invited = flags.invite.map(parsePeerId);
-  const sitesMin = flags.sitesMin ?? Math.max(3, invited.length);
-  return rhythmTask({
-    title: flags.title,
-    aggregator: flags.aggregator === 'none' ? null : parsePeerId(flags.aggregator ?? self),
-    invited,
-    sitesMin,
-    sitesMax: Math.max(sitesMin, invited.length === 0 ? 100 : invited.length),
-    rounds: flags.rounds,
-    localEpochs: flags.localEpochs,
-    stepMs: flags.step * 1000,
-    deadlineMs: clock.now() + flags.within * 1000,
-    seed: flags.seed,
-    privacy: null,
-    codeHash: await codeHash(),
-  });
-}
+const examples = `
+A question is STATISTIC:COLUMN:LOW:HIGH[:BINS[:QUANTILES]]; values outside LOW … HIGH are clipped, and fewer than ten people are
+never told of:
+  mean:age:0:120      count:age:0:120      histogram:age:0:120:12      quantile:age:0:120:60:0.25,0.5,0.75
 
-/** What the board's schema finds wrong in it is told when it is published. */
-function readTask(file: string): TaskBody {
-  try {
-    return JSON.parse(readBoardFile(file).toString('utf8')) as TaskBody;
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new UsageError(`${file} is not JSON`);
-    throw error;
-  }
-}
+Examples:
+  $ pulsemesh learn publish --rhythm --title "Rhythm 2026" --invite 12D3KooA… 12D3KooB… 12D3KooC…
+  $ pulsemesh learn publish --query stay.json --title "Who comes back" --purpose research/stay --family logistic --epsilon 4
+  $ pulsemesh learn publish --query stay.json --title "Ages" --purpose research/stay --ask mean:age:0:120 --aggregator none`;

@@ -1,3 +1,4 @@
+import type { AnyBoardEntry } from '@pulsemesh/board';
 import {
   accountant,
   type TaskView,
@@ -6,25 +7,64 @@ import {
   verifyRun,
   viewOfLearning,
 } from '@pulsemesh/learning';
+import { writeFileAtomically } from '@pulsemesh/node/relay';
 import { contentId } from '@pulsemesh/wire';
 import type { Command } from 'commander';
 import { exitCodes, type Output, table, UsageError } from '../../output.ts';
 import { allEntries, type BoardFlags, boardDependencies, withBoard, withBoardFlags } from '../board/board-flags.ts';
+import { learnerDirectory } from './learn-flags.ts';
+import { resultLines, resultOf, type TaskResult } from './result.ts';
+
+interface StatusFlags extends BoardFlags {
+  readonly data?: string;
+  readonly out?: string;
+}
 
 /** `learn status`. */
 export function addStatus(learn: Command, output: Output): void {
   withBoardFlags(learn.command('status'))
     .summary('the tasks on the board, or one of them: who signed, rounds as they go, what came out')
+    .description(
+      'What a survey found is shown to those who took part: it is sent to them, and only its hash is on the board.',
+    )
     .argument('[task]', 'the beginning of its id')
-    .action(async (name: string | undefined, flags: BoardFlags) => {
+    .option('--out <file>', 'write what came out as JSON: answers of a survey, or weights')
+    .option(
+      '--data <directory>',
+      'where the files of the party lie that took part (default: that of `pulsemesh enrol`)',
+    )
+    .action(async (name: string | undefined, flags: StatusFlags) => {
       await withBoard(flags, output, async (client) => {
         const nowMs = boardDependencies().clock.now();
-        const views = viewOfLearning(allEntries(client), { nowMs, verify: { accountant, hashOf: contentId } });
-        const shown = name === undefined ? views : [taskNamed(views, name)];
-        if (flags.json) output.out(JSON.stringify(shown, replaceBytes, 2));
-        else for (const line of name === undefined ? listLines(shown) : shown.flatMap(taskLines)) output.out(line);
+        const entries = allEntries(client);
+        const views = viewOfLearning(entries, { nowMs, verify: { accountant, hashOf: contentId } });
+        if (name === undefined) {
+          if (flags.out !== undefined) throw new UsageError('say of which task');
+          if (flags.json) output.out(JSON.stringify(views, replaceBytes, 2));
+          else for (const line of listLines(views)) output.out(line);
+          return;
+        }
+        const view = taskNamed(views, name);
+        const result = await ownResult(view, entries, flags);
+        if (flags.out !== undefined) writeResult(flags.out, result);
+        if (flags.json) output.out(JSON.stringify([{ ...view, result }], replaceBytes, 2));
+        else for (const line of taskLines(view, result)) output.out(line);
       });
     });
+}
+
+/** What came out, where this party has it; null: it has nothing, or not what the board says. */
+async function ownResult(view: TaskView, entries: readonly AnyBoardEntry[], flags: StatusFlags) {
+  const { keptResult } = await import('@pulsemesh/node/learning');
+  const model = entries.find(({ kind, body }) => kind === 'model' && body.task === view.id);
+  const published = model?.kind === 'model' ? model.body.weights : undefined;
+  const kept = (await keptResult(learnerDirectory(flags), view.id)) ?? published ?? null;
+  return kept === null ? null : resultOf(view, entries, kept);
+}
+
+function writeResult(file: string, result: TaskResult | null): void {
+  if (result === null) throw new UsageError('nothing came out yet, or this party has it not: it took no part');
+  writeFileAtomically(file, `${JSON.stringify(result, null, 2)}\n`);
 }
 
 /** `learn verify`. */
@@ -75,7 +115,7 @@ function listLines(views: readonly TaskView[]): readonly string[] {
   return table([['task', 'state', 'rounds', 'sites', 'checked', 'title'], ...rows]);
 }
 
-function taskLines(view: TaskView): readonly string[] {
+function taskLines(view: TaskView, result: TaskResult | null): readonly string[] {
   const { id, task, state, attempts, sites, model, evaluations, findings } = view;
   const names = new Map(sites.map(({ site, name }) => [site, name ?? site]));
   return [
@@ -117,6 +157,7 @@ function taskLines(view: TaskView): readonly string[] {
       ({ name, site, auc, runningAuc }) =>
         `  ${name ?? site}: area under the curve ${auc.toFixed(4)}, the model it runs ${runningAuc?.toFixed(4) ?? '–'}`,
     ),
+    ...(result === null ? [] : resultLines(result)),
     ...(findings.length === 0 ? [] : ['', ...findings.map(({ text }) => `FOUND        ${text}`)]),
     '',
     'Screening research, not diagnosis.',
