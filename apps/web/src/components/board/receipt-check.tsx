@@ -11,9 +11,8 @@ export function ReceiptCheck() {
   const store = useBoardStore();
   const [verdict, setVerdict] = useState<ReceiptVerdict | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const [pasted, setPasted] = useState('');
   const [isOver, setIsOver] = useState(false);
-  const [fileId, textId, hintId] = [useId(), useId(), useId()];
+  const [fileId, hintId] = [useId(), useId()];
 
   const check = async (receipt: Uint8Array, leaf: Uint8Array | null) => {
     setProblem(null);
@@ -67,27 +66,7 @@ export function ReceiptCheck() {
             onChange={(event) => void take([...(event.target.files ?? [])].slice(0, 2))}
           />
         </div>
-        <form
-          className="field"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void check(new TextEncoder().encode(pasted.trim().replaceAll('\r\n', '\n').concat('\n')), null);
-          }}
-        >
-          <label htmlFor={textId}>Or paste its text</label>
-          <textarea
-            id={textId}
-            rows={4}
-            spellCheck={false}
-            value={pasted}
-            maxLength={fileBytesMax}
-            placeholder="c2sp.org/tlog-proof@v1 …"
-            onChange={(event) => setPasted(event.target.value)}
-          />
-          <button type="submit" className="button-quiet" disabled={pasted.trim() === ''}>
-            Check the text
-          </button>
-        </form>
+        <PastedReceipt onCheck={(receipt) => void check(receipt, null)} />
       </div>
       {problem === null ? null : (
         <p className="problem" role="alert">
@@ -96,6 +75,34 @@ export function ReceiptCheck() {
       )}
       {verdict === null ? null : <ReceiptResult verdict={verdict} />}
     </section>
+  );
+}
+
+function PastedReceipt({ onCheck }: { readonly onCheck: (receipt: Uint8Array) => void }) {
+  const [pasted, setPasted] = useState('');
+  const textId = useId();
+  return (
+    <form
+      className="field"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onCheck(new TextEncoder().encode(pasted.trim().replaceAll('\r\n', '\n').concat('\n')));
+      }}
+    >
+      <label htmlFor={textId}>Or paste its text</label>
+      <textarea
+        id={textId}
+        rows={4}
+        spellCheck={false}
+        value={pasted}
+        maxLength={fileBytesMax}
+        placeholder="c2sp.org/tlog-proof@v1 …"
+        onChange={(event) => setPasted(event.target.value)}
+      />
+      <button type="submit" className="button-quiet" disabled={pasted.trim() === ''}>
+        Check the text
+      </button>
+    </form>
   );
 }
 
