@@ -255,6 +255,22 @@ describe('links', () => {
     expect(world.said).toContain(`closed ${nameOf(2)}`);
   });
 
+  it('dial nobody where libp2p lets no more connections stand, until one has gone', async () => {
+    const world = createLinks({ linksMax: 4 });
+    world.limit(4);
+    world.want(0, 1, 2, 3);
+    for (const index of [0, 1, 2, 3]) world.links.take(new FakeConnection(ids[index]) as unknown as Connection);
+    world.links.send(nameOf(5), probe);
+    world.links.tend();
+    await world.settle();
+    expect(world.dialCount()).toBe(0);
+    world.want(0, 1, 5);
+    world.links.tend();
+    await world.settle();
+    expect(world.links.isConnected(nameOf(5))).toBe(true);
+    expect(world.links.connected().length).toBeLessThanOrEqual(4);
+  });
+
   it('hold nobody for dead whose addresses they do not know', async () => {
     const world = createLinks({}, () => false);
     world.away.add(nameOf(0));

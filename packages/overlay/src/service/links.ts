@@ -188,6 +188,7 @@ export class Links {
     this.#tag(new Set(wanted));
     this.#closeDoubles();
     void this.#closeUnneeded(new Set(wanted));
+    if (this.#waiting.size > 0) this.#dialNext();
   }
 
   #linkTo(peer: PeerId): PeerLink {
@@ -225,6 +226,11 @@ export class Links {
   #dialNext(): void {
     for (const peer of this.#waiting) {
       if (this.#dialling.size >= linksLimits.dialsAtOnceMax || this.#stopped.signal.aborted) return;
+      // Libp2p counts only what is dialled to us: what we dial beyond its limit closes some other connection, whosever it is.
+      if (!this.#hasRoom()) {
+        void this.#closeUnneeded(new Set(this.#deps.wanted()));
+        return;
+      }
       this.#waiting.delete(peer);
       if (!this.isConnected(peer)) void this.#dial(peer);
     }
@@ -304,6 +310,7 @@ export class Links {
     this.#links.delete(link.peer);
     void link.close();
     this.#deps.onDisconnected(link.peer, why);
+    if (this.#waiting.size > 0 && this.#hasRoom()) this.#dialNext();
   }
 
   /** Once for a link and a connection, however many streams come over it. */
@@ -363,8 +370,15 @@ export class Links {
 
   #aboveRoom(): number {
     const { connectionManager } = this.#deps;
-    const most = connectionManager.getMaxConnections();
-    return connectionManager.getConnections().length - (most - roomBelow(most));
+    return connectionManager.getConnections().length - connectionManager.getMaxConnections() + this.#room();
+  }
+
+  #hasRoom(): boolean {
+    return this.#aboveRoom() + this.#dialling.size < this.#room();
+  }
+
+  #room(): number {
+    return roomBelow(this.#deps.connectionManager.getMaxConnections());
   }
 
   /** Closes the first `count` of these that nobody else in this program wants kept. Says how many. */
