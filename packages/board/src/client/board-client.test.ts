@@ -302,6 +302,32 @@ describe('a board that lies', () => {
     expect(convicts(client.evidence, board)).toBe('rewritten');
   });
 
+  it('by withholding an entry is found by whoever follows it and is shown the receipt', async () => {
+    await using board = await LyingBoard.start();
+    const promised = board.show('a', announcements(4));
+    const withheld = promised.leaves[2] as Uint8Array;
+    await using holder = await aClient(board, 'a');
+    const receipt = await holder.receipt(2);
+    const without = board.show('b', promised.leaves.toSpliced(2, 1));
+    await using client = await aClient(board, 'b');
+    await client.refresh();
+    // Its log is shorter than the receipt's: the place that it has does not wait for the rest.
+    without.leaves.length = 3;
+    expect(await client.hearReceipt(receipt, promised.leaves[1] as Uint8Array)).toBe('not-ours');
+    await using other = await LyingBoard.start('board.test/other');
+    other.show('a', announcements(4));
+    const foreign = formatReceipt({
+      index: 2,
+      proof: promised.tree().inclusion(2),
+      checkpoint: other.show('x', promised.leaves).note(),
+    });
+    expect(await client.hearReceipt(foreign, withheld)).toBe('not-ours');
+    expect(await holder.hearReceipt(receipt, withheld)).toBe('known');
+    expect(await client.hearReceipt(receipt, withheld)).toBe('contradiction');
+    expect(convicts(client.evidence, board)).toBe('two-leaves');
+    await expect(client.refresh()).rejects.toMatchObject({ code: 'board-lied' });
+  });
+
   it('by withholding an entry after its receipt is shown by two leaves at one place', async () => {
     await using board = await LyingBoard.start();
     const promised = board.show('a', announcements(4));

@@ -24,6 +24,7 @@ import { formatVerifierKey } from '../notes/keys.ts';
 import { NoteRefusedError } from '../notes/open.ts';
 import { ReceiptRefusedError } from '../receipt/errors.ts';
 import { assertPolicy, type BoardPolicy } from '../receipt/policy.ts';
+import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts';
 import { BoardRequests, type CheckpointPath } from './board-requests.ts';
 import { ClientStore } from './client-store.ts';
 import {
@@ -93,6 +94,11 @@ export interface BoardClient extends Board {
   readonly evidence: Evidence | null;
   /** Takes a checkpoint from anyone: another client, a witness, a file. */
   hear(note: Uint8Array): Promise<HeardCheckpoint>;
+  /**
+   * Takes an entry and its receipt from anyone. One that this board is withholding, or swapped, is a contradiction at once, however far the
+   * receipt's checkpoint is ahead.
+   */
+  hearReceipt(receipt: Uint8Array, leaf: Uint8Array): Promise<HeardCheckpoint>;
   /** Takes evidence from anyone, checks it, and trusts the board no more. @throws {EvidenceRefusedError} where it is none. */
   hearEvidence(evidence: Evidence): Promise<void>;
   /** Called once when the board lied, at once when it has. */
@@ -228,6 +234,15 @@ class Client implements BoardClient {
     if (head.checkpoint.size <= this.size) return 'known';
     await this.#heard.keep(head);
     return 'ahead';
+  }
+
+  async hearReceipt(receipt: Uint8Array, leaf: Uint8Array): Promise<HeardCheckpoint> {
+    const place = orForeign(() => verifyReceipt(receipt, leaf, { ...this.#options.policy, quorum: 0 }));
+    if (place === null) return 'not-ours';
+    const evidence = this.#log.otherLeaf(place.index, hashLeaf(leaf), receipt);
+    if (evidence === null) return this.hear(parseReceipt(receipt).checkpoint);
+    await this.#accuse(evidence);
+    return 'contradiction';
   }
 
   async hearEvidence(evidence: Evidence): Promise<void> {
@@ -383,14 +398,7 @@ class Client implements BoardClient {
   }
 
   #opened(note: Uint8Array): BoardHead | null {
-    try {
-      return this.#log.open(note);
-    } catch (error) {
-      const isForeign =
-        error instanceof MalformedError || error instanceof NoteRefusedError || error instanceof ReceiptRefusedError;
-      if (isForeign) return null;
-      throw error;
-    }
+    return orForeign(() => this.#log.open(note));
   }
 
   async #accuseAndThrow(evidence: Evidence): Promise<never> {
@@ -420,5 +428,17 @@ class Client implements BoardClient {
   #count(outcome: 'newer' | 'same' | 'older' | 'waiting' | 'lied'): void {
     const help = 'Times that the board was read';
     this.#meter.counter('board_reads_total', help, ['outcome']).add(1, { outcome });
+  }
+}
+
+/** Null for what is not, or not of this board. */
+function orForeign<Value>(open: () => Value): Value | null {
+  try {
+    return open();
+  } catch (error) {
+    const isForeign =
+      error instanceof MalformedError || error instanceof NoteRefusedError || error instanceof ReceiptRefusedError;
+    if (isForeign) return null;
+    throw error;
   }
 }

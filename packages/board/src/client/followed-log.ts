@@ -81,6 +81,19 @@ export class FollowedLog {
     return { kind: 'rewritten', older: theirs, newer: ours, otherRoot: toHex(expected), proof };
   }
 
+  /** What shows that the board withholds or swapped an entry: its receipt (verified) is of a place that has another leaf here. */
+  otherLeaf(index: number, leafHash: Uint8Array, receipt: Uint8Array): Evidence | null {
+    const own = this.#head;
+    if (own === null || index >= own.checkpoint.size) return null;
+    const here = this.#tree.leafHash(index);
+    if (equalBytes(here, leafHash)) return null;
+    return {
+      kind: 'two-leaves',
+      first: { receipt: textOf(receipt), leafHash: toHex(leafHash) },
+      second: { receipt: textOf(this.receipt(index)), leafHash: toHex(here) },
+    };
+  }
+
   /** What shows that `other`, a whole tree under `head`, begins differently; null where it does not. */
   otherBeginning(other: LeafTree, head: BoardHead): Evidence | null {
     const own = this.#head;

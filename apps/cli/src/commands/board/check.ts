@@ -63,11 +63,13 @@ export function addGossip(board: Command, output: Output, setExitCode: (code: nu
   withBoardFlags(board.command('compare'))
     .summary('compare what another was shown (`board head > file`) with what you are')
     .argument('<file>', 'their checkpoint')
+    .option('--entry <file>', 'an entry; <file> is its receipt then, and a board that withholds the entry is found out')
     .addHelpText('after', '\nExit code 0 when it is of the same log, 1 when the board lied or it is not of this board.')
-    .action(async (file: string, flags: BoardFlags) => {
-      const note = new TextEncoder().encode(`${readBoardFile(file).toString('utf8').trimEnd()}\n`);
+    .action(async (file: string, flags: BoardFlags & { readonly entry?: string }) => {
+      const said = new TextEncoder().encode(`${readBoardFile(file).toString('utf8').trimEnd()}\n`);
+      const entry = flags.entry === undefined ? null : new Uint8Array(readBoardFile(flags.entry));
       await withBoard(flags, output, async (client) => {
-        const heard = await client.hear(note);
+        const heard = await (entry === null ? client.hear(said) : client.hearReceipt(said, entry));
         // Rejects with the evidence where it is a lie.
         if (heard === 'contradiction') await client.refresh();
         const words = {
