@@ -21,8 +21,13 @@ export const directFetch: BoardFetch = async (url, { method, body, signal }) => 
       ? {}
       : { body: new Uint8Array(body), headers: { 'content-type': 'application/octet-stream' } }),
   });
-  return { status: response.status, bytes: (bytesMax) => readBody(response, bytesMax) };
+  return answerOf(response);
 };
+
+/** A web-standard response as an answer. */
+export function answerOf(response: Response): FetchAnswer {
+  return { status: response.status, bytes: (bytesMax) => readBody(response, bytesMax) };
+}
 
 async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];

@@ -18,7 +18,7 @@ export {
   parseEvidence,
   verifyEvidence,
 } from './evidence.ts';
-export { type BoardFetch, directFetch, type FetchAnswer } from './fetch.ts';
+export { answerOf, type BoardFetch, directFetch, type FetchAnswer } from './fetch.ts';
 export { followLimits } from './followed-log.ts';
 export { type Gossip, type GossipChannel, gossipLimits, startGossip } from './gossip.ts';
 export { type BoardPlace, formatPolicyFile, PolicyFileError, parsePolicyFile } from './policy-file.ts';

@@ -1,4 +1,4 @@
-import type { BoardFetch } from '@pulsemesh/board/client';
+import { answerOf, type BoardFetch } from '@pulsemesh/board/client';
 import { createDialer, createDialerFetch, type DialerOptions } from '@pulsemesh/link';
 import type { NodeDependencies } from '../process/node-context.ts';
 
@@ -12,18 +12,6 @@ export function boardFetch(
   return async (url, { method, body, signal }) => {
     const headers = body === undefined ? {} : { 'content-type': 'application/octet-stream' };
     const init = { method, signal, headers, ...(body === undefined ? {} : { body: new Uint8Array(body) }) };
-    const response = await fetch(new Request(url, init));
-    return { status: response.status, bytes: (bytesMax) => readBody(response, bytesMax) };
+    return answerOf(await fetch(new Request(url, init)));
   };
-}
-
-async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of response.body ?? []) {
-    length += part.length;
-    if (length > bytesMax) throw new RangeError(`the answer is longer than ${bytesMax} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 }
