@@ -83,7 +83,12 @@ async function takePart(
   // Signed before a restart: what it says of the data stands.
   const data = own?.body.data ?? (await site.records.contractData(task, taskId));
   const join = { taskId, limits: site.limits, data, enrolment: await learner.enrolment() };
-  const means = { author: learner.identity, work: workOfTask(task, site.records), book: site.book, ...(site.company === undefined ? {} : { company: site.company }) };
+  const means = {
+    author: learner.identity,
+    work: workOfTask(task, site.records),
+    book: site.book,
+    ...(site.company === undefined ? {} : { company: site.company }),
+  };
   return task.aggregator === null
     ? await runAlone(party, { ...join, joinMs }, { ...means, combine: combineOfTask(task), accountant })
     : await runOwner(party, join, means);
