@@ -3,7 +3,7 @@ import { Condition, errorCode, sleep } from '@pulsemesh/base';
 import type { BoardClient, BoardPlace } from '@pulsemesh/board/client';
 import { type Gossip, openBoardClient, startGossip } from '@pulsemesh/board/client';
 import { formatVerifierKey } from '@pulsemesh/board/verify';
-import { createBox, hkdfSha256 } from '@pulsemesh/crypto';
+import { type Box, createBox, hkdfSha256 } from '@pulsemesh/crypto';
 import { type CardRelay, type Identity, identityFileNames, readCardFile } from '@pulsemesh/identity';
 import { createRelayPost, type Enrolment, openParties, type Parties } from '@pulsemesh/learning';
 import type { DialerOptions, Link } from '@pulsemesh/link';
@@ -90,10 +90,7 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
         board,
         author: identity,
         store,
-        box: createBox(
-          hkdfSha256({ key: identity.nodeBoxKey, info: 'pulsemesh/learning-journal/1', length: 32 }),
-          deps,
-        ),
+        box: journalBoxOf(identity, deps),
         lock: join(dataDirectory, 'agent', 'learning'),
       },
       deps,
@@ -125,6 +122,11 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
     gossip,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/** Seals the journal of a party's runs on its disk. */
+function journalBoxOf({ nodeBoxKey }: Identity, deps: NodeDependencies): Box {
+  return createBox(hkdfSha256({ key: nodeBoxKey, info: 'pulsemesh/learning-journal/1', length: 32 }), deps);
 }
 
 const cardLookMs = 60_000;
