@@ -81,8 +81,7 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   // What comes before the board shows the sender's key waits at the relay.
   client.onStranger(() => 'keep');
   const contactOf = (peer: PeerId) => contacts.byPeer(peer);
-  const company = () => companyOf(board, identity.peerId);
-  const mail = createLearnerMail({ client, contactOf, company, store }, deps);
+  const mail = createLearnerMail({ client, contactOf, company: () => companyOf(board, identity.peerId), store }, deps);
   const parties = stack.use(
     await openParties(
       {
