@@ -52,6 +52,9 @@ export class RingGossip {
   #lastRoundAtMs = Number.NEGATIVE_INFINITY;
   #periodMs: number;
   #roundCount = 0;
+  /** Whether an event came, and how many rounds asked others for want of one. */
+  #isFed = false;
+  #unfedRounds = 0;
 
   constructor(topic: Topic, parameters: RingParameters, dependencies: RingGossipDependencies) {
     this.topic = topic;
@@ -192,6 +195,7 @@ export class RingGossip {
 
   /** Something came from a peer: it lives, whatever became of our questions. */
   heard(peer: PeerId): void {
+    this.#isFed = true;
     const member = this.ring.members.get(peer);
     if (member !== undefined) member.missCount = 0;
   }
@@ -276,7 +280,14 @@ export class RingGossip {
     if (this.ring.unprovenNeighbours().length > 0) return fastPeriodMs;
     const others = this.#others();
     if (this.#isEager(others)) return 2 * fastPeriodMs;
+    if (this.#isUnfed()) return this.#parameters.unfedPeriodMs;
     return others.every((member) => member.isProven) ? stillPeriodMs : periodMs;
+  }
+
+  /** Whether it is worth asking around for events: who reads many topics leaves that to the rounds there are. */
+  #isUnfed(): boolean {
+    const { fewTopicsMax, unfedRoundsMax } = this.#parameters;
+    return !this.#isFed && this.#unfedRounds < unfedRoundsMax && this.#dependencies.topicCount() <= fewTopicsMax;
   }
 
   /** Whether others should prove themselves soon: some have not, and those who did are too few to choose from. */
@@ -306,7 +317,10 @@ export class RingGossip {
     const others = this.#others();
     const unproven = others.filter((member) => !member.isProven);
     if (this.#isEager(others)) ask(this.#connectedFirst(unproven).slice(0, othersPerRoundMax), newest);
-    else if (this.#roundCount % otherEveryRounds === 0) {
+    else if (this.#isUnfed()) {
+      this.#unfedRounds += 1;
+      ask(this.#oldest(others, this.#parameters.unfedAskedMax), newest);
+    } else if (this.#roundCount % otherEveryRounds === 0) {
       ask(this.#oldest(unproven.length > 0 ? unproven : others, 1), newest);
     }
     const lost = this.ring.takeLost(nowMs);

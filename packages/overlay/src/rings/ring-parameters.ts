@@ -32,6 +32,13 @@ export const ringParameters = {
   /** The same for who reads more than `fewTopicsMax` topics: as many as an event has random targets, in all of them at once. */
   othersProvenEnoughOfMany: 3,
   fewTopicsMax: 4,
+  /**
+   * In a topic that has brought nothing yet, members that are no neighbours are asked so often, so many each time and so many
+   * times. Its neighbours may keep everything back, and who never was given anything does not miss it.
+   */
+  unfedPeriodMs: 5_000,
+  unfedRoundsMax: 18,
+  unfedAskedMax: 2,
   /** Then one that is no neighbour is asked every so many rounds. */
   otherEveryRounds: 3,
   /** Random shortcuts told in one message, beside the nearest. */

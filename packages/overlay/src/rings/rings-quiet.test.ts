@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createTopic, type Topic } from '../topic.ts';
+import { ringParameters } from './ring-parameters.ts';
 import { RingWorld, type WorldNode } from './testing/ring-world.ts';
 
 const topics = Array.from({ length: 10 }, (_, index) => createTopic(`ward ${index}`, new Uint8Array(32).fill(index)));
@@ -30,6 +31,20 @@ function disconnectAll(world: RingWorld, why: 'closed' | 'lost'): void {
 describe('rings in which nothing happens', () => {
   it('fall silent: a question each two minutes, and its answer', () => {
     expect(messagesPerMinute(formed(12, 1), 20)).toBeLessThan(2);
+  });
+
+  it('ask around for a minute and a half where nothing came yet, and no longer once something did', () => {
+    const world = new RingWorld(12);
+    const [topic] = topics as [Topic];
+    world.joinAll(topic, 3);
+    world.run(20);
+    expect(messagesPerMinute(world, 1)).toBeGreaterThan(2 * (60_000 / ringParameters.unfedPeriodMs));
+    const fed = new RingWorld(12);
+    fed.joinAll(topic, 3);
+    fed.run(20);
+    fed.publish(fed.all[0] as WorldNode, topic, Uint8Array.of(1));
+    fed.run(40);
+    expect(messagesPerMinute(fed, 10)).toBeLessThan(3);
   });
 
   it('ask nobody whose connection an end let go for want of room', () => {
