@@ -30,6 +30,8 @@ export class PartyOutbox {
   #bytes = 0;
   #next = 0;
   #sending = 0;
+  /** Told when nothing waits any more. */
+  readonly #idle: (() => void)[] = [];
 
   constructor(
     rows: SealedRows,
@@ -78,8 +80,18 @@ export class PartyOutbox {
       void this.#sendOne(key).finally(() => {
         this.#sending -= 1;
         this.pump();
+        if (this.#isIdle() && !this.#stopping.signal.aborted) for (const tell of this.#idle.splice(0)) tell();
       });
     }
+  }
+
+  /** Resolves when the post has all that was taken; never once `stop` came before that. */
+  sent(): Promise<void> {
+    return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#sending === 0;
   }
 
   stop(reason: unknown): void {

@@ -47,6 +47,8 @@ export interface Parties extends AsyncDisposable {
    * at a time. @throws {RunInUseError}; {RunForgottenError}.
    */
   open(run: string): Promise<Party & Disposable>;
+  /** Resolves when the post has all that was sent so far, else never: for whoever ends, with a limit. */
+  sent(): Promise<void>;
 }
 
 /**
@@ -121,6 +123,10 @@ class OpenParties implements Parties {
       this.#open.delete(run);
       throw error;
     }
+  }
+
+  sent(): Promise<void> {
+    return this.#house.outbox.sent();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,7 @@ import { openAgentStore } from '../relay/agent-store.ts';
 import { BoardContacts } from './board-contacts.ts';
 import { boardFetch } from './board-fetch.ts';
 import { companyOf, createLearnerMail } from './board-gossip.ts';
+import { OnItsWay } from './on-its-way.ts';
 import { OwnCards } from './own-cards.ts';
 
 export interface LearnerOptions {
@@ -82,10 +83,11 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   client.onStranger(() => 'keep');
   const contactOf = (peer: PeerId) => contacts.byPeer(peer);
   const mail = createLearnerMail({ client, contactOf, company: () => companyOf(board, identity.peerId), store }, deps);
+  const onItsWay = new OnItsWay();
   const parties = stack.use(
     await openParties(
       {
-        post: createRelayPost({ self: identity.peerId, client: mail.client, contactOf }),
+        post: createRelayPost({ self: identity.peerId, client: onItsWay.watch(mail.client), contactOf }),
         board,
         author: identity,
         store,
@@ -109,6 +111,7 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   stack.defer(() => keeping.abort(new Condition('stopped', 'the party stops')));
   void keepCardOnBoard({ board, identity, enrolment }, keeping.signal, deps);
   stack.use(ownCards.watch(board, { peerId: identity.peerId, name: organisation }, deps));
+  stack.defer(() => onItsWay.leave(parties, deps));
   const rest = stack.move();
   return {
     self: identity.peerId,
