@@ -3,6 +3,8 @@ import type { GatewayBackend } from './gateway/backend.ts';
 import { type HttpServer, startHttpServer } from './gateway/http-server.ts';
 import { version } from './version.ts';
 
+export { makeLoopbackCertificate } from './demo/certificates.ts';
+export { startHospitalProxy } from './demo/hospital-proxy.ts';
 export { createFakeBackend, type FakeBackend } from './gateway/fake-backend.ts';
 
 /** The gateway's real HTTP server over any backend, on a free loopback port. Dispose to stop. */

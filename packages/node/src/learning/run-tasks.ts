@@ -4,7 +4,7 @@ import { type AggregatorEnd, accountant, runAggregator } from '@pulsemesh/learni
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { Learner } from './learner.ts';
 import { runSite, type Site, type SiteRun } from './site.ts';
-import { keepResult } from './task-results.ts';
+import { hasEnded, keepResult } from './task-results.ts';
 import { combineOfTask } from './work-of-task.ts';
 
 /** What happens to the tasks a party takes part in. */
@@ -43,7 +43,8 @@ export class TaskBeyondBudgetError extends Condition {
 
 /**
  * Takes part in every task of the board that concerns this party, as a site, as the aggregator, or as both, until disposed; what was
- * under way goes on with the next start. A task that cannot be done here is told of and left.
+ * under way goes on with the next start, and what has ended here as a site is not told again. A task that cannot be done here is told
+ * of and left.
  */
 export function runTasks(
   learner: Learner,
@@ -100,7 +101,7 @@ function isMeant(
 ): boolean {
   if (body.aggregator === learner.self) return aggregates;
   if (site === null) return false;
-  // Under way already, or over: the journal knows which.
+  if (hasEnded(learner.dataDirectory, id)) return false;
   const isSigned = learner.board.entries('contract').some((one) => one.author === learner.self && one.body.task === id);
   if (isSigned) return true;
   if (body.deadlineMs <= clock.now()) return false;

@@ -15,7 +15,7 @@ import {
   type SiteRecords,
 } from '@pulsemesh/learning';
 import { decodeOnnx, encodeOnnx, modelInService, networkOfState, putIntoService } from '@pulsemesh/vitals/model';
-import { contentId, decodeCbor, encodeCbor } from '@pulsemesh/wire';
+import { contentId } from '@pulsemesh/wire';
 import type { NodeDependencies } from '../process/node-context.ts';
 import type { Learner } from './learner.ts';
 import { keepResult } from './task-results.ts';
@@ -54,8 +54,8 @@ export interface ModelComparison {
 
 /**
  * Takes part in a task from the contract to the model: signs, computes, sums, keeps what came out, compares a model with what runs here on
- * the site's own records, says on the board how it does, and puts it into service where it is no worse: once, whatever is put
- * there later.
+ * the site's own records, says on the board how it does, and puts it into service where it is no worse. Once it has ended it is not to
+ * be run again: another model may be in service since.
  */
 export async function runSite(
   learner: Learner,
@@ -67,9 +67,11 @@ export async function runSite(
   using party = await learner.parties.open(taskId);
   const end = await takePart(learner, party, site, { taskId, task, joinMs });
   const { result } = end;
-  if (result === null) return { end, comparison: null, isInService: false, drift: site.records.drift() };
-  const used = await party.once('use', async () => encodeCbor(await useResult(learner, site, entry, result, deps)));
-  return { end, ...(decodeCbor(used) as UsedResult), drift: site.records.drift() }; // this party's own words
+  const used =
+    result === null ? { comparison: null, isInService: false } : await useResult(learner, site, entry, result, deps);
+  // Last, since it says that all of it is done.
+  keepResult(learner.dataDirectory, taskId, result);
+  return { end, ...used, drift: site.records.drift() };
 }
 
 /** The rounds, with an aggregator or without. */
@@ -103,7 +105,6 @@ async function useResult(
   result: Uint8Array,
   deps: NodeDependencies,
 ): Promise<UsedResult> {
-  keepResult(learner.dataDirectory, taskId, result);
   if (task.work.kind !== 'training') return { comparison: null, isInService: false };
   const state = stateOf(task, result);
   const comparison = await compare(site, task, taskId, state);

@@ -1,4 +1,4 @@
-import type { SurveyQuestion } from '@pulsemesh/board';
+import type { SurveyQuestion, TaskBody, TrainingWork } from '@pulsemesh/board';
 import { fixedPointFault, noiseFault } from '@pulsemesh/learning';
 import { parsePeerId } from '@pulsemesh/wire';
 import fc from 'fast-check';
@@ -34,6 +34,11 @@ const terms: StudyTerms = {
 const noise: NoiseTerms = { epsilon: 4, delta: 1e-5, unit: 'patient', normMax: 1 };
 const training = { family: 'logistic', rounds: 4, localEpochs: 1, seed: 1, proximal: 0 } as const;
 const question: SurveyQuestion = { name: 'age', column: 'age', statistic: 'mean', low: 0, high: 120 };
+
+function trainingOf({ work }: TaskBody): TrainingWork {
+  if (work.kind !== 'training') throw new TypeError('not a training');
+  return work;
+}
 
 describe('terms of a study', () => {
   it('have steps with which no sum of as many sites as may come goes round, or are refused', () => {
@@ -75,9 +80,9 @@ describe('terms of a study', () => {
 
   it('make the rhythm network, a logistic regression, and FedProx of it', () => {
     const rhythm = trainingTask({ ...terms, query: rhythmQuery }, { ...training, family: 'rhythm' });
-    expect(modelOfTask(rhythm).fault(rhythm.work as never)).toBeNull();
+    expect(modelOfTask(rhythm).fault(trainingOf(rhythm))).toBeNull();
     const hearts = trainingTask({ ...terms, query: rhythmQuery, noise }, training);
-    expect(modelOfTask(hearts).publicStandardisation(hearts.work as never)).not.toBeNull();
+    expect(modelOfTask(hearts).publicStandardisation(trainingOf(hearts))).not.toBeNull();
     const held = trainingTask(terms, { ...training, proximal: 0.1 });
     expect(held.work).toMatchObject({ algorithm: 'fedprox', proximal: 0.1, model: { inputs: 2, parameters: 3 } });
   });

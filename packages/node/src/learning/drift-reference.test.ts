@@ -1,0 +1,39 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { driftOf } from '@pulsemesh/learning';
+import { shippedModelsDirectory } from '@pulsemesh/vitals/model';
+import { locateRecordings } from '@pulsemesh/vitals/recordings';
+import { describe, expect, it } from 'vitest';
+import { shippedDriftReference, writeDriftReference } from './drift-reference.ts';
+import { createRhythmSource, patientsOf, rhythmQuery } from './rhythm-records.ts';
+
+const recordings = locateRecordings(process.env);
+const isFull = process.env['PULSEMESH_TABLES'] === 'full';
+
+describe('the reference of the shipped rhythm model', () => {
+  it('has every column of the query, and tells made-up hearts from those it was trained on', async () => {
+    const reference = await shippedDriftReference();
+    expect(reference.columns.map(({ name }) => name)).toEqual(rhythmQuery.columns.map(({ name }) => name));
+    const place = { kind: 'generated', seed: 1, patients: 2 } as const;
+    const { table } = await createRhythmSource(place).read(rhythmQuery, new Set(await patientsOf(place)));
+    expect(driftOf(reference, table)[0]).toMatchObject({ level: 'strong' });
+  });
+
+  it.skipIf(recordings === null || !isFull)(
+    'is what the recordings give, byte for byte',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'pulsemesh-drift-'));
+      try {
+        await writeDriftReference(join(recordings ?? '', 'rr'), directory);
+        const [made, shipped] = [directory, shippedModelsDirectory].map((at) =>
+          readFileSync(join(at, 'rr.drift.json')),
+        );
+        expect(made?.equals(shipped ?? Buffer.of())).toBe(true);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    },
+    120_000,
+  );
+});
