@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApiClient } from '@pulsemesh/node';
 import type { AlertView, NetworkView, Overview } from '@pulsemesh/node/api';
@@ -59,6 +60,26 @@ async function expectSessionsAlike(client: ApiClient, data: string): Promise<voi
   });
 }
 
+/** The study of the first life comes to its end in the second: its model serves at a prediction node, and the board bears it out. */
+async function expectStudyEnds(demo: DemoProcess): Promise<void> {
+  await demo.seen(/study-office has the model/);
+  await demo.seen(/hospital-1 checked the model: .*; in service/);
+  const log = join(demo.data, 'logs', 'prediction-1.log');
+  await eventually('the model at a prediction node', async () => {
+    return readFileSync(log, 'utf8').includes('another rhythm model is in service') || null;
+  });
+  const provenance = join(demo.data, 'nodes', 'prediction-1', 'models', 'rr.json');
+  const { task }: { readonly task: string } = JSON.parse(readFileSync(provenance, 'utf8'));
+  const place = [
+    '--policy',
+    join(demo.data, 'board-policy.json'),
+    '--ca',
+    join(demo.data, 'certificates', 'board-ca.pem'),
+  ];
+  await using verify = new CommandProcess(['learn', 'verify', task, ...place]);
+  expect(await verify.exited, verify.text).toBe(0);
+}
+
 describe('the demo, every role its own process', () => {
   it('goes on where it was: same address, same token, and an acknowledgement that sticks', async () => {
     using directory = temporaryDirectory();
@@ -89,6 +110,7 @@ describe('the demo, every role its own process', () => {
     await eventually('the counts of before', async () => (await client.overview()).counts.readings > 100 || null);
     await expectSessionsAlike(client, data);
     await expectOneStory(client, data);
+    await expectStudyEnds(again);
 
     // Killed without a word, it leaves nobody behind: its children notice.
     const { peers } = await client.network();

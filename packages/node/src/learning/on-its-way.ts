@@ -2,7 +2,7 @@ import { type Clock, type Logger, sleep } from '@pulsemesh/base';
 import type { Parties, RelayPostOptions } from '@pulsemesh/learning';
 
 /** How long a party that ends waits for what it sent: others wait for it much longer if it goes with it. */
-const leaveWithinMs = 10_000;
+const leaveWithinMs = 5_000;
 
 /** What a learner sent that no relay has yet. It is on the disk, and goes out with the next start at the latest. */
 export class OnItsWay {
@@ -26,7 +26,7 @@ export class OnItsWay {
     };
   }
 
-  /** Resolves when a relay has all that `parties` sent so far, or after ten seconds. */
+  /** Resolves when a relay has all that `parties` sent so far, or after five seconds. */
   async leave(
     parties: Pick<Parties, 'sent'>,
     { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
