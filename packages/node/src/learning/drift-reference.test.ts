@@ -21,7 +21,7 @@ describe('the reference of the shipped rhythm model', () => {
   });
 
   it.skipIf(recordings === null || !isFull)(
-    'is what the recordings give, byte for byte',
+    'is what the recordings give, number for number',
     async () => {
       const directory = mkdtempSync(join(tmpdir(), 'pulsemesh-drift-'));
       try {

@@ -99,13 +99,11 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
   );
   const gossip = stack.use(startGossip(board, formatVerifierKey(options.board.policy.board), mail.gossip, deps));
   const ownCards = new OwnCards(store);
-  const cardFile = join(dataDirectory, identityFileNames.card);
   const enrolment = async () => {
     await cardCurrent;
-    const card = await readCardFile(cardFile);
-    if (card === null) throw new Condition('card-missing', 'the contact card is not in the data directory any more');
-    await ownCards.remember(card.bytes);
-    return { name: organisation, card: card.bytes };
+    const { bytes } = await readOwnCard(dataDirectory);
+    await ownCards.remember(bytes);
+    return { name: organisation, card: bytes };
   };
   const keeping = new AbortController();
   stack.defer(() => keeping.abort(new Condition('stopped', 'the party stops')));
@@ -124,6 +122,12 @@ export async function startLearner(options: LearnerOptions, deps: NodeDependenci
     gossip,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+async function readOwnCard(dataDirectory: string) {
+  const card = await readCardFile(join(dataDirectory, identityFileNames.card));
+  if (card === null) throw new Condition('card-missing', 'the contact card is not in the data directory any more');
+  return card;
 }
 
 /** Seals the journal of a party's runs on its disk. */

@@ -23,7 +23,7 @@ export function addAdopt(learn: Command, output: Output, setExitCode: (code: num
     )
     .argument('<task>', 'the beginning of its id')
     .action(async (name: string, flags: LearnerFlags & SiteFlags) => {
-      if (flags.models.length === 0) throw new UsageError('say with --models where the prediction nodes keep theirs');
+      if (flags.models === undefined) throw new UsageError('say with --models where the prediction nodes keep theirs');
       const deps = agentDependencies(false);
       await using learner = await openLearner(flags, deps);
       const { adopt, compare, stateOf } = await import('@pulsemesh/node/learning');

@@ -45,7 +45,7 @@ export interface SiteFlags {
   readonly epsilonMax?: number;
   readonly roundsMax: number;
   readonly patientsMin: number;
-  readonly models: readonly string[];
+  readonly models?: readonly string[];
   readonly tolerance: number;
 }
 
@@ -69,7 +69,7 @@ export function withSiteFlags(command: Command): Command {
     )
     .option('--rounds-max <number>', 'of one task', parseCount, 100)
     .option('--patients-min <number>', 'with fewer this site sits a round out', parseCount, 3)
-    .option('--models <folder...>', 'models folders of its prediction nodes: a model that is no worse goes there', [])
+    .option('--models <folder...>', 'models folders of its prediction nodes: a model that is no worse goes there')
     .option('--tolerance <auc>', 'how much worse it may be, as area under the curve', parseAmount, 0.01);
 }
 
@@ -94,7 +94,7 @@ export async function openSiteOf(
     epsilonMax: flags.epsilonMax ?? null,
     roundsMax: flags.roundsMax,
     patientsMin: flags.patientsMin,
-    models: flags.models.map((folder) => resolve(folder)),
+    models: (flags.models ?? []).map((folder) => resolve(folder)),
     tolerance: flags.tolerance,
   });
   return openSite(settings, learner, deps);

@@ -11,12 +11,12 @@ import { parseAmount, readQuery } from './learn-flags.ts';
 export interface TaskFlags {
   readonly rhythm?: true;
   readonly family: 'rhythm' | 'logistic';
-  readonly ask: readonly SurveyQuestion[];
+  readonly ask?: readonly SurveyQuestion[];
   readonly task?: string;
   readonly title?: string;
   readonly purpose?: string;
   readonly query?: string;
-  readonly invite: readonly string[];
+  readonly invite?: readonly string[];
   readonly sitesMin?: number;
   readonly sitesMax?: number;
   readonly aggregator?: string;
@@ -45,12 +45,12 @@ export function withTaskFlags(command: Command): Command {
         .choices(['rhythm', 'logistic'])
         .default('rhythm', 'rhythm with --rhythm, else logistic'),
     )
-    .option('--ask <question>', 'ask instead of training; may be repeated. See below', addQuestion, [])
+    .option('--ask <question>', 'ask instead of training; may be repeated. See below', addQuestion)
     .option('--task <file>', 'or a whole task as JSON, of the form that `learn status TASK --json` shows as "task"')
     .optionsGroup('With whom:')
     .option('--title <text>', 'what people read')
     .option('--purpose <text>', 'what patients’ consents must name (default: research/rhythm with --rhythm)')
-    .option('--invite <peer...>', 'who may take part (default: every enrolled key)', [])
+    .option('--invite <peer...>', 'who may take part (default: every enrolled key)')
     .option('--sites-min <number>', 'fewest sites (default: all invited, at least 3)', parseCount)
     .option('--sites-max <number>', 'most sites (default: all invited, or 100)', parseCount)
     .option(
@@ -83,7 +83,7 @@ export function withTaskFlags(command: Command): Command {
 const statistics = ['count', 'mean', 'histogram', 'quantile'] as const;
 
 /** `mean:age:0:120`, `histogram:age:0:120:12`, `quantile:age:0:120:60:0.25,0.5,0.75`. */
-function addQuestion(text: string, before: readonly SurveyQuestion[]): readonly SurveyQuestion[] {
+function addQuestion(text: string, before: readonly SurveyQuestion[] = []): readonly SurveyQuestion[] {
   const [statistic, column = '', low = '', high = '', bins, quantiles, ...rest] = text.split(':');
   const known = statistics.find((one) => one === statistic);
   const numbers = [low, high, ...(bins === undefined ? [] : [bins]), ...(quantiles?.split(',') ?? [])];
@@ -107,7 +107,7 @@ export async function taskOf(flags: TaskFlags, self: string, nowMs: number): Pro
   if (flags.task !== undefined) return readTask(flags.task);
   const { surveyTask, trainingTask } = await import('@pulsemesh/node/learning');
   const terms = await termsOf(flags, self, nowMs);
-  if (flags.ask.length > 0) return surveyTask(terms, flags.ask);
+  if (flags.ask !== undefined) return surveyTask(terms, flags.ask);
   const { rounds, localEpochs, learningRate, proximal, seed } = flags;
   const family = flags.rhythm ? flags.family : 'logistic';
   const rate = learningRate === undefined ? {} : { learningRate };
@@ -122,7 +122,7 @@ async function termsOf(flags: TaskFlags, self: string, nowMs: number): Promise<S
     throw new UsageError('say from what to learn: --rhythm, or --query FILE, or --task FILE');
   if (title === undefined || purpose === undefined)
     throw new UsageError('say --title, and with --query a --purpose: people read both, and consents name the purpose');
-  const invited = flags.invite.map(parsePeerId);
+  const invited = (flags.invite ?? []).map(parsePeerId);
   const sitesMin = flags.sitesMin ?? Math.max(3, invited.length);
   const isAlone = flags.aggregator === 'none';
   const usual = invited.length > 0 ? invited.length : isAlone ? 10 : 100;
