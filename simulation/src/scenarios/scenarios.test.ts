@@ -89,11 +89,11 @@ describe('scenarios', () => {
   });
 
   it('exit with 1 and say how to run it again when something broke', async () => {
-    const args = '--nodes 3 --sybils 30 --warm 5 --attack 1 --seconds 3 --promise 1 --seed 1';
+    const args = '--nodes 3 --sybils 60 --links 6 --warm 3 --attack 1 --seconds 2 --promise 1 --seed 1';
     const { code, out } = await simulate('silent', ...args.split(' '));
     expect(code).toBe(1);
     expect(out).toContain('silent seed 1: BROKEN');
-    expect(out).toContain('again: npm run simulate -- silent --seed 1 --nodes 3 --sybils 30');
+    expect(out).toContain('again: npm run simulate -- silent --seed 1 --nodes 3 --sybils 60');
   });
 
   it('say what is wrong with how they were called, and exit with 2', async () => {

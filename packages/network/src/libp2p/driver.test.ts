@@ -55,7 +55,7 @@ describe('the libp2p network', () => {
   });
 
   it('elects a successor when both bootstraps are gone, and a fresh node joins by an ordinary peer', async () => {
-    const election = { goneMs: 300, graceMs: 300_000, turnMs: 2_000, retireMs: 300_000 };
+    const election = { goneMs: 300, graceMs: 300_000, turnMs: 5_000, retireMs: 300_000 };
     const first = await start({ roles: ['bootstrap'] });
     const second = await start({ roles: ['bootstrap'], bootstrap: first.addresses() });
     const dead = [...first.addresses(), ...second.addresses()];
