@@ -16,5 +16,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // How long a plugin took on a busy machine is nothing to tell whoever starts the program.
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
 });
