@@ -21,6 +21,7 @@ export {
   runAggregator,
 } from './rounds/aggregator.ts';
 export { type AloneDependencies, type AloneEnd, runAlone } from './rounds/alone.ts';
+export { type AnalystEnd, runAnalyst } from './rounds/analyst.ts';
 export type { Enrolment, JoinOptions } from './rounds/join.ts';
 export { roundLimits } from './rounds/limits.ts';
 export { type OwnerEnd, runOwner } from './rounds/owner.ts';

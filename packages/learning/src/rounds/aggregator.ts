@@ -7,6 +7,7 @@ import { combined } from './combined.ts';
 import { enoughContracts, epsilonAfterRound, whomToAsk } from './contracts.ts';
 import { type Enrolment, enrol, taskOf } from './join.ts';
 import { roundLimits } from './limits.ts';
+import { publishModel } from './model-entry.ts';
 import { fromBytes, toBytes } from './part-codec.ts';
 import { attemptScope, sumLength, sumSettingsOf, termsFault } from './settings.ts';
 import { forgetScope } from './site.ts';
@@ -151,21 +152,10 @@ async function publishResult(
   { output, sites, epsilon }: Extract<RoundOutcome, { readonly kind: 'summed' }>,
 ): Promise<void> {
   if (task.work.kind === 'training') {
-    await party.board.publish('model', {
-      task: taskId,
-      hash: contentId(output),
-      bytes: output.length,
-      ...(output.length <= weightsOnBoardBytesMax ? { weights: output } : {}),
-      rounds: task.rounds,
-      sites,
-      epsilon,
-    });
+    await publishModel(party, { taskId, rounds: task.rounds }, { output, sites, epsilon });
   }
   const contracts = await party.board.list('contract', ({ body }) => body.task === taskId);
   for (const site of new Set(contracts.map(({ author }) => author))) {
     if (contractInForce(contracts, site, Number.POSITIVE_INFINITY) !== null) await party.send(resultStep, site, output);
   }
 }
-
-/** What the board takes of a model's bytes. */
-const weightsOnBoardBytesMax = 32 * 1024;
