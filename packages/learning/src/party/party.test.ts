@@ -5,7 +5,7 @@ import { Condition, createSeededRandom, silentLogger, silentMeter } from '@pulse
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { createMemoryBoard } from '@pulsemesh/board/testing';
 import { createBox, createSigner, sha256 } from '@pulsemesh/crypto';
-import { createMemoryTables, type TableChange, type TableStore } from '@pulsemesh/store';
+import { createMemoryTables, StoreFullError, type TableChange, type TableStore } from '@pulsemesh/store';
 import { type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -187,6 +187,41 @@ describe('a party', () => {
     await second.clock.advance(5000);
     expect(second.sent).toHaveLength(3);
   });
+
+  it.each(Array.from({ length: 12 }, (_, index) => index + 1))(
+    'goes on where it was, with the same bytes, when the disk was full at write %i and has room again',
+    async (full) => {
+      const store = createMemoryTables();
+      let writes = 0;
+      const withRoom = store.commit.bind(store);
+      store.commit = async (changes) => {
+        writes += 1;
+        if (writes === full) throw new StoreFullError('no room');
+        return withRoom(changes);
+      };
+      const agent = await anAgent({ store });
+      const heard: string[] = [];
+      const life = async () => {
+        using party = await agent.parties.open('run');
+        const drawn = await party.once('draw', () => party.random('draw').bytes(8));
+        await party.send(text, bob, toHex(drawn));
+        const { messages } = await party.gather(text, { from: [alice], withinMs: 60_000 });
+        heard.push(messages.get(alice) ?? 'nothing');
+      };
+      for (let lives = 0; heard.length === 0 && lives < 5; lives += 1) {
+        const ended = life().catch((error) => expect(error).toMatchObject({ code: 'store-full', retryable: true }));
+        await agent.clock.advance(100);
+        // As a relay's client does: given again until it was taken.
+        for (let tries = 0; tries < 2; tries += 1) await agent.say(alice, 'hello').catch(() => {});
+        await agent.clock.advance(10_000);
+        await ended;
+      }
+      expect(heard).toEqual(['hello']);
+      await agent.clock.advance(60_000);
+      const said = agent.sent.map(({ bytes }) => toHex(bytes));
+      expect(new Set(said).size).toBe(1);
+    },
+  );
 
   it('draws the same random bytes again after a restart, others for each purpose, scope and run', async () => {
     const first = await anAgent();
