@@ -129,6 +129,7 @@ export function factsOf(happening: TaskHappening): Readonly<Record<string, strin
     case 'summing':
       return common;
     case 'failed':
+    case 'waiting':
       return { ...common, code: happening.code };
     case 'sum-ended': {
       const { end } = happening;

@@ -1,4 +1,4 @@
-import { Condition, errorCode, errorMessage } from '@pulsemesh/base';
+import { Condition, errorCode, errorMessage, sleep } from '@pulsemesh/base';
 import type { BoardEntry } from '@pulsemesh/board';
 import { type AggregatorEnd, accountant, runAggregator } from '@pulsemesh/learning';
 import type { NodeDependencies } from '../process/node-context.ts';
@@ -12,7 +12,13 @@ export type TaskHappening =
   | { readonly kind: 'joined' | 'summing'; readonly task: BoardEntry<'task'> }
   | { readonly kind: 'site-ended'; readonly task: BoardEntry<'task'>; readonly run: SiteRun }
   | { readonly kind: 'sum-ended'; readonly task: BoardEntry<'task'>; readonly end: AggregatorEnd }
-  | { readonly kind: 'failed'; readonly task: BoardEntry<'task'>; readonly code: string; readonly text: string };
+  /** `waiting`: something is in the way for now (a full disk, a board or relay that does not answer); it is tried again. */
+  | {
+      readonly kind: 'failed' | 'waiting';
+      readonly task: BoardEntry<'task'>;
+      readonly code: string;
+      readonly text: string;
+    };
 
 export interface RunTasksOptions {
   /** Null: brings no data. */
@@ -41,6 +47,9 @@ export class TaskBeyondBudgetError extends Condition {
   }
 }
 
+/** How long what was in the way is given to go, milliseconds. */
+export const taskRetryMs = 30_000;
+
 /**
  * Takes part in every task of the board that concerns this party, as a site, as the aggregator, or as both, until disposed; what was
  * under way goes on with the next start, and what has ended here as a site is not told again. A task that cannot be done here is told
@@ -51,35 +60,42 @@ export function runTasks(
   options: RunTasksOptions,
   { onHappening, ...deps }: NodeDependencies & { readonly onHappening: (happening: TaskHappening) => void },
 ): Disposable {
-  let isOver = false;
+  const stopping = new AbortController();
   const siteDeps = { ...deps, joinMs: options.joinMs };
   const told = (happening: TaskHappening) => {
-    if (!isOver) onHappening(happening);
+    if (!stopping.signal.aborted) onHappening(happening);
   };
-  const attempt = (task: BoardEntry<'task'>, run: () => Promise<TaskHappening>) => {
-    run().then(told, (error: unknown) => {
-      told({ kind: 'failed', task, code: errorCode(error), text: errorMessage(error) });
-    });
+  const attempt = async (task: BoardEntry<'task'>, run: () => Promise<TaskHappening>) => {
+    while (!stopping.signal.aborted) {
+      try {
+        return told(await run());
+      } catch (error) {
+        const isForNow = error instanceof Condition && error.retryable;
+        told({ kind: isForNow ? 'waiting' : 'failed', task, code: errorCode(error), text: errorMessage(error) });
+        if (!isForNow) return;
+      }
+      await sleep(deps.clock, taskRetryMs, { signal: stopping.signal }).catch(() => {});
+    }
   };
   const following = learner.board.onEntry((entry) => {
     if (entry.kind !== 'task' || !isMeant(learner, entry, options, deps)) return;
     if (entry.body.codeHash !== options.codeHash) {
-      attempt(entry, () => Promise.reject(new OtherProgramError()));
+      void attempt(entry, () => Promise.reject(new OtherProgramError()));
       return;
     }
     if (entry.body.aggregator === learner.self) {
       told({ kind: 'summing', task: entry });
-      attempt(entry, async () => ({ kind: 'sum-ended', task: entry, end: await sum(learner, entry, options) }));
+      void attempt(entry, async () => ({ kind: 'sum-ended', task: entry, end: await sum(learner, entry, options) }));
       return;
     }
     const { site } = options;
     if (site === null) return;
     if (entry.body.privacy === null && site.limits.epsilonMax !== null) {
-      attempt(entry, () => Promise.reject(new TaskBeyondBudgetError()));
+      void attempt(entry, () => Promise.reject(new TaskBeyondBudgetError()));
       return;
     }
     told({ kind: 'joined', task: entry });
-    attempt(entry, async () => ({
+    void attempt(entry, async () => ({
       kind: 'site-ended',
       task: entry,
       run: await runSite(learner, site, entry, siteDeps),
@@ -87,7 +103,7 @@ export function runTasks(
   });
   return {
     [Symbol.dispose]() {
-      isOver = true;
+      stopping.abort(new Condition('stopped', 'no more tasks are taken part in'));
       following[Symbol.dispose]();
     },
   };

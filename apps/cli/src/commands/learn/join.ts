@@ -86,6 +86,7 @@ const words: Readonly<Record<TaskHappening['kind'], string>> = {
   'site-ended': 'ended here',
   'sum-ended': 'ended',
   failed: 'cannot take part:',
+  waiting: 'waits and tries again:',
 };
 
 function detailsOf(happening: TaskHappening): Readonly<Record<string, string | number | boolean | null>> {
@@ -94,6 +95,7 @@ function detailsOf(happening: TaskHappening): Readonly<Record<string, string | n
     case 'summing':
       return {};
     case 'failed':
+    case 'waiting':
       return { reason: happening.text };
     case 'sum-ended':
       return happening.end.kind === 'failed'
