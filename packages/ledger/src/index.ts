@@ -1,0 +1,7 @@
+export type * from './access/access-types.ts';
+export type * from './grants/grant-ledger.ts';
+export type * from './market/messages.ts';
+export type * from './market/offices.ts';
+export type * from './market/post.ts';
+export type * from './market/views.ts';
+export type * from './offer/offer.ts';
