@@ -9,6 +9,7 @@ import { announcement, leavesOfRun, testPlace } from '../../apps/web/src/board/t
 import { startBoardServer } from './board-server.ts';
 import { buildPage } from './built-page.ts';
 import { launchChromium, skipsWithoutBrowser } from './chromium.ts';
+import { type ContextOptions, openPage } from './opened-page.ts';
 import { type PageServer, startPageServer } from './page-server.ts';
 import { xssPayloads } from './xss-payloads.ts';
 
@@ -161,29 +162,16 @@ describe.skipIf(skipsWithoutBrowser())('the board in Chromium', () => {
     expect(opened.complaints).toEqual([]);
   });
 
-  type ContextOptions = NonNullable<Parameters<Browser['newContext']>[0]>;
-
   async function open(leaves: readonly Uint8Array[], options: ContextOptions = {}) {
     const boardServer = await startBoardServer(leaves);
     const server = await startPageServer({ webDirectory, board: boardServer.source });
-    const context = await browser.newContext({ acceptDownloads: true, ...options });
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(server.entry);
-    await page.getByText('bpm').first().waitFor();
+    const opened = await openPage(browser, server, { acceptDownloads: true, ...options });
     return {
-      server,
-      page,
-      complaints,
+      ...opened,
       board: boardServer.board,
       stopBoard: () => boardServer[Symbol.asyncDispose](),
       async [Symbol.asyncDispose]() {
-        await context.close();
-        await server[Symbol.asyncDispose]();
+        await opened[Symbol.asyncDispose]();
         await boardServer[Symbol.asyncDispose]();
       },
     };

@@ -2,10 +2,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import AxeBuilder from '@axe-core/playwright';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildPage } from './built-page.ts';
 import { launchChromium, skipsWithoutBrowser } from './chromium.ts';
+import { type ContextOptions, openPage } from './opened-page.ts';
 import { type PageServer, startPageServer } from './page-server.ts';
 import type { ScriptOptions } from './scripted-mesh.ts';
 import { xssPayloads } from './xss-payloads.ts';
@@ -198,29 +199,9 @@ describe.skipIf(skipsWithoutBrowser())('the page in Chromium', () => {
     expect(opened.complaints).toEqual([]);
   });
 
-  type ContextOptions = NonNullable<Parameters<Browser['newContext']>[0]>;
-
   /** A page of its own on a server of its own; what the browser complains of is collected. */
   async function open(options: ContextOptions = {}, script: Partial<ScriptOptions> = {}) {
-    const server = await startPageServer({ webDirectory, ...script });
-    const context: BrowserContext = await browser.newContext(options);
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(server.entry);
-    await page.getByText('bpm').first().waitFor();
-    return {
-      server,
-      page,
-      complaints,
-      async [Symbol.asyncDispose]() {
-        await context.close();
-        await server[Symbol.asyncDispose]();
-      },
-    };
+    return openPage(browser, await startPageServer({ webDirectory, ...script }), options);
   }
 });
 

@@ -11,7 +11,8 @@ import { formatNote } from '../notes/note.ts';
 import { formatReceipt, verifyReceipt } from '../receipt/receipt.ts';
 import { LyingBoard } from '../testing/lying-board.ts';
 import { sampleTask, type TestAuthor, testAuthor } from '../testing/sample-entries.ts';
-import { type BoardClient, type BoardClientOptions, clientLimits, openBoardClient } from './board-client.ts';
+import { type BoardClient, type BoardClientOptions, openBoardClient } from './board-client.ts';
+import { clientLimits } from './client-limits.ts';
 import { type Evidence, formatEvidence, parseEvidence, verifyEvidence } from './evidence.ts';
 import { followLimits } from './followed-log.ts';
 

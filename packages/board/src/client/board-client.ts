@@ -6,17 +6,14 @@ import {
   raceSignal,
   silentLogger,
   silentMeter,
-  sleep,
   startTicker,
   type WaitOptions,
 } from '@pulsemesh/base';
 import type { TableStore } from '@pulsemesh/store';
-import { equalBytes, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
+import { equalBytes } from '@pulsemesh/wire';
 import type { Author, Board, PublishedEntry } from '../board.ts';
 import type { EntryBodies } from '../entries/bodies.ts';
-import { contentKeyOf, parseOwnEntry, signEntry } from '../entries/entry-codec.ts';
 import type { EntryRuleTerms } from '../entries/entry-rules.ts';
-import { EntryRefusedError } from '../entries/errors.ts';
 import type { AnyBoardEntry, BoardEntry, EntryKind } from '../entry.ts';
 import { MalformedError } from '../errors.ts';
 import { hashLeaf } from '../merkle/hash.ts';
@@ -26,20 +23,15 @@ import { ReceiptRefusedError } from '../receipt/errors.ts';
 import { assertPolicy, type BoardPolicy } from '../receipt/policy.ts';
 import { parseReceipt, verifyReceipt } from '../receipt/receipt.ts';
 import { BoardRequests, type CheckpointPath } from './board-requests.ts';
+import { clientLimits } from './client-limits.ts';
 import { ClientStore } from './client-store.ts';
-import {
-  BoardClosedError,
-  BoardLiedError,
-  BoardRefusedError,
-  BoardTooLargeError,
-  BoardUnreachableError,
-  NotCountersignedError,
-} from './errors.ts';
+import { BoardClosedError, BoardLiedError, BoardTooLargeError, BoardUnreachableError } from './errors.ts';
 import { type Evidence, verifyEvidence } from './evidence.ts';
 import { type BoardFetch, directFetch } from './fetch.ts';
 import { type BoardHead, FollowedLog, followLimits } from './followed-log.ts';
 import { HeardHeads } from './heard-heads.ts';
 import { LeafTree } from './leaf-tree.ts';
+import { Publications } from './publications.ts';
 
 export interface BoardClientOptions extends Partial<EntryRuleTerms> {
   /** Where the board is: `https://board.example`. */
@@ -53,18 +45,6 @@ export interface BoardClientOptions extends Partial<EntryRuleTerms> {
   /** Default `checkpoint`. Witnesses follow `pending`, with a quorum of 0. */
   readonly checkpointPath?: CheckpointPath;
 }
-
-export const clientLimits = {
-  followMs: 5_000,
-  /** How long `publish` tries, milliseconds. */
-  publishMs: 60_000,
-  pollFirstMs: 100,
-  pollLastMs: 2_000,
-  /** Entries on their way at one time, over restarts. */
-  outgoingMax: 1_024,
-  /** A checkpoint ahead of the board, shown by others for so long, is told to the operator. */
-  behindMs: 600_000,
-} as const;
 
 export interface BoardClientDependencies {
   readonly clock: Clock;
@@ -129,6 +109,7 @@ class Client implements BoardClient {
   readonly #log: FollowedLog;
   readonly #requests: BoardRequests;
   readonly #heard: HeardHeads;
+  readonly #publications: Publications;
   readonly #closing = new AbortController();
   readonly #stack = new DisposableStack();
   readonly #evidenceHandlers = new Set<(evidence: Evidence) => void>();
@@ -155,6 +136,10 @@ class Client implements BoardClient {
     );
     this.#requests = new BoardRequests({ url: options.url, origin: this.origin, checkpointPath }, { clock, fetch });
     this.#heard = new HeardHeads(this.#store, (note) => this.#opened(note), clock);
+    this.#publications = new Publications(
+      { origin: this.origin, quorum: options.policy.quorum },
+      { clock, store: this.#store, log: this.#log, requests: this.#requests, refresh: (wait) => this.refresh(wait) },
+    );
     this.#evidence = this.#store.evidence();
     const followMs = options.followMs ?? clientLimits.followMs;
     if (followMs > 0) this.#follow(followMs);
@@ -208,12 +193,8 @@ class Client implements BoardClient {
     options: WaitOptions = {},
   ): Promise<PublishedEntry> {
     this.#assertTrusted();
-    const key = contentKeyOf(kind, body, peerIdOfEd25519(author.publicKey));
-    const known = this.#log.indexOf(key);
-    if (known !== null) return this.#published(known, key);
-    const leaf = await this.#outgoing(key, { kind, body, createdMs: this.#clock.now() }, author);
     const signal = AbortSignal.any([this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    return this.#publishLeaf(key, leaf, { signal });
+    return this.#publications.publish(kind, body, author, { signal });
   }
 
   async receipt(index: number, options: WaitOptions = {}): Promise<Uint8Array> {
@@ -335,66 +316,6 @@ class Client implements BoardClient {
   #tellWhenBehind(): void {
     if (!this.#heard.isWaitingLonger(clientLimits.behindMs)) return;
     this.#logger.warn('others were shown more of the board than this node is', { entries: this.size });
-  }
-
-  /** The leaf that says it, signed once: repeated after a crash, it is the same leaf, which the board knows again. */
-  async #outgoing<Kind extends EntryKind>(
-    key: string,
-    draft: { readonly kind: Kind; readonly body: EntryBodies[Kind]; readonly createdMs: number },
-    author: Author,
-  ): Promise<Uint8Array> {
-    const kept = this.#store.outgoing(key);
-    if (kept !== null) return kept;
-    if (this.#store.outgoingCount() >= clientLimits.outgoingMax) {
-      throw new BoardRefusedError('too-many', 'too many entries wait for the board already', { retryable: true });
-    }
-    const leaf = signEntry(draft, this.origin, author);
-    await this.#store.keepOutgoing(key, leaf);
-    return leaf;
-  }
-
-  async #publishLeaf(key: string, leaf: Uint8Array, options: WaitOptions): Promise<PublishedEntry> {
-    const startedMs = this.#clock.monotonicMs();
-    let isTaken = false;
-    let trouble: unknown = null;
-    for (let pollMs: number = clientLimits.pollFirstMs; ; pollMs = Math.min(clientLimits.pollLastMs, pollMs * 2)) {
-      try {
-        if (!isTaken) {
-          await this.#add(key, leaf, options);
-          isTaken = true;
-        }
-        await this.refresh(options);
-        trouble = null;
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        if (!(error instanceof BoardUnreachableError)) throw error;
-        trouble = error;
-      }
-      const index = this.#log.indexOf(key);
-      if (index !== null) return this.#published(index, key);
-      if (this.#clock.monotonicMs() - startedMs >= clientLimits.publishMs) break;
-      await sleep(this.#clock, pollMs, options);
-    }
-    if (trouble !== null && !isTaken) throw trouble;
-    const cosigners = this.#log.head?.cosigners ?? 0;
-    throw new NotCountersignedError(this.origin, { isTaken, cosigners, quorum: this.#options.policy.quorum });
-  }
-
-  async #add(key: string, leaf: Uint8Array, options: WaitOptions): Promise<void> {
-    // What is against the rules here is so at the board; its own reader would skip it.
-    const refusal = this.#log.book.refusalOf(parseOwnEntry(leaf, { index: 0, origin: this.origin }));
-    try {
-      await this.#requests.add(leaf, options);
-    } catch (error) {
-      if (!(error instanceof BoardRefusedError)) throw error;
-      await this.#store.dropOutgoing(key);
-      throw refusal === null ? error : new EntryRefusedError(refusal);
-    }
-  }
-
-  async #published(index: number, key: string): Promise<PublishedEntry> {
-    if (this.#store.outgoing(key) !== null) await this.#store.dropOutgoing(key);
-    return { index, id: toHex(this.#log.leafHash(index)), receipt: this.#log.receipt(index) };
   }
 
   #opened(note: Uint8Array): BoardHead | null {

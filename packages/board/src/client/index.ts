@@ -2,10 +2,10 @@ export {
   type BoardClient,
   type BoardClientDependencies,
   type BoardClientOptions,
-  clientLimits,
   type HeardCheckpoint,
   openBoardClient,
 } from './board-client.ts';
+export { clientLimits } from './client-limits.ts';
 export {
   BoardTooLargeError,
   FollowStoreDamagedError,

@@ -1,57 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
 import { verifyEvidence } from '@pulsemesh/board/client';
 import { LyingBoard, sampleContract, sampleTask } from '@pulsemesh/board/testing';
-import { createCard, type Identity, loadOrCreateIdentity } from '@pulsemesh/identity';
-import { startLink } from '@pulsemesh/link';
-import { afterEach, describe, expect, it } from 'vitest';
-import { startRelayService } from '../relay/relay-service.ts';
-import { type Learner, startLearner } from './learner.ts';
+import { createCard } from '@pulsemesh/identity';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Learner } from './learner.ts';
+import { LearnerWorld } from './learner-world.testing.ts';
 
-const meter = createPrometheusMeter();
-const clock = createSystemClock({ unref: true });
-const deps = { clock, random: createSystemRandom(), logger: silentLogger, meter };
-
-let stack = new AsyncDisposableStack();
-afterEach(async () => {
-  await stack.disposeAsync();
-  stack = new AsyncDisposableStack();
+let world: LearnerWorld;
+beforeEach(() => {
+  world = new LearnerWorld();
 });
-
-function directory(name: string): string {
-  const made = mkdtempSync(join(tmpdir(), `pulsemesh-${name}-`));
-  stack.defer(() => rmSync(made, { recursive: true, force: true, maxRetries: 5 }));
-  return made;
-}
-
-function identityIn(place: string): Promise<Identity> {
-  return loadOrCreateIdentity({ file: join(place, 'identity.json'), keyFile: join(place, 'identity.key') }, deps);
-}
+afterEach(() => world[Symbol.asyncDispose]());
 
 /** A relay, and a board that shows each reader what it likes. */
 async function startServers() {
-  const place = directory('relay');
-  const identity = await identityIn(place);
-  const settings = { host: '127.0.0.1', port: 0, dataDirectory: place };
-  const { url } = stack.use(await startRelayService(settings, identity, deps));
-  return { relay: { url, peerId: identity.peerId }, board: stack.use(await LyingBoard.start()) };
+  return { relay: await world.startRelay(), board: world.stack.use(await LyingBoard.start()) };
 }
 
 /** A learner that reads the board's view of its own name. */
-async function aLearner(name: string, { relay, board }: Awaited<ReturnType<typeof startServers>>): Promise<Learner> {
-  const dataDirectory = directory(name);
-  const identity = await identityIn(dataDirectory);
-  const network = { proxy: { kind: 'none' } } as const;
-  const link = stack.use(
-    startLink({ url: relay.url, server: relay.peerId, identity, software: 'test', ...network }, deps),
-  );
+function aLearner(name: string, { relay, board }: Awaited<ReturnType<typeof startServers>>): Promise<Learner> {
   const policy = { board: board.verifier, witnesses: [], quorum: 0 };
-  const place = { url: board.url(name), policy, authorities: [] };
-  return stack.use(
-    await startLearner({ dataDirectory, organisation: name, identity, relay, link, board: place, network }, deps),
-  );
+  return world.startLearner(name, { relay, board: { url: board.url(name), policy, authorities: [] } });
 }
 
 describe('learners of one task', () => {
@@ -85,14 +53,14 @@ describe('learners of one task', () => {
     const carol = await aLearner('carol', servers);
     await expect.poll(() => carol.board.refresh().then(() => carol.board.entries('key').length)).toBe(1);
     const alarms = async () => {
-      const lines = (await meter.text()).matchAll(/^board_key_alarms_total\{kind="(.*?)"\} (\d+)$/gm);
+      const lines = (await world.deps.meter.text()).matchAll(/^board_key_alarms_total\{kind="(.*?)"\} (\d+)$/gm);
       return [...lines].map(([, kind, count]) => [kind, count]);
     };
     expect(await alarms()).toEqual([]);
-    const impostor = await identityIn(directory('impostor'));
-    const card = createCard(impostor, { name: 'impostor' }, deps).bytes;
+    const impostor = await world.identityIn(world.directory('impostor'));
+    const card = createCard(impostor, { name: 'impostor' }, world.deps).bytes;
     await carol.board.publish('key', { action: 'enrol', subject: impostor.peerId, name: 'Carol', card }, impostor);
-    const stolen = createCard(carol.identity, { name: 'thief' }, deps).bytes;
+    const stolen = createCard(carol.identity, { name: 'thief' }, world.deps).bytes;
     const rotation = { action: 'rotate', subject: carol.self, name: 'carol', card: stolen } as const;
     await carol.board.publish('key', rotation, carol.identity);
     await carol.board.refresh();

@@ -1,75 +1,36 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
 import { parseVerifierKey } from '@pulsemesh/board/verify';
-import { type Identity, loadOrCreateIdentity } from '@pulsemesh/identity';
 import { accountant, verifyRun } from '@pulsemesh/learning';
-import { startLink } from '@pulsemesh/link';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startBoardService } from '../board/board-service.ts';
 import { boardServiceSchema } from '../config/board-settings.ts';
-import { startRelayService } from '../relay/relay-service.ts';
 import { codeHash } from './code-hash.ts';
-import { type Learner, startLearner } from './learner.ts';
 import { siteSettingsSchema } from './learner-settings.ts';
+import { LearnerWorld } from './learner-world.testing.ts';
 import { openSite } from './open-site.ts';
 import { patientsOf } from './rhythm-records.ts';
 import { rhythmPurpose, rhythmTask } from './rhythm-task.ts';
 import { runTasks, type TaskHappening } from './run-tasks.ts';
 
-const deps = {
-  clock: createSystemClock({ unref: true }),
-  random: createSystemRandom(),
-  logger: silentLogger,
-  meter: createPrometheusMeter(),
-};
-
-let stack = new AsyncDisposableStack();
-afterEach(async () => {
-  await stack.disposeAsync();
-  stack = new AsyncDisposableStack();
+let world: LearnerWorld;
+beforeEach(() => {
+  world = new LearnerWorld();
 });
-
-function directory(name: string): string {
-  const made = mkdtempSync(join(tmpdir(), `pulsemesh-${name}-`));
-  stack.defer(() => rmSync(made, { recursive: true, force: true, maxRetries: 5 }));
-  return made;
-}
-
-function identityIn(place: string): Promise<Identity> {
-  return loadOrCreateIdentity({ file: join(place, 'identity.json'), keyFile: join(place, 'identity.key') }, deps);
-}
+afterEach(() => world[Symbol.asyncDispose]());
 
 /** A relay and a board, over real sockets. */
 async function startServers() {
-  const relayPlace = directory('relay');
-  const relayIdentity = await identityIn(relayPlace);
-  const relay = stack.use(
-    await startRelayService({ host: '127.0.0.1', port: 0, dataDirectory: relayPlace }, relayIdentity, deps),
-  );
-  const boardPlace = directory('board');
-  const settings = { ...boardServiceSchema.parse({ port: 0, open: true }), dataDirectory: boardPlace };
-  const board = stack.use(await startBoardService(settings, await identityIn(boardPlace), deps));
-  const place = {
-    url: board.url,
-    policy: { board: parseVerifierKey(board.key), witnesses: [], quorum: 0 },
-    authorities: [],
-  };
-  return { relay: { url: relay.url, peerId: relayIdentity.peerId }, board: place };
+  const { deps, stack } = world;
+  const place = world.directory('board');
+  const settings = { ...boardServiceSchema.parse({ port: 0, open: true }), dataDirectory: place };
+  const { url, key } = stack.use(await startBoardService(settings, await world.identityIn(place), deps));
+  const policy = { board: parseVerifierKey(key), witnesses: [], quorum: 0 };
+  return { relay: await world.startRelay(), board: { url, policy, authorities: [] } };
 }
 
-type Servers = Awaited<ReturnType<typeof startServers>>;
-
-async function startParty(name: string, { relay, board }: Servers): Promise<Learner & { readonly place: string }> {
-  const place = directory(name);
-  const identity = await identityIn(place);
-  const linkTo = { url: relay.url, server: relay.peerId, identity, software: 'test', proxy: { kind: 'none' } } as const;
-  const link = stack.use(startLink(linkTo, deps));
-  const network = { proxy: { kind: 'none' } } as const;
-  const options = { dataDirectory: place, organisation: name, identity, relay, link, board, network };
-  return Object.assign(stack.use(await startLearner(options, deps)), { place });
-}
+/** Happenings after which nothing more comes. */
+const ends = new Set<TaskHappening['kind']>(['site-ended', 'sum-ended', 'failed']);
 
 /** Consents of all patients of a site but the last. */
 async function consentsFor(seed: number, place: string): Promise<string> {
@@ -88,23 +49,24 @@ async function consentsFor(seed: number, place: string): Promise<string> {
 
 describe('three hospitals and a study office', () => {
   it('train the rhythm model together over a relay and a board, and put it into service where it is no worse', async () => {
+    const { deps, stack } = world;
     const servers = await startServers();
-    const office = await startParty('Study office', servers);
-    const hospitals = await Promise.all(['North', 'East', 'South'].map((name) => startParty(name, servers)));
+    const office = await world.startLearner('Study office', servers);
+    const hospitals = await Promise.all(['North', 'East', 'South'].map((name) => world.startLearner(name, servers)));
     const code = await codeHash();
     const common = { joins: 'invited', aggregates: true, joinMs: 30_000, codeHash: code } as const;
-    const ends = [office, ...hospitals].map(() => Promise.withResolvers<TaskHappening>());
+    const ended = [office, ...hospitals].map(() => Promise.withResolvers<TaskHappening>());
     for (const [index, learner] of [office, ...hospitals].entries()) {
       const settings = siteSettingsSchema.parse({
         records: { kind: 'generated', seed: index, patients: 6 },
-        consentsFile: await consentsFor(index, learner.place),
+        consentsFile: await consentsFor(index, learner.dataDirectory),
         epsilonMax: null,
-        models: [join(learner.place, 'models')],
+        models: [join(learner.dataDirectory, 'models')],
         tolerance: 0.5,
       });
       const site = index === 0 ? null : await openSite(settings, learner, deps);
       const onHappening = (happening: TaskHappening) => {
-        if (happening.kind !== 'joined' && happening.kind !== 'summing') ends[index]?.resolve(happening);
+        if (ends.has(happening.kind)) ended[index]?.resolve(happening);
       };
       stack.use(runTasks(learner, { ...common, site }, { ...deps, onHappening }));
     }
@@ -122,7 +84,7 @@ describe('three hospitals and a study office', () => {
       codeHash: code,
     });
     const { id } = await office.board.publish('task', task, office.identity);
-    const [sum, ...sites] = await Promise.all(ends.map(({ promise }) => promise));
+    const [sum, ...sites] = await Promise.all(ended.map(({ promise }) => promise));
     expect(sum).toMatchObject({ kind: 'sum-ended', end: { kind: 'finished', sites: 3, epsilon: null } });
     for (const site of sites) {
       expect(site).toMatchObject({ kind: 'site-ended', run: { end: { kind: 'finished' }, isInService: true } });
