@@ -1,3 +1,5 @@
+export type * from './consent-types.ts';
+
 /**
  * The shapes of the HTTP API as JSON, shared with the web page. Times are milliseconds since 1970 (UTC)
  * unless the name says seconds. All routes are under /api/v1 and want `Authorization: Bearer <token>`.
@@ -13,6 +15,7 @@
  * GET  /api/v1/network                      → NetworkView
  * POST /api/v1/network/peers/:peerId/relays/:relay/move   MoveInput → RelaySessionView
  * GET  /api/v1/live                         server-sent events: LiveEvent (the token may come as ?token= here only)
+ * Consent, compensation and access: consent-types.ts
  * GET  /api/v1/openapi.json, GET /metrics, GET /healthz (no token: openapi, healthz)
  */
 export interface PatientInput {
@@ -165,7 +168,11 @@ export type LiveEvent =
   | { readonly type: 'alert'; readonly alert: AlertView }
   | { readonly type: 'patients'; readonly patients: readonly PatientView[] }
   | { readonly type: 'network'; readonly network: NetworkView }
-  | { readonly type: 'overview'; readonly overview: Overview };
+  | { readonly type: 'overview'; readonly overview: Overview }
+  /** Something about consent changed: of one patient, or of the researcher's office (null). To be fetched anew. */
+  | { readonly type: 'consent'; readonly subject: string | null }
+  /** The ledger's head, in decimal digits. */
+  | { readonly type: 'ledger'; readonly head: string };
 
 /** Which board the page shows, and whom of it to believe. Keys are verifier keys as C2SP signed-note writes them. */
 export interface BoardPlaceView {
