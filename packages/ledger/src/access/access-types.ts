@@ -24,6 +24,8 @@ export type AccessKind =
 export interface AccessRecord {
   readonly kind: AccessKind;
   readonly grantId: Hex;
+  /** How many records of this grant the custodian's log had before this one: what was left out shows as a gap. */
+  readonly ordinal: number;
   /** Who asked. */
   readonly reader: PeerId;
   /** Milliseconds since 1970, by the custodian. */

@@ -29,6 +29,8 @@ export interface MessageBodies {
   readonly accessed: AccessedBody;
   /** Home to custodian and researcher: the patient withdrew. Custodians stop at once, before the ledger says so. */
   readonly withdrawn: WithdrawnBody;
+  /** Home to custodian: the patient is to be forgotten. Envelope, salts and records of accesses are destroyed; leaves of hashes stay. */
+  readonly erased: ErasedBody;
 }
 
 export type MessageKind = keyof MessageBodies;
@@ -169,7 +171,7 @@ export interface RecordsBody {
   readonly isLast: boolean;
   /** `[kind, bucketSeconds, id, revision, sealed]` */
   readonly rows: readonly (readonly [number, number, Uint8Array, number, Uint8Array])[];
-  /** With the last page. */
+  /** With the last page. Where its record ends before what was asked, the rest is asked for by a further read. */
   readonly receipt: AccessReceipt | null;
 }
 
@@ -200,4 +202,8 @@ export interface WithdrawnBody {
   readonly grantId: Hex;
   /** EIP-712 `Revocation` by the patient's signer: custodians can put it on the ledger themselves. */
   readonly signature: Hex;
+}
+
+export interface ErasedBody {
+  readonly grantId: Hex;
 }
