@@ -15,7 +15,7 @@ import type {
 /** There is nothing of that name. Not retryable. */
 export class NotFoundError extends Condition {
   override readonly name = 'NotFoundError';
-  constructor(what: 'patient' | 'alert' | 'peer' | 'relay session') {
+  constructor(what: 'patient' | 'alert' | 'peer' | 'relay session' | 'grant' | 'custodian') {
     super('not-found', `there is no such ${what}`, { facts: { what } });
   }
 }

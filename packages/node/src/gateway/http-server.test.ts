@@ -51,7 +51,11 @@ async function build(options: Partial<HttpServerOptions> = {}) {
   return { backend, ask: (ask: InjectOptions) => app.inject(ask), app };
 }
 
-const urlOf = (url: string) => url.replace(':subject', subject).replace(':alertId', 'cd'.repeat(16));
+const urlOf = (url: string) =>
+  url
+    .replace(':subject', subject)
+    .replace(/:(alert|ask)Id/, 'cd'.repeat(16))
+    .replace(':grantId', `0x${'ef'.repeat(32)}`);
 
 describe('access to the gateway', () => {
   it('serves exactly the routes of the table', async () => {

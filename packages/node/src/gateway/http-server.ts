@@ -8,18 +8,12 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { GatewayBackend } from './backend.ts';
 import { bearerOf, isToken } from './bearer-token.ts';
 import type { BoardSource } from './board-source.ts';
+import { type ConsentBackend, type Download, noConsent } from './consent-backend.ts';
+import { isDownload } from './consent-routes.ts';
 import { isOwnHost, isOwnOrigin, securityHeaders } from './guards.ts';
 import { LiveStreams, type LiveStreamsOptions } from './live-stream.ts';
-import {
-  type Access,
-  boardPath,
-  boardPlacePath,
-  descriptionPath,
-  livePath,
-  metricsPath,
-  type Route,
-  routes,
-} from './routes.ts';
+import type { Access, Route } from './route.ts';
+import { boardPath, boardPlacePath, descriptionPath, livePath, metricsPath, routes } from './routes.ts';
 import { errorAnswer, jsonSchema } from './schemas.ts';
 
 export interface HttpServerOptions {
@@ -33,6 +27,8 @@ export interface HttpServerOptions {
   readonly version: string;
   /** The board that the page shows; without, there is nothing at its addresses. The caller closes it. */
   readonly board?: BoardSource | null;
+  /** Consent, compensation and access; default none. The caller closes it. */
+  readonly consent?: ConsentBackend;
   readonly live?: LiveStreamsOptions;
   /** A client that dribbles its request (slowloris) is cut off after this; default 6,000. */
   readonly headersTimeoutMs?: number;
@@ -69,7 +65,9 @@ export async function startHttpServer(
 ): Promise<HttpServer> {
   const streams = new LiveStreams(options.live ?? {}, deps.clock);
   const app = await buildHttpApp(options, backend, deps, streams);
-  const subscription = backend.subscribe((event) => streams.send(event));
+  const subscription = new DisposableStack();
+  subscription.use(backend.subscribe((event) => streams.send(event)));
+  subscription.use((options.consent ?? noConsent).subscribe((event) => streams.send(event)));
   try {
     await app.listen({ host: options.host, port: options.port });
   } catch (error) {
@@ -163,7 +161,7 @@ function addRoutes(
     ['route'],
   );
   for (const route of routes) {
-    const respond = responder(app, route, backend, streams, options.board ?? null);
+    const respond = responder(app, route, options, backend, streams);
     app.route({
       method: route.method,
       url: route.url,
@@ -193,15 +191,22 @@ type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 function responder(
   app: FastifyInstance,
   route: Route,
+  { board = null, consent: consentBackend = noConsent }: HttpServerOptions,
   backend: GatewayBackend,
   streams: LiveStreams,
-  board: BoardSource | null,
 ): Handler {
-  const { handle } = route;
+  const { handle, consent } = route;
   if (handle !== undefined) {
     return async (request, reply) => {
       reply.header('cache-control', 'no-store');
       return reply.code(route.status ?? 200).send(await handle(backend, request));
+    };
+  }
+  if (consent !== undefined) {
+    return async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      const answer = await consent(consentBackend, request);
+      return isDownload(answer) ? sendFile(reply, answer) : reply.code(route.status ?? 200).send(answer);
     };
   }
   switch (route.url) {
@@ -219,6 +224,10 @@ function responder(
     default:
       throw new TypeError(`no handler for ${route.url}`);
   }
+}
+
+function sendFile(reply: FastifyReply, { fileName, contentType, body }: Download): FastifyReply {
+  return reply.type(contentType).header('content-disposition', `attachment; filename="${fileName}"`).send(body);
 }
 
 /** The path goes on as it was sent, not as it decodes: what needs decoding is not spelt as a board spells it. */
@@ -291,10 +300,20 @@ function description(version: string) {
   };
 }
 
+/** The rest is 503 where trying again may help, else 400. */
+const statusOfCode: Readonly<Record<string, number>> = {
+  'not-found': 404,
+  'not-here': 404,
+  'already-registered': 409,
+  'ask-gone': 409,
+  'offer-gone': 409,
+  'draft-gone': 409,
+};
+
 function statusOf(error: unknown): number {
   if (error instanceof Condition) {
-    if (error.code === 'not-found') return 404;
-    if (error.code === 'already-registered') return 409;
+    const status = statusOfCode[error.code];
+    if (status !== undefined) return status;
     return error.retryable ? 503 : 400;
   }
   // Fastify's own refusals (schema, body size, content type) carry a status below 500.

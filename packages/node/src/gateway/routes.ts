@@ -1,32 +1,9 @@
 import { Condition } from '@pulsemesh/base';
 import type { FastifyRequest } from 'fastify';
-import type { z } from 'zod';
 import type { MoveInput, PatientInput } from '../api/types.ts';
-import type { GatewayBackend } from './backend.ts';
+import { consentRoutes } from './consent-routes.ts';
+import type { Route } from './route.ts';
 import * as schemas from './schemas.ts';
-
-/** Who may call a route. What is not in this table is not served. */
-export type Access =
-  /** Anybody who reaches the server: nothing about a person is in it. */
-  | 'public'
-  /** Whoever shows the token in the `Authorization` header. */
-  | 'token'
-  /** As `token`, and also in the query, because an EventSource cannot send headers. */
-  | 'token-or-query';
-
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT';
-  readonly url: string;
-  readonly access: Access;
-  readonly summary: string;
-  readonly body?: z.ZodType;
-  readonly params?: z.ZodType;
-  readonly query?: z.ZodType;
-  readonly answer?: z.ZodType;
-  readonly status?: 200 | 201;
-  /** Gives the answer's body; absent where the server itself does (board, live stream, metrics, description). */
-  readonly handle?: (backend: GatewayBackend, request: FastifyRequest) => unknown;
-}
 
 /** A span of history that runs backwards or is too long. Not retryable. */
 export class BadSpanError extends Condition {
@@ -161,6 +138,7 @@ export const routes: readonly Route[] = [
     summary: 'Everything that changes, as server-sent events (LiveEvent)',
     query: schemas.liveQuery,
   },
+  ...consentRoutes,
   { method: 'GET', url: metricsPath, access: 'token', summary: 'Prometheus text of all peers' },
   { method: 'GET', url: descriptionPath, access: 'public', summary: 'This description' },
   {
