@@ -1,5 +1,13 @@
 export type * from './access/access-types.ts';
 export type * from './grants/grant-ledger.ts';
+export {
+  decodeMessage,
+  encodeMessage,
+  isConsentMessage,
+  type Message,
+  MessageRefusedError,
+} from './market/message-codec.ts';
+export { messageLimits } from './market/message-limits.ts';
 export type * from './market/messages.ts';
 export type * from './market/offices.ts';
 export type * from './market/post.ts';
