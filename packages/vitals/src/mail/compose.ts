@@ -1,7 +1,18 @@
+import { assert } from '@pulsemesh/base';
 import { sha256 } from '@pulsemesh/crypto';
 import { toHex } from '@pulsemesh/wire';
 import type { Person } from '../people/index.ts';
-import { type MailVariant, mailTexts } from './texts.ts';
+import { type NoticeKind, noticeKinds, noticeText } from './notice-texts.ts';
+import { type AlertVariant, type MailText, mailTexts } from './texts.ts';
+
+/** What a mail is: about an alert, for one of two readers; or a notice about consent, for the patient. */
+export type MailVariant = AlertVariant | `notice-${NoticeKind}`;
+
+export const mailVariants: readonly MailVariant[] = [
+  'patient',
+  'doctor',
+  ...noticeKinds.map((kind) => `notice-${kind}` as const),
+];
 
 /** A mail as it goes to the mail server: one recipient. */
 export interface ComposedMail {
@@ -16,6 +27,7 @@ export interface ComposedMail {
 }
 
 export interface MailRequest {
+  /** Of the alert, or of the notice. */
   readonly alertId: string;
   readonly variant: MailVariant;
   readonly person: Person;
@@ -40,11 +52,13 @@ export function messageIdOf(alertId: string, address: string): string {
   return `${alertId}.${recipientHash(alertId, address)}@pulsemesh`;
 }
 
-/** The mail about an alert: plain text and simple HTML, in the recipient's language, without any health value. */
+/** The mail about an alert or the notice: plain text and simple HTML, in the recipient's language, without any health value. */
 export function composeMail(request: MailRequest, options: ComposeOptions): ComposedMail {
   const { alertId, variant, person } = request;
-  const text = mailTexts[person.language][variant];
-  const url = `${options.pageUrl.replace(/\/+$/, '')}/#/alerts/${alertId}`;
+  const text = textOf(person.language, variant);
+  // A notice does not lead to its patient's page by itself: that address names a pseudonym, and mail is not private.
+  const isAlert = variant === 'patient' || variant === 'doctor';
+  const url = `${options.pageUrl.replace(/\/+$/, '')}/#/${isAlert ? `alerts/${alertId}` : ''}`;
   const plain = [
     text.greeting(person.name),
     text.notice,
@@ -72,6 +86,13 @@ export function composeMail(request: MailRequest, options: ComposeOptions): Comp
     html: `<!doctype html><html lang="${person.language}"><head><meta charset="utf-8"><title>${escapeHtml(text.subject)}</title></head><body style="font-family:sans-serif;line-height:1.5;max-width:36em">${html.join('')}</body></html>`,
     language: person.language,
   };
+}
+
+function textOf(language: Person['language'], variant: MailVariant): MailText {
+  if (variant === 'patient' || variant === 'doctor') return mailTexts[language][variant];
+  const kind = noticeKinds.find((one) => variant === `notice-${one}`);
+  assert(kind !== undefined, 'a notice of an unknown kind');
+  return noticeText(language, kind);
 }
 
 const htmlEscapes: Readonly<Record<string, string>> = {

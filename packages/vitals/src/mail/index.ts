@@ -1,7 +1,14 @@
-export { type ComposedMail, type ComposeOptions, composeMail, type MailRequest, messageIdOf } from './compose.ts';
+export {
+  type ComposedMail,
+  type ComposeOptions,
+  composeMail,
+  type MailRequest,
+  type MailVariant,
+  messageIdOf,
+} from './compose.ts';
 export { OutboxFullError } from './outbox.ts';
 export type { MailSenderOptions } from './sender.ts';
-export { type MailText, type MailVariant, mailTexts } from './texts.ts';
+export { type MailText, mailTexts } from './texts.ts';
 export {
   createSmtpTransport,
   MailDeferredError,

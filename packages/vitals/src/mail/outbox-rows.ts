@@ -3,7 +3,7 @@ import type { TableChange, TableStore } from '@pulsemesh/store';
 import { decodeCbor, encodeCbor } from '@pulsemesh/wire';
 import { languages, type Person } from '../people/index.ts';
 import { MalformedRecordError, parseFields, parseInteger, parseText } from '../records/parse.ts';
-import type { MailVariant } from './texts.ts';
+import { type MailVariant, mailVariants } from './compose.ts';
 
 /**
  * `queued`: to be offered at `nextMs` · `attempting`: being offered, or the process died while it was ·
@@ -11,8 +11,9 @@ import type { MailVariant } from './texts.ts';
  */
 export type MailState = 'queued' | 'attempting' | 'sent' | 'failed';
 
-/** One mail to one recipient about one alert. */
+/** One mail to one recipient about one alert, or one notice. */
 export interface MailRow {
+  /** Of the alert, or of the notice. */
   readonly alertId: string;
   readonly variant: MailVariant;
   readonly person: Person;
@@ -33,6 +34,11 @@ export interface AlertRow {
   readonly recorded: number;
 }
 
+/** What is known of a notice: its presence is the de-duplication. */
+export interface NoticeRow {
+  readonly seenMs: number;
+}
+
 /** The newest episode of a subject and kind somebody was told of. */
 export interface EpisodeRow {
   readonly alertId: string;
@@ -47,6 +53,7 @@ export const outboxTables = {
   episodes: 'mail-episodes',
   /** The alerts, by id again, whose record does not tell of all mails sent. */
   unrecorded: 'mail-unrecorded',
+  notices: 'mail-notices',
 } as const;
 type Table = (typeof outboxTables)[keyof typeof outboxTables];
 
@@ -80,6 +87,15 @@ export class OutboxRows {
     return value === undefined ? undefined : parseEpisode(value);
   }
 
+  notice(noticeId: string): NoticeRow | undefined {
+    const value = this.#get(outboxTables.notices, noticeId);
+    return value === undefined ? undefined : parseNotice(value);
+  }
+
+  *notices(): Generator<readonly [string, NoticeRow]> {
+    for (const [key, value] of this.#all(outboxTables.notices)) yield [key, parseNotice(value)];
+  }
+
   *mails(): Generator<readonly [string, MailRow]> {
     for (const [key, value] of this.#all(outboxTables.mails)) yield [key, parseMail(value)];
   }
@@ -92,7 +108,7 @@ export class OutboxRows {
     return this.#tables.count(table);
   }
 
-  put(table: Table, key: string, row: MailRow | AlertRow | EpisodeRow): TableChange {
+  put(table: Table, key: string, row: MailRow | AlertRow | EpisodeRow | NoticeRow): TableChange {
     const value = this.#box.seal(encodeCbor(row), utf8.encode(`${table}/${key}`));
     return { kind: 'put', table, key: utf8.encode(key), value };
   }
@@ -129,7 +145,7 @@ function parseMail(fields: Fields): MailRow {
   const person = parseFields(fields['person'], 'person');
   return {
     alertId: parseText(fields['alertId'], 'alertId', 64),
-    variant: oneOf(fields['variant'], 'variant', ['patient', 'doctor'] as const),
+    variant: oneOf(fields['variant'], 'variant', mailVariants),
     person: {
       name: parseText(person['name'], 'name', 200),
       email: parseText(person['email'], 'email', 254),
@@ -150,6 +166,10 @@ function parseAlert(fields: Fields): AlertRow {
     sent: parseInteger(fields['sent'], 'sent', 0, timeMax),
     recorded: parseInteger(fields['recorded'], 'recorded', 0, timeMax),
   };
+}
+
+function parseNotice(fields: Fields): NoticeRow {
+  return { seenMs: parseInteger(fields['seenMs'], 'seenMs', 0, timeMax) };
 }
 
 function parseEpisode(fields: Fields): EpisodeRow {

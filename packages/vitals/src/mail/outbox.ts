@@ -3,10 +3,10 @@ import type { Box } from '@pulsemesh/crypto';
 import type { TableChange, TableStore } from '@pulsemesh/store';
 import type { AlertEvent } from '../alerts/alert.ts';
 import type { Contacts, Person } from '../people/index.ts';
-import { recipientHash } from './compose.ts';
+import { type MailVariant, recipientHash } from './compose.ts';
+import type { NoticeKind } from './notice-texts.ts';
 import { type AlertRow, type EpisodeRow, type MailRow, OutboxRows, outboxTables } from './outbox-rows.ts';
 import { Serial } from './serial.ts';
-import type { MailVariant } from './texts.ts';
 
 /** The outbox holds all the mails or alerts it may: nothing was taken. Retryable. */
 export class OutboxFullError extends Condition {
@@ -87,6 +87,38 @@ export class MailOutbox {
     });
   }
 
+  /** True when the notice is not known yet. */
+  isNewNotice(noticeId: string): boolean {
+    return this.#rows.notice(noticeId) === undefined;
+  }
+
+  /**
+   * Takes a notice for the patient in one transaction and gives its mail where it is new and there is somebody to tell.
+   * @throws {OutboxFullError}; what {@link TableStore.commit} throws.
+   */
+  async takeNotice(noticeId: string, kind: NoticeKind, contacts: Contacts): Promise<readonly KeyedMail[]> {
+    return await this.#serial.run(async () => {
+      if (!this.isNewNotice(noticeId)) return [];
+      const { mailsMax, alertsMax } = this.#options;
+      if (this.#rows.count(outboxTables.mails) >= mailsMax) throw new OutboxFullError('mails', mailsMax);
+      if (this.#rows.count(outboxTables.notices) >= alertsMax) throw new OutboxFullError('notices', alertsMax);
+      const nowMs = this.#clock.now();
+      const { patient } = contacts;
+      const mails: KeyedMail[] = [];
+      if (patient === null) this.#suppressed.add(1, { reason: 'nobody-to-tell' });
+      else {
+        const waits = { state: 'queued', attempts: 0, createdMs: nowMs, nextMs: nowMs } as const;
+        const row: MailRow = { alertId: noticeId, variant: `notice-${kind}`, person: patient, ...waits };
+        mails.push([`${noticeId}.${recipientHash(noticeId, patient.email)}`, row]);
+      }
+      await this.#rows.commit([
+        this.#rows.put(outboxTables.notices, noticeId, { seenMs: nowMs }),
+        ...mails.map(([key, row]) => this.#rows.put(outboxTables.mails, key, row)),
+      ]);
+      return mails;
+    });
+  }
+
   /** Mails not ended yet, those included that were being offered when the process died. */
   waiting(): readonly KeyedMail[] {
     return [...this.#rows.mails()].filter(([, row]) => row.state === 'queued' || row.state === 'attempting');
@@ -162,6 +194,10 @@ export class MailOutbox {
       for (const [key, row] of this.#rows.alerts()) {
         if (changes.length >= pruneMax) break;
         if (nowMs - row.seenMs > alertKeptMs) changes.push(this.#rows.remove(outboxTables.alerts, key));
+      }
+      for (const [key, row] of this.#rows.notices()) {
+        if (changes.length >= pruneMax) break;
+        if (nowMs - row.seenMs > alertKeptMs) changes.push(this.#rows.remove(outboxTables.notices, key));
       }
       await this.#rows.commit(changes);
     });

@@ -1,7 +1,7 @@
 import type { Language } from '../people/index.ts';
 
 /** To whom a mail about an alert is written. */
-export type MailVariant = 'patient' | 'doctor';
+export type AlertVariant = 'patient' | 'doctor';
 
 /** The words of one mail: whole sentences, no measurement, no rate, no score, no name but the recipient's. */
 export interface MailText {
@@ -19,7 +19,7 @@ export interface MailText {
  * What an alert's mail says. The subject says nothing about health, since phones show it on locked screens. Written
  * after the advice of screening products (FDA DEN180042: opportunistic, not diagnostic, not for emergencies).
  */
-export const mailTexts: Readonly<Record<Language, Readonly<Record<MailVariant, MailText>>>> = {
+export const mailTexts: Readonly<Record<Language, Readonly<Record<AlertVariant, MailText>>>> = {
   en: {
     patient: {
       subject: 'Pulsemesh: there is a notice for you',

@@ -4,10 +4,11 @@ import { createBox, createKeyTree } from '@pulsemesh/crypto';
 import { createRpcClient, type SubjectId } from '@pulsemesh/network';
 import { createMemoryNetwork } from '@pulsemesh/network/testing';
 import { createMemoryTables, type SealedRecord, type TableChange, type TableStore } from '@pulsemesh/store';
-import type { PeerId } from '@pulsemesh/wire';
+import { type PeerId, toHex } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import type { AlertEvent } from '../alerts/alert.ts';
 import type { ComposedMail } from '../mail/compose.ts';
+import { noticeKinds } from '../mail/notice-texts.ts';
 import { MailDeferredError, MailRefusedError, type MailTransport } from '../mail/transport.ts';
 import type { Contacts, KnownPatient } from '../people/index.ts';
 import { noContacts } from '../people/index.ts';
@@ -124,6 +125,16 @@ class World {
     await using rpc = createRpcClient({ port, clock: this.clock });
     const body = { subjectId: this.subjectId, events };
     const answer = rpc.call('peer-notifier' as PeerId, notificationProtocol, 'notify', body, { timeoutMs: 1000 });
+    answer.catch(() => {});
+    await this.clock.advance(200);
+    return await answer;
+  }
+
+  async notice(noticeId: unknown, kind: unknown): Promise<unknown> {
+    const port = this.network.join({ roles: ['gateway'] });
+    await using rpc = createRpcClient({ port, clock: this.clock });
+    const body = { subjectId: this.subjectId, noticeId, kind };
+    const answer = rpc.call('peer-notifier' as PeerId, notificationProtocol, 'notice', body, { timeoutMs: 1000 });
     answer.catch(() => {});
     await this.clock.advance(200);
     return await answer;
@@ -303,6 +314,51 @@ describe('notification', () => {
     const many = Array.from({ length: 257 }, (_, index) => raised(index, 10_000 * index + 1000));
     await expect(world.notify(...many)).rejects.toMatchObject({ code: 'record-limit' });
     expect(world.server.offered).toHaveLength(0);
+  });
+
+  it('tells the patient alone of what happens to a consent, once, also after a restart', async () => {
+    const world = new World();
+    world.contacts = { ...both, tells: { patient: false, doctor: true } };
+    await world.start();
+    expect(await world.notice('0a'.repeat(16), 'asked')).toEqual({ accepted: 1 });
+    expect(await world.notice('0a'.repeat(16), 'asked')).toEqual({ accepted: 0 });
+    world.crash();
+    await world.start();
+    await world.notice('0a'.repeat(16), 'asked');
+    await world.notice('0b'.repeat(16), 'alarm');
+    expect(world.server.offered.map((mail) => [mail.to.address, mail.language])).toEqual([
+      ['ada@example.org', 'de'],
+      ['ada@example.org', 'de'],
+    ]);
+    expect(world.records).toEqual([]);
+  });
+
+  it('says in a notice neither whose it is nor what it is about', async () => {
+    const world = new World();
+    await world.start();
+    for (const language of ['en', 'de', 'fr'] as const) {
+      world.contacts = { ...both, patient: { ...patient, language } };
+      for (const kind of noticeKinds) await world.notice(toHex(world.random.bytes(16)), kind);
+    }
+    expect(world.server.offered).toHaveLength(3 * noticeKinds.length);
+    for (const { subject, text, html } of world.server.offered) {
+      expect(`${subject}${text}${html}`).not.toContain(world.subjectId);
+      expect(text).toContain('http://localhost:1/#/');
+      expect(text.replace('localhost:1', '')).not.toMatch(/[0-9]/);
+    }
+  });
+
+  it('refuses notices that are none', async () => {
+    const world = new World();
+    await world.start();
+    for (const [noticeId, kind] of [
+      ['x', 'asked'],
+      ['0a'.repeat(16), 'bought'],
+      [7, 'asked'],
+    ]) {
+      await expect(world.notice(noticeId, kind)).rejects.toMatchObject({ code: 'malformed-record' });
+    }
+    expect(world.server.offered).toEqual([]);
   });
 
   it('keeps nothing readable on the disk', async () => {

@@ -3,6 +3,7 @@ import type { Box } from '@pulsemesh/crypto';
 import { type NetworkPort, type ProtocolName, type RpcCall, type SubjectId, serveRpc } from '@pulsemesh/network';
 import type { TableStore } from '@pulsemesh/store';
 import type { AlertEvent } from '../alerts/alert.ts';
+import { type NoticeKind, noticeKinds } from '../mail/notice-texts.ts';
 import { MailOutbox, type OutboxOptions } from '../mail/outbox.ts';
 import type { AlertRow, MailState } from '../mail/outbox-rows.ts';
 import { MailSender, type MailSenderOptions } from '../mail/sender.ts';
@@ -12,7 +13,10 @@ import type { RecordsClient } from '../records/client.ts';
 import { alertRecord, parseAlertEventObject } from '../records/codec.ts';
 import { MalformedRecordError, parseArray, parseFields, parseText } from '../records/parse.ts';
 
-/** What notification peers serve, to trusted peers only: `notify {subjectId, events} → {accepted}`. */
+/**
+ * What notification peers serve, to trusted peers only: `notify {subjectId, events} → {accepted}` for alerts, and
+ * `notice {subjectId, noticeId, kind} → {accepted}` for what happens to a patient's consent.
+ */
 export const notificationProtocol: ProtocolName = '/pulsemesh/notification/1';
 
 export interface NotificationRoleOptions
@@ -87,7 +91,17 @@ export async function startNotificationRole(
     gauge.set(sender.pending);
     return { accepted: events.length };
   };
-  stack.use(serveRpc(port, notificationProtocol, { notify }, { requireTrusted: true, logger: deps.logger, meter }));
+  const notice = async (body: unknown, call: RpcCall) => {
+    const { subjectId, noticeId, kind } = parseNotice(body);
+    if (!outbox.isNewNotice(noticeId)) return { accepted: 0 };
+    const contacts = await people.contacts(subjectId, { signal: call.signal });
+    sender.add(await outbox.takeNotice(noticeId, kind, contacts));
+    gauge.set(sender.pending);
+    return { accepted: 1 };
+  };
+  stack.use(
+    serveRpc(port, notificationProtocol, { notify, notice }, { requireTrusted: true, logger: deps.logger, meter }),
+  );
   const upkeep = async () => {
     gauge.set(sender.pending);
     await outbox.prune();
@@ -106,10 +120,24 @@ export async function startNotificationRole(
 
 function parseNotify(body: unknown): { readonly subjectId: SubjectId; readonly events: readonly AlertEvent[] } {
   const fields = parseFields(body, 'notify');
-  const subjectId = parseText(fields['subjectId'], 'subjectId', 32);
-  if (!/^[0-9a-f]{32}$/.test(subjectId)) throw new MalformedRecordError('subjectId');
+  const subjectId = parseSubject(fields['subjectId']);
   const events = parseArray(fields['events'], 'events', eventsMax).map(parseAlertEventObject);
-  return { subjectId: subjectId as SubjectId, events }; // 16 bytes in lower-case hex
+  return { subjectId, events };
+}
+
+function parseNotice(body: unknown): { subjectId: SubjectId; noticeId: string; kind: NoticeKind } {
+  const fields = parseFields(body, 'notice');
+  const noticeId = parseText(fields['noticeId'], 'noticeId', 32);
+  if (!/^[0-9a-f]{32}$/.test(noticeId)) throw new MalformedRecordError('noticeId');
+  const kind = noticeKinds.find((one) => one === fields['kind']);
+  if (kind === undefined) throw new MalformedRecordError('kind');
+  return { subjectId: parseSubject(fields['subjectId']), noticeId, kind };
+}
+
+function parseSubject(value: unknown): SubjectId {
+  const subjectId = parseText(value, 'subjectId', 32);
+  if (!/^[0-9a-f]{32}$/.test(subjectId)) throw new MalformedRecordError('subjectId');
+  return subjectId as SubjectId; // 16 bytes in lower-case hex
 }
 
 /** Writes the `notified` record of each alert that more mails were sent for than its record says. */
