@@ -23,9 +23,8 @@ export const messageLimits = {
   rowsMax: 2_048,
   sealedBytesMax: 64 * 1024,
   pageMax: 1_000_000,
-  /** Receipts in one message, and the bytes of each. */
+  /** Receipts in one message. */
   receiptsMax: 64,
-  receiptBytesMax: 64 * 1024,
   recordedHoursMax: 1_000_000,
   /** The agreed interval: at most ten years of recording. */
   intervalSecondsMax: 10 * 366 * 24 * 3600,

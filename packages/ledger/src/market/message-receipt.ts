@@ -1,34 +1,32 @@
 import { z } from 'zod';
+import { accessLimits } from '../access/access-limits.ts';
 import type { AccessReceipt } from '../access/access-types.ts';
-import { bytes, hash, peer, seconds, timeMs } from './message-parts.ts';
+import { decodeAccessReceipt, encodeAccessReceipt } from '../access/receipt-codec.ts';
+import { bytes } from './message-parts.ts';
 
-const pathMax = 64;
-const checkpointBytesMax = 8 * 1024;
-const requestBytesMax = 4 * 1024;
-const countMax = Number.MAX_SAFE_INTEGER;
+/** Travels in the one form that the access log gives it; whether it is true says `verifyAccessReceipt`. */
+export const receipt: z.ZodType<AccessReceipt, unknown> = z.codec(
+  bytes(1, accessLimits.receiptBytesMax),
+  z.custom<AccessReceipt>((value) => typeof value === 'object' && value !== null),
+  {
+    decode: (encoded, context) => {
+      try {
+        return decodeAccessReceipt(encoded);
+      } catch {
+        return refused(context, encoded);
+      }
+    },
+    encode: (value, context) => {
+      try {
+        return encodeAccessReceipt(value);
+      } catch {
+        return refused(context, value);
+      }
+    },
+  },
+);
 
-const record = z.strictObject({
-  kind: z.enum(['read', 'release', 'denied', 'asked', 'refused', 'accepted', 'revoked', 'emergency']),
-  grantId: hash,
-  ordinal: z.int().min(0).max(countMax),
-  reader: peer,
-  atMs: timeMs,
-  request: hash,
-  purpose: z.string().max(100),
-  fromSeconds: seconds,
-  untilSeconds: seconds,
-  records: z.int().min(0).max(countMax),
-  bytes: z.int().min(0).max(countMax),
-  reason: z.string().max(500).nullable(),
-});
-
-/** Its shape; whether it is true says `verifyAccessReceipt`. */
-export const receipt: z.ZodType<AccessReceipt> = z.strictObject({
-  record,
-  salt: bytes(16),
-  index: z.int().min(0).max(countMax),
-  path: z.array(bytes(32)).max(pathMax),
-  checkpoint: bytes(1, checkpointBytesMax),
-  request: bytes(1, requestBytesMax).nullable(),
-  signature: bytes(64),
-});
+function refused(context: { readonly issues: unknown[] }, input: unknown): never {
+  context.issues.push({ code: 'custom', message: 'must be an access receipt', input });
+  return z.NEVER;
+}
