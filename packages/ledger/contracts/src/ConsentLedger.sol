@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
@@ -327,7 +328,7 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
         bytes32 digest = _hashTypedDataV4(
             keccak256(abi.encode(WITHDRAWAL_TYPE, keccak256(signer), token, to, amount, nonce, until))
         );
-        if (!SignatureChecker.isValidSignatureNow(signer, digest, signature)) revert WrongSignature(digest);
+        if (!_isSigned(signer, digest, signature)) revert WrongSignature(digest);
         _pay(token, payee, found + NONCE_ONE, amount, to);
     }
 
@@ -353,14 +354,14 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
         if (offer.deliverWithin < MIN_WINDOW || offer.accessFor < MIN_WINDOW) revert WindowTooShort(id);
         _requireStatus(id, Status.None);
         uint40 deadline = _setWord(id, Status.Funded, offer.deliverWithin);
-        if (!SignatureChecker.isValidSignatureNow(offer.patient, id, signature)) revert WrongSignature(id);
+        if (!_isSigned(offer.patient, id, signature)) revert WrongSignature(id);
         emit Purchased(id, deadline);
     }
 
     function _confirm(bytes32 id, Offer calldata offer, bytes32 delivery, bytes calldata receipt) private {
         if (msg.sender != offer.buyer) {
             bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(RECEIPT_TYPE, id, delivery)));
-            if (!SignatureChecker.isValidSignatureNowCalldata(offer.buyer, digest, receipt)) revert WrongSignature(id);
+            if (!_isSignedByAccount(offer.buyer, digest, receipt)) revert WrongSignature(id);
         }
         _activate(id, offer, delivery);
     }
@@ -395,9 +396,13 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
     /// A purse is marked when it is first credited: `withdrawFor` would else send its money where nobody has a key.
     function _creditPatient(Offer calldata offer, uint256 amount) private {
         if (amount == 0) return;
-        uint256 found = credit[offer.token][offer.payee] + amount;
-        if (offer.payee == _purse(offer.patient)) found |= PURSE_FLAG;
-        credit[offer.token][offer.payee] = found;
+        mapping(address payee => uint256) storage credits = credit[offer.token];
+        address payee = offer.payee;
+        uint256 flag = payee == _purse(offer.patient) ? PURSE_FLAG : 0;
+        // Amounts are below 2^96: it takes 2^96 grants to overflow.
+        unchecked {
+            credits[payee] = (credits[payee] + amount) | flag;
+        }
     }
 
     /// Takes exactly `amount` from the caller. What the token moved is measured: one that keeps a fee would leave others' money short.
@@ -501,6 +506,20 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
 
     function _requirePatientSigned(bytes32 id, Offer calldata offer, bytes calldata signature) private view {
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(REVOCATION_TYPE, id)));
-        if (!SignatureChecker.isValidSignatureNow(offer.patient, digest, signature)) revert WrongSignature(id);
+        if (!_isSigned(offer.patient, digest, signature)) revert WrongSignature(id);
+    }
+
+    function _isSigned(bytes calldata signer, bytes32 digest, bytes calldata signature) private view returns (bool) {
+        if (signer.length == 20) return _isSignedByAccount(address(bytes20(signer)), digest, signature);
+        return SignatureChecker.isValidSignatureNow(signer, digest, signature);
+    }
+
+    /// Recovers first: most accounts have no code, and looking for it costs 2,600 gas. An account that has both key and code (EIP-7702)
+    /// is signed for by either, as its key can always replace its code.
+    function _isSignedByAccount(address account, bytes32 digest, bytes calldata signature) private view returns (bool) {
+        (address recovered, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (fault == ECDSA.RecoverError.NoError && recovered == account) return true;
+        return account.code.length != 0
+            && SignatureChecker.isValidERC1271SignatureNowCalldata(account, digest, signature);
     }
 }

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type GasTable, measureGas } from '../../contracts/gas.ts';
+
+const committedFile = fileURLToPath(new URL('../../contracts/gas.json', import.meta.url));
+const anvilFile = fileURLToPath(new URL('../../../../node_modules/@foundry-rs/anvil/bin.mjs', import.meta.url));
+
+let anvil: ChildProcess;
+let gas: GasTable;
+
+beforeAll(async () => {
+  const options = ['--port', '0', '--hardfork', 'osaka', '--host', '127.0.0.1'];
+  anvil = spawn(process.execPath, [anvilFile, ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+  gas = await measureGas(await addressOf(anvil));
+  if (process.env['PULSEMESH_GAS'] === 'write') writeFileSync(committedFile, `${JSON.stringify(gas, null, 2)}\n`);
+}, 240_000);
+
+afterAll(() => {
+  anvil.kill();
+});
+
+async function addressOf(process: ChildProcess): Promise<string> {
+  if (process.stdout === null) throw new Error('anvil has no output to read');
+  for await (const line of createInterface({ input: process.stdout })) {
+    const found = /Listening on (127\.0\.0\.1:\d+)/.exec(line);
+    if (found) {
+      process.stdout.resume();
+      return `http://${found[1]}`;
+    }
+  }
+  throw new Error('anvil ended before it listened');
+}
+
+function gasOf(step: string): number {
+  const found = gas[step];
+  if (found === undefined) throw new Error(`${step} was not measured`);
+  return found;
+}
+
+describe('gas by real receipts', () => {
+  it('costs no more than what is committed in gas.json (PULSEMESH_GAS=write writes it anew)', () => {
+    const committed = JSON.parse(readFileSync(committedFile, 'utf8')) as GasTable;
+    const dearer = Object.entries(gas).filter(([step, units]) => units > (committed[step] ?? 0));
+    expect(dearer).toEqual([]);
+    expect(Object.keys(gas)).toEqual(Object.keys(committed));
+  });
+
+  it('keeps within the aims of each step', () => {
+    expect(gasOf('purchase account')).toBeLessThanOrEqual(61_000);
+    expect(gasOf('purchase P-256')).toBeLessThanOrEqual(70_000);
+    expect(gasOf('purchase passkey')).toBeLessThanOrEqual(80_000);
+    expect(gasOf('confirm by custodian')).toBeLessThanOrEqual(65_000);
+    expect(gasOf('anchor')).toBeLessThanOrEqual(25_000);
+  });
+
+  it('costs at most 1.4 times an escrow that knows neither consent nor deadlines', () => {
+    const escrow = gasOf('minimal escrow: purchase') + gasOf('minimal escrow: release');
+    expect(escrow).toBeLessThanOrEqual(88_500);
+    expect(gasOf('purchase account') + gasOf('confirm by custodian')).toBeLessThanOrEqual(1.4 * escrow);
+  });
+});
