@@ -1,6 +1,15 @@
 export type * from './access/access-types.ts';
 export type * from './grants/grant-ledger.ts';
 export {
+  type LedgerFault,
+  LedgerRefusedError,
+  LedgerStaleError,
+  LedgerUnreachableError,
+  LedgerWrongError,
+  NoSignerError,
+  SpendingLimitError,
+} from './grants/ledger-errors.ts';
+export {
   decodeMessage,
   encodeMessage,
   isConsentMessage,
