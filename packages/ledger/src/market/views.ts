@@ -66,6 +66,21 @@ export interface GrantView {
   /** FHIR R4 Consent (JSON text) that the grant's `terms` commit to. */
   readonly consent: string;
   readonly accesses: number;
+  /** Account that pays, as the offer names it. */
+  readonly buyer: Hex;
+  /** For the patient: with what the grant's signer is made again, to withdraw consent or money; null for the researcher, and once erased. */
+  readonly signing: GrantSigningView | null;
+}
+
+/** What a patient's device needs to sign once more for a grant. */
+export interface GrantSigningView {
+  /** ERC-7913 bytes of the grant's signer. */
+  readonly signer: Hex;
+  /** Input of the passkey's PRF (`grantKeyOf`); null: the passkey itself is the signer. */
+  readonly keySalt: Hex | null;
+  /** EIP-712 domain; on a board 0 and the zero address. */
+  readonly chainId: number;
+  readonly contract: Hex;
 }
 
 /** One entry of "who read what and when", with what a browser needs to check it. */
@@ -114,6 +129,10 @@ export interface DraftView {
   readonly contract: Hex;
   /** FHIR Consent as it will be committed to. */
   readonly consent: string;
+  /** With `consent` it gives the offer's `terms` (`termsOf`): a device checks that what it shows is what it signs. */
+  readonly salt: Hex;
+  /** ERC-7913 bytes of the enrolled passkey itself, for authenticators without PRF; null: it cannot sign for this ledger. */
+  readonly passkeySigner: Hex | null;
   readonly price: AmountView;
 }
 
@@ -142,6 +161,8 @@ export interface EarningsView {
     readonly grantId: Hex;
     readonly payee: Hex;
     readonly withdrawable: string;
+    /** What the next `Withdrawal` of this purse has to name; decimal digits. */
+    readonly nonce: string;
   })[];
 }
 
@@ -196,6 +217,8 @@ export interface LedgerView {
   /** Plain words: what this ledger is worth. With one sealer: a signed log with rules. */
   readonly words: string;
   readonly symbol: string;
+  /** Of its own coin: how many digits of an amount are behind the point. */
+  readonly decimals: number;
 }
 
 /** What a researcher's office shows. */

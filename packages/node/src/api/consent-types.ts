@@ -14,6 +14,7 @@ export type {
   DraftView,
   EarningsView,
   GrantPhase,
+  GrantSigningView,
   GrantView,
   Hex,
   LedgerView,
@@ -70,6 +71,8 @@ export interface ProfileView {
   readonly ledger: LedgerView | null;
   /** Under what name it stands on the board; null where it does not. */
   readonly organisation: string | null;
+  /** At a home: patients with requests that nobody answered yet, or with alarms; what a page counts beside its links. */
+  readonly waiting: readonly { readonly subject: string; readonly asks: number; readonly alarms: number }[];
 }
 
 export interface AskableInput {

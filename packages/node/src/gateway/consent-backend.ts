@@ -78,7 +78,7 @@ export interface ConsentBackend {
 
 /** A node without consent, ledger and research. */
 export const noConsent: ConsentBackend = {
-  profile: () => ({ kind: 'network', ledger: null, organisation: null }),
+  profile: () => ({ kind: 'network', ledger: null, organisation: null, waiting: [] }),
   home() {
     throw new NotHereError('home');
   },

@@ -158,6 +158,11 @@ const grantView = z
     purchaseTransaction: hex.nullable(),
     consent: z.string().describe('FHIR R4 Consent (JSON text)'),
     accesses: z.int(),
+    buyer: hex,
+    signing: z
+      .object({ signer: hex, keySalt: hex.nullable(), chainId: z.int(), contract: hex })
+      .nullable()
+      .describe("for the patient: with what the grant's signer is made again"),
   })
   .meta({ title: 'GrantView' });
 
@@ -213,7 +218,9 @@ export const patientConsentView = z
     accesses: z.array(accessView),
     alarms: z.array(alarmView),
     earnings: z.object({
-      amounts: z.array(z.object({ ...amountView.shape, grantId: hex, payee: hex, withdrawable: z.string() })),
+      amounts: z.array(
+        z.object({ ...amountView.shape, grantId: hex, payee: hex, withdrawable: z.string(), nonce: z.string() }),
+      ),
     }),
   })
   .meta({ title: 'PatientConsentView' });
@@ -228,6 +235,8 @@ export const draftView = z
     chainId: z.int(),
     contract: hex,
     consent: z.string(),
+    salt: hex.describe("with the consent it gives the offer's terms"),
+    passkeySigner: hex.nullable().describe('ERC-7913 bytes of the enrolled passkey itself'),
     price: amountView,
   })
   .meta({ title: 'DraftView' });
@@ -245,6 +254,7 @@ export const ledgerView = z
     state: z.enum(['up', 'away', 'stale', 'wrong']),
     words: z.string(),
     symbol: z.string(),
+    decimals: z.int(),
   })
   .meta({ title: 'LedgerView' });
 
@@ -285,6 +295,9 @@ export const profileView = z
     kind: z.enum(['home', 'research', 'network']),
     ledger: ledgerView.nullable(),
     organisation: z.string().nullable(),
+    waiting: z
+      .array(z.object({ subject, asks: z.int(), alarms: z.int() }))
+      .describe('patients with unanswered requests or open alarms'),
   })
   .meta({ title: 'ProfileView' });
 export const acceptedView = z.object({ grantId: hex }).meta({ title: 'AcceptedView' });
