@@ -12,7 +12,17 @@ export const kindNames: Readonly<Record<EntryKind, string>> = {
   evaluation: 'Evaluation',
   anchor: 'Anchor',
   announcement: 'Announcement',
+  catalogue: 'Catalogue',
+  grant: 'Grant',
 };
+
+const grantSteps = {
+  purchase: 'A grant is taken up',
+  confirm: 'The key of a grant arrived',
+  refund: 'A grant ends: its key did not come',
+  revoke: 'A patient withdrew a grant',
+  access: 'Records were read under a grant',
+} as const;
 
 /** What an entry says, in one line. `nameOf` knows what peers call themselves. */
 export function entrySentence(entry: AnyBoardEntry, nameOf: (peer: string) => string): string {
@@ -33,6 +43,10 @@ export function entrySentence(entry: AnyBoardEntry, nameOf: (peer: string) => st
       return `Seals ${formatPlural(entry.body.count, 'entry', 'entries')} of a log of ${entry.body.about === 'consent' ? 'consents' : 'accesses'}`;
     case 'announcement':
       return entry.body.title;
+    case 'catalogue':
+      return `“${entry.body.organisation}” offers ${formatPlural(entry.body.cohorts.length, 'cohort', 'cohorts')}`;
+    case 'grant':
+      return grantSteps[entry.body.step];
     default:
       return unreachable(entry);
   }

@@ -10,6 +10,8 @@ export interface EntryBodies {
   readonly evaluation: EvaluationBody;
   readonly anchor: AnchorBody;
   readonly announcement: AnnouncementBody;
+  readonly catalogue: CatalogueBody;
+  readonly grant: GrantBody;
 }
 
 /** A key is enrolled or rotated by itself; revoked by itself or by an authority that the board names. */
@@ -206,4 +208,38 @@ export interface AnchorBody {
 export interface AnnouncementBody {
   readonly title: string;
   readonly text: string;
+}
+
+/** What a home's patients would give to research, counted and without any of them. Of one author the latest counts. */
+export interface CatalogueBody {
+  readonly organisation: string;
+  /** Small counts are left out, others rounded down. */
+  readonly cohorts: readonly CatalogueCohort[];
+  /** Makes an offer that returns to what it was an entry of its own. */
+  readonly updatedMs: number;
+}
+
+export interface CatalogueCohort {
+  /** Absent: does not matter. */
+  readonly criteria: {
+    readonly recordedHoursMin?: number;
+    readonly irregular?: boolean;
+    readonly input?: 'rr' | 'hr' | 'wrist';
+  };
+  readonly patients: number;
+  readonly vitals: readonly ('readings' | 'windows' | 'predictions' | 'alerts')[];
+}
+
+/**
+ * A step of a grant where a place has no chain. The board keeps it; whether offer and proof carry it is judged by those who read grants: their
+ * signatures are of people who need no key on the board.
+ */
+export interface GrantBody {
+  /** The offer's digest. */
+  readonly grant: string;
+  readonly step: 'purchase' | 'confirm' | 'refund' | 'revoke' | 'access';
+  /** As the market encodes it. Empty where the step needs none. */
+  readonly offer: Uint8Array;
+  /** Signatures, of whoever may do the step. */
+  readonly proof: Uint8Array;
 }

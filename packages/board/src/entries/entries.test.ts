@@ -34,6 +34,12 @@ const samples: { readonly [Kind in EntryKind]: EntryBodies[Kind] } = {
   evaluation: { task: someHash, model: someHash, auc: 0.9, runningAuc: null, patients: 40 },
   anchor: { about: 'consent', root: someHash, count: 3 },
   announcement: { title: 'Title', text: 'Two\nlines' },
+  catalogue: {
+    organisation: 'Clinic',
+    cohorts: [{ criteria: { recordedHoursMin: 24, irregular: true }, patients: 10, vitals: ['readings', 'windows'] }],
+    updatedMs: 1,
+  },
+  grant: { grant: someHash, step: 'purchase', offer: Uint8Array.of(1), proof: Uint8Array.of(2) },
 };
 
 const leafOf = <Kind extends EntryKind>(kind: Kind, body: EntryBodies[Kind] = samples[kind], author = clinic) =>
@@ -122,6 +128,20 @@ describe('entries', () => {
     const many = [...survivors, { site: other.peerId, maskedHash: someHash }];
     expect(refusalOf(() => leafOf('round', { ...round, step: { name: 'survivors', survivors: many } }))).toBe('body');
     expect(refusalOf(() => parseEntry(new Uint8Array(entryBytesMax + 1), place))).toBe('size');
+    const offer = new Uint8Array(entryLimits.offerBytesMax);
+    expect(refusalOf(() => leafOf('grant', { ...samples.grant, offer }))).toBeNull();
+    expect(refusalOf(() => leafOf('grant', { ...samples.grant, offer: new Uint8Array(offer.length + 1) }))).toBe(
+      'body',
+    );
+    const proof = new Uint8Array(entryLimits.proofBytesMax);
+    expect(refusalOf(() => leafOf('grant', { ...samples.grant, proof }))).toBeNull();
+    expect(refusalOf(() => leafOf('grant', { ...samples.grant, proof: new Uint8Array(proof.length + 1) }))).toBe(
+      'body',
+    );
+    const cohorts = Array.from({ length: entryLimits.cohortsMax }, () => samples.catalogue.cohorts[0] as never);
+    expect(refusalOf(() => leafOf('catalogue', { ...samples.catalogue, cohorts }))).toBeNull();
+    const moreCohorts = [...cohorts, cohorts[0] as never];
+    expect(refusalOf(() => leafOf('catalogue', { ...samples.catalogue, cohorts: moreCohorts }))).toBe('body');
     // Each of its lists is within bounds, all of them together are not.
     const names = Array.from({ length: entryLimits.columnsMax }, (_, index) => `${index}`.padEnd(200, '-'));
     const columns = { ...sampleTask().query, columns: names };
@@ -170,6 +190,14 @@ describe('who may write what', () => {
     const enrolment = sampleEnrolment(clinic, 'Clinic');
     expect(say(to, 'key', enrolment, clinic)).toBe('card');
     expect(say(to, 'key', { ...enrolment, card: Uint8Array.of(1) }, clinic)).toHaveLength(64);
+  });
+
+  it('catalogues: by whoever enrolled a key, and can be asked', () => {
+    const to = rules();
+    expect(say(to, 'catalogue', samples.catalogue, clinic)).toBe('not-enrolled');
+    say(to, 'key', sampleEnrolment(clinic, 'Clinic'), clinic);
+    expect(say(to, 'catalogue', samples.catalogue, clinic)).toHaveLength(64);
+    expect(say(to, 'grant', samples.grant, other)).toHaveLength(64);
   });
 
   it('contracts by those invited or enrolled; rounds and models by the aggregator; evaluations by sites', () => {

@@ -55,9 +55,13 @@ export class EntryRules {
         return this.#runRefusal(author, one.body.task);
       case 'evaluation':
         return this.#evaluationRefusal(author, one.body.task);
+      case 'catalogue':
+        // Researchers ask where it says: it must be somebody they can write to.
+        return this.#keys.get(author) === 'enrolled' ? null : 'not-enrolled';
       case 'task':
       case 'anchor':
       case 'announcement':
+      case 'grant':
         return null;
       default:
         return unreachable(one);

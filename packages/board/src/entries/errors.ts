@@ -12,6 +12,7 @@ const texts = {
   'not-authority': 'a key is revoked by itself or by an authority of the board',
   'key-revoked': 'the key of its author, or the one it is about, was revoked',
   'key-order': 'the key it is about is enrolled already, or not yet',
+  'not-enrolled': 'its author enrolled no key on the board',
   'no-task': 'the board has no such task',
   'not-invited': 'the task does not invite its author',
   'not-party': 'only the aggregator of the task, or a site where there is none, may write it',

@@ -21,4 +21,10 @@ export const entryLimits = {
   parametersMax: 100_000_000,
   /** Bytes of weights inside an entry. */
   weightsBytesMax: 32 * 1024,
+  /** Cohorts of a catalogue. */
+  cohortsMax: 64,
+  recordedHoursMax: 1_000_000,
+  /** Bytes of an offer and of the proof of a step. */
+  offerBytesMax: 4 * 1024,
+  proofBytesMax: 16 * 1024,
 } as const;

@@ -222,6 +222,36 @@ const anchor = z.strictObject({ about: z.enum(['consent', 'access']), root: hash
 
 const announcement = z.strictObject({ title, text: longText });
 
+const cohort = z.strictObject({
+  criteria: z.strictObject({
+    recordedHoursMin: count.max(entryLimits.recordedHoursMax).exactOptional(),
+    irregular: z.boolean().exactOptional(),
+    input: z.enum(['rr', 'hr', 'wrist']).exactOptional(),
+  }),
+  patients: count.min(1),
+  vitals: z
+    .array(z.enum(['readings', 'windows', 'predictions', 'alerts']))
+    .min(1)
+    .max(4)
+    .refine((list) => new Set(list).size === list.length, 'must name none twice'),
+});
+
+const catalogue = z.strictObject({
+  organisation: title,
+  cohorts: z.array(cohort).max(entryLimits.cohortsMax),
+  updatedMs: timeMs,
+});
+
+const bytesUpTo = (max: number) =>
+  z.instanceof(Uint8Array).refine((value) => value.length <= max, `must be at most ${max} bytes`);
+
+const grant = z.strictObject({
+  grant: hash,
+  step: z.enum(['purchase', 'confirm', 'refund', 'revoke', 'access']),
+  offer: bytesUpTo(entryLimits.offerBytesMax),
+  proof: bytesUpTo(entryLimits.proofBytesMax),
+});
+
 /** What the body of each kind must look like, to the last field. */
 export const bodySchemas: { readonly [Kind in EntryKind]: z.ZodType<EntryBodies[Kind]> } = {
   key,
@@ -232,6 +262,8 @@ export const bodySchemas: { readonly [Kind in EntryKind]: z.ZodType<EntryBodies[
   evaluation,
   anchor,
   announcement,
+  catalogue,
+  grant,
 };
 
 /** All kinds there are. */

@@ -133,5 +133,9 @@ function summary(entry: AnyBoardEntry): string {
       return entry.body.task.slice(0, 16);
     case 'anchor':
       return `${entry.body.about} ${entry.body.count}`;
+    case 'catalogue':
+      return `${entry.body.organisation}: ${entry.body.cohorts.length} cohorts`;
+    case 'grant':
+      return `${entry.body.step} ${entry.body.grant.slice(0, 16)}`;
   }
 }
