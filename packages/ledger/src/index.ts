@@ -1,5 +1,4 @@
 export type * from './access/access-types.ts';
-export type * from './grants/grant-ledger.ts';
 export {
   type LedgerFault,
   LedgerRefusedError,
@@ -8,7 +7,8 @@ export {
   LedgerWrongError,
   NoSignerError,
   SpendingLimitError,
-} from './grants/ledger-errors.ts';
+} from './grants/errors.ts';
+export type * from './grants/grant-ledger.ts';
 export {
   decodeMessage,
   encodeMessage,
