@@ -18,8 +18,27 @@ export {
 } from './hpke/hpke.ts';
 export type { Encapsulation, HpkeKem } from './hpke/kem.ts';
 export { createHybridKey, type HybridKey, hybridPublicKeyBytes, xWing } from './hpke/x-wing.ts';
+export {
+  type KeySubtree,
+  OutsideSubtreeError,
+  openSubtree,
+  SubtreeLimitError,
+  SubtreeMalformedError,
+  type SubtreeSpan,
+  subtreeLimits,
+} from './key-subtree.ts';
 export { createKeyTree, type KeyTree, type KeyTreeOptions, type SealPlace, sealOverheadBytes } from './key-tree.ts';
 export { createKeystream, type Keystream, keystreamLimits } from './keystream.ts';
+export {
+  createP256Key,
+  isP256PublicKey,
+  type P256Key,
+  p256LowerSignature,
+  p256PublicKeyBytes,
+  p256SignatureBytes,
+  p256SignatureOfDer,
+  verifyP256,
+} from './p256.ts';
 export { createPacketCipher, type PacketCipher, packetTagBytes } from './packet-cipher.ts';
 export {
   createPassphraseParameters,

@@ -1,22 +1,10 @@
-import { assert, type Random } from '@pulsemesh/base';
-import { primitives } from '#primitives';
-import { decryptFrom, encryptInto, nonceBytes } from './aead.ts';
-import { SealBrokenError } from './errors.ts';
+import type { Random } from '@pulsemesh/base';
+import { nonceBytes } from './aead.ts';
 import { assertKey, hkdfSha256, hmacSha256 } from './hash.ts';
-import { LruMap } from './lru-map.ts';
-import type { AeadKey } from './primitives/primitives.ts';
+import { encodeSubtree, type SubtreeSpan } from './key-subtree.ts';
+import { assertKind, childKey, hexOf, type SealPlace, subjectBytes, TreeLeaves } from './key-tree-leaves.ts';
 
-/** Where a sealed record belongs: opened with any other values it does not open. */
-export interface SealPlace {
-  /** 0 … 255, the record's kind. */
-  readonly kind: number;
-  /** Start of the record's bucket, whole seconds since 1970. Its hour decides the key. */
-  readonly bucketSeconds: number;
-  /** 16 bytes, the record's id. */
-  readonly id: Uint8Array;
-  /** 0 … 2^31-1. */
-  readonly revision: number;
-}
+export { type SealPlace, sealOverheadBytes } from './key-tree-leaves.ts';
 
 /**
  * All keys of one patient, derived from one seed by HKDF-SHA-256: the subject id, the record ids, and a tree of
@@ -34,10 +22,13 @@ export interface KeyTree {
   seal(place: SealPlace, plaintext: Uint8Array, random: Random): Uint8Array;
   /** @throws {SealBrokenError} when altered, or sealed for another subject or place. */
   open(place: SealPlace, sealed: Uint8Array): Uint8Array;
+  /**
+   * The fewest nodes that open exactly the span, also what is sealed in it later; `openSubtree` reads them. Secret: whoever has the bytes
+   * reads the span. 26 bytes, one for each kind, and 32 for each whole day (UTC) or single hour of each kind.
+   * @throws {SubtreeLimitError}
+   */
+  subtree(span: SubtreeSpan): Uint8Array;
 }
-
-/** How much longer than its plaintext a sealed record is: version, nonce, tag. */
-export const sealOverheadBytes = 1 + nonceBytes + 16;
 
 export interface KeyTreeOptions {
   /** Leaf keys kept ready, each a few hundred bytes; default 32. More hours than these cost a derivation each. */
@@ -50,30 +41,23 @@ export function createKeyTree(seed: Uint8Array, options: KeyTreeOptions = {}): K
   return new HkdfKeyTree(seed, options.leafKeysMax ?? 32);
 }
 
-const versionHead = Uint8Array.of(1);
-const secondsPerHour = 3600;
-const additionalBytes = 1 + 16 + 1 + 8 + 16 + 4;
-
 class HkdfKeyTree implements KeyTree {
   readonly subject: Uint8Array;
   readonly subjectId: string;
   readonly #indexKey: Uint8Array;
   readonly #recordsKey: Uint8Array;
-  readonly #leafKeys: LruMap<number, AeadKey>;
-  // Written anew for each seal and open; both are synchronous, so they never meet in it.
-  readonly #additional: Uint8Array;
-  readonly #additionalView: DataView;
+  readonly #leaves: TreeLeaves;
 
   constructor(seed: Uint8Array, leafKeysMax: number) {
-    this.subject = hkdfSha256({ key: seed, info: 'pulsemesh/subject/1', length: 16 });
+    this.subject = hkdfSha256({ key: seed, info: 'pulsemesh/subject/1', length: subjectBytes });
     this.subjectId = hexOf(this.subject);
     this.#indexKey = hkdfSha256({ key: seed, info: 'pulsemesh/index/1', length: 32 });
     this.#recordsKey = hkdfSha256({ key: seed, info: 'pulsemesh/records/1', length: 32 });
-    this.#leafKeys = new LruMap(leafKeysMax);
-    this.#additional = new Uint8Array(additionalBytes);
-    this.#additional.set(versionHead);
-    this.#additional.set(this.subject, 1);
-    this.#additionalView = new DataView(this.#additional.buffer);
+    const leafKeyOf = (kind: number, hour: number) => {
+      const dayKey = childKey(this.#kindKey(kind), 'day', Math.floor(hour / 24));
+      return childKey(dayKey, 'hour', hour % 24);
+    };
+    this.#leaves = new TreeLeaves(this.subject, leafKeyOf, leafKeysMax);
   }
 
   recordId(kind: number, name: string): Uint8Array {
@@ -86,54 +70,18 @@ class HkdfKeyTree implements KeyTree {
   }
 
   seal(place: SealPlace, plaintext: Uint8Array, random: Random): Uint8Array {
-    const key = this.#leafKey(place);
-    return encryptInto(versionHead, key, random.bytes(nonceBytes), this.#additionalFor(place), plaintext);
+    return this.#leaves.seal(place, plaintext, random.bytes(nonceBytes));
   }
 
   open(place: SealPlace, sealed: Uint8Array): Uint8Array {
-    if (sealed[0] !== versionHead[0]) throw new SealBrokenError('unknown version');
-    return decryptFrom(versionHead.length, this.#leafKey(place), this.#additionalFor(place), sealed);
+    return this.#leaves.open(place, sealed);
   }
 
-  #leafKey({ kind, bucketSeconds }: SealPlace): AeadKey {
-    assertKind(kind);
-    assert(
-      Number.isSafeInteger(bucketSeconds) && bucketSeconds >= 0,
-      'a bucket is a whole number of seconds since 1970',
-    );
-    const hour = Math.floor(bucketSeconds / secondsPerHour);
-    // Exact: hours stay under 2^42.
-    return this.#leafKeys.getOrCreate(hour * 256 + kind, () => {
-      const kindKey = childKey(this.#recordsKey, 'kind', kind);
-      const dayKey = childKey(kindKey, 'day', Math.floor(hour / 24));
-      return primitives.importAead('aes-256-gcm', childKey(dayKey, 'hour', hour % 24));
-    });
+  subtree(span: SubtreeSpan): Uint8Array {
+    return encodeSubtree(this.subject, span, (kind) => this.#kindKey(kind));
   }
 
-  #additionalFor(place: SealPlace): Uint8Array {
-    assert(place.id.length === 16, 'a record id is 16 bytes');
-    assert(
-      Number.isInteger(place.revision) && place.revision >= 0 && place.revision < 2 ** 31,
-      'a revision is 0 … 2^31-1',
-    );
-    const view = this.#additionalView;
-    view.setUint8(17, place.kind);
-    view.setUint32(18, Math.floor(place.bucketSeconds / 2 ** 32));
-    view.setUint32(22, place.bucketSeconds >>> 0);
-    this.#additional.set(place.id, 26);
-    view.setUint32(42, place.revision);
-    return this.#additional;
+  #kindKey(kind: number): Uint8Array {
+    return childKey(this.#recordsKey, 'kind', kind);
   }
-}
-
-function childKey(parent: Uint8Array, level: string, index: number): Uint8Array {
-  return hkdfSha256({ key: parent, info: `pulsemesh/${level}/${index}`, length: 32 });
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function assertKind(kind: number): void {
-  assert(Number.isInteger(kind) && kind >= 0 && kind < 256, 'a kind is 0 … 255');
 }
