@@ -11,7 +11,10 @@ export type RoleName =
   | 'notification'
   | 'gateway'
   | 'relay'
-  | 'board';
+  | 'board'
+  | 'ledger'
+  | 'custodian'
+  | 'research';
 
 export const roleNames: readonly RoleName[] = [
   'bootstrap',
@@ -23,6 +26,9 @@ export const roleNames: readonly RoleName[] = [
   'gateway',
   'relay',
   'board',
+  'ledger',
+  'custodian',
+  'research',
 ];
 
 /** A protocol a role serves, `/pulsemesh/<name>/<version>`. */

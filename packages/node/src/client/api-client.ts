@@ -85,6 +85,16 @@ export class ApiClient {
     return (await this.#fetch('GET', '/metrics')).text();
   }
 
+  /** One request of the API, for clients of its parts. The answer is our own gateway's. */
+  call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
+    return this.#json(method, path, body);
+  }
+
+  /** The text of a download. */
+  async download(path: string): Promise<string> {
+    return (await this.#fetch('GET', path)).text();
+  }
+
   /** Live events until the signal aborts or the gateway ends the stream. */
   async *live(signal: AbortSignal): AsyncGenerator<LiveEvent, void, undefined> {
     const response = await this.#fetch('GET', '/api/v1/live', undefined, signal);

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { boardPageSchema } from './board-page-settings.ts';
 import { boardServiceSchema, witnessSchema } from './board-settings.ts';
 import { ConfigError } from './config-error.ts';
+import { chainSchema, consentSchema } from './consent-settings.ts';
 import { natSchema, overlaySchema } from './network-settings.ts';
 import { relayClientSchema, relayServiceSchema, relaysMax } from './relay-settings.ts';
 import { Secret } from './secret.ts';
@@ -21,6 +22,9 @@ const roles = [
   'gateway',
   'relay',
   'board',
+  'ledger',
+  'custodian',
+  'research',
 ] as const satisfies readonly RoleName[];
 
 // Likewise: the keystores of @pulsemesh/identity, and the platform's customary one.
@@ -51,6 +55,10 @@ const nodeConfigSchema = z.strictObject({
   board: boardServiceSchema.optional(),
   /** Boards whose checkpoints this node cosigns. */
   witness: witnessSchema.optional(),
+  /** For the role ledger: the chain that this node runs for others. */
+  chain: chainSchema.optional(),
+  /** Which ledger it follows and which offices it runs; for the roles custodian and research, and the gateway of a home. */
+  consent: consentSchema.optional(),
   /** Multiaddrs of peers to join through; ordinary peers are as good as bootstraps. */
   bootstrap: z.array(multiaddr).max(64).default([]),
   /** What carries publish/subscribe; the same for all nodes of a network. */
@@ -233,12 +241,14 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 function assertRolesHaveTheirs(config: NodeConfig): void {
-  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http' | 'relay' | 'board'>> = {
+  const needs: Partial<Record<RoleName, 'mqtt' | 'smtp' | 'http' | 'relay' | 'board' | 'chain'>> = {
     relay: 'relay',
     board: 'board',
     ingest: 'mqtt',
     notification: 'smtp',
     gateway: 'http',
+    ledger: 'chain',
+    research: 'http',
   };
   for (const role of config.roles) {
     const need = needs[role];
@@ -247,6 +257,7 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
     }
   }
   assertRelaysMakeSense(config);
+  assertConsentMakesSense(config);
   assertNatMakesSense(config);
   if (config.overlay !== undefined && config.pubsub !== 'upsycle') {
     throw new ConfigError('overlay', `is of no use where pubsub is ${config.pubsub}`);
@@ -289,6 +300,31 @@ function assertRelaysMakeSense({ firewalled, relays, listen, roles: own }: NodeC
   if (firewalled && own.includes('relay')) throw new ConfigError('firewalled', 'a relay has to be reached by others');
   const repeated = relays.findIndex(({ peerId: id }, index) => relays.findIndex((one) => one.peerId === id) < index);
   if (repeated >= 0) throw new ConfigError(`relays.${repeated}.peerId`, 'is there twice');
+}
+
+function assertConsentMakesSense({ roles: own, consent, relays }: NodeConfig): void {
+  for (const [role, office] of [
+    ['custodian', 'custodian'],
+    ['research', 'research'],
+    ['gateway', 'home'],
+  ] as const) {
+    const isThere = consent?.[office] !== undefined;
+    // A gateway without a home shows no consent; the others are nothing without.
+    if (own.includes(role) && !isThere && role !== 'gateway') {
+      throw new ConfigError(`consent.${office}`, `is needed by the role ${role}`);
+    }
+    if (!own.includes(role) && isThere)
+      throw new ConfigError(`consent.${office}`, `is of use only to the role ${role}`);
+  }
+  if (own.includes('gateway') && own.includes('research')) {
+    throw new ConfigError('roles', 'patients and researchers have each a node of their own');
+  }
+  if (consent === undefined) return;
+  if (relays.length === 0)
+    throw new ConfigError('relays', 'is needed by an office: it writes to others through a relay');
+  if (consent.home !== undefined && consent.custodians.length < 2) {
+    throw new ConfigError('consent.custodians', 'a home needs two: what one of them loses, the other still has');
+  }
 }
 
 function assertNatMakesSense({ nat, firewalled, allow }: NodeConfig): void {

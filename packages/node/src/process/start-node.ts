@@ -30,8 +30,11 @@ const startOrder: readonly RoleName[] = [
   'bootstrap',
   'relay',
   'board',
+  'ledger',
   'gateway',
   'storage',
+  'custodian',
+  'research',
   'prediction',
   'notification',
   'aggregation',
@@ -42,6 +45,9 @@ const startOrder: readonly RoleName[] = [
 const starters: Readonly<Record<RoleName, ((context: NodeContext) => Promise<StartedRole>) | null>> = {
   bootstrap: null, // the network itself is all it does
   relay: async (context) => (await import('../roles/relay.ts')).startRelayRole(context),
+  ledger: null,
+  custodian: null,
+  research: null,
   board: async (context) => (await import('../roles/board.ts')).startBoardRole(context),
   gateway: async (context) => (await import('../roles/gateway.ts')).startGateway(context),
   storage: async (context) => (await import('../roles/storage.ts')).startStorage(context),

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Condition, errorCode, errorMessage, startTicker } from '@pulsemesh/base';
+import { assert, type Condition, errorCode, errorMessage, startTicker } from '@pulsemesh/base';
 import type { Identity } from '@pulsemesh/identity';
 import { Enrolment } from '@pulsemesh/identity/authority';
 import { createFileMemory, type Link, type LinkStatus, startLink, type TransportName } from '@pulsemesh/link';
@@ -54,9 +54,13 @@ export async function connectRelays(
   const streams = new RelayAccess(
     links.map(({ settings, link }) => new LinkRelayConnection(parsePeerId(settings.peerId), link)),
   );
+  const [first] = links;
+  assert(first !== undefined, 'called where there are relays');
+  const { url, peerId } = first.settings;
   const rest = stack.move();
   return {
     streams,
+    first: { relay: { url, peerId: parsePeerId(peerId) }, link: first.link },
     status: () => links.map(({ settings, link }) => sessionView(settings, link.status)),
     async move(relay, transport) {
       const found = links.find(({ settings }) => settings.peerId === relay);

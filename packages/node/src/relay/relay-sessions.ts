@@ -1,4 +1,6 @@
 import { Condition } from '@pulsemesh/base';
+import type { CardRelay } from '@pulsemesh/identity';
+import type { Link } from '@pulsemesh/link';
 import type { RelayedStreams } from '@pulsemesh/network';
 import type { RelaySessionView, RelayTransport } from '../api/types.ts';
 
@@ -14,6 +16,8 @@ export class UnknownRelayError extends Condition {
 export interface RelaySessions extends AsyncDisposable {
   /** What the network goes through. */
   readonly streams: RelayedStreams;
+  /** The session with the first relay of the configuration, over which the node is an agent. */
+  readonly first: { readonly relay: CardRelay; readonly link: Link };
   /** Each as an operator sees it. */
   status(): readonly RelaySessionView[];
   /**

@@ -47,6 +47,9 @@ const inputKinds: readonly InputKind[] = ['rr', 'hr', 'wrist'];
 const alertKinds: readonly AlertKind[] = ['irregular-rhythm'];
 const timeMsMax = bucketSecondsMax * 1000;
 
+/** What opens records: a patient's key tree, or whatever part of it somebody was given. */
+export type RecordOpener = Pick<KeyTree, 'open'>;
+
 /** The set of readings as a window record names it. */
 export function digestReadings(tree: KeyTree, readings: readonly Reading[]): Uint8Array {
   const xor = new Uint8Array(16);
@@ -130,12 +133,12 @@ export function alertRecord(
 }
 
 /** @throws {SealBrokenError}; {@link ReadingCodecError} */
-export function openReading(tree: KeyTree, record: SealedRecord, userId: UserId): Reading {
+export function openReading(tree: RecordOpener, record: SealedRecord, userId: UserId): Reading {
   return decodeReading(openPlaintext(tree, record), userId);
 }
 
 /** @throws {SealBrokenError}; {@link MalformedRecordError} */
-export function openWindow(tree: KeyTree, record: SealedRecord): StoredWindow {
+export function openWindow(tree: RecordOpener, record: SealedRecord): StoredWindow {
   const fields = parseTuple(openRecord(tree, record), 'window', 8);
   return {
     startSeconds: parseInteger(fields[1], 'window start', 0, bucketSecondsMax),
@@ -151,7 +154,7 @@ export function openWindow(tree: KeyTree, record: SealedRecord): StoredWindow {
 }
 
 /** @throws {SealBrokenError}; {@link MalformedRecordError} */
-export function openPrediction(tree: KeyTree, record: SealedRecord): StoredPrediction {
+export function openPrediction(tree: RecordOpener, record: SealedRecord): StoredPrediction {
   const fields = parseTuple(openRecord(tree, record), 'prediction', 7);
   return {
     startSeconds: parseInteger(fields[1], 'prediction start', 0, bucketSecondsMax),
@@ -164,7 +167,7 @@ export function openPrediction(tree: KeyTree, record: SealedRecord): StoredPredi
 }
 
 /** @throws {SealBrokenError}; {@link MalformedRecordError} */
-export function openAlertEvent(tree: KeyTree, record: SealedRecord): AlertEvent {
+export function openAlertEvent(tree: RecordOpener, record: SealedRecord): AlertEvent {
   const value = openRecord(tree, record);
   return parseAlertEvent(parseArray(value, 'alert event', 8).slice(1));
 }
@@ -235,14 +238,14 @@ export function parseAlertEvent(value: unknown): AlertEvent {
 }
 
 /** The plaintext of a record, decoded. @throws {SealBrokenError}; {@link MalformedRecordError} */
-function openRecord(tree: KeyTree, record: SealedRecord): unknown {
+function openRecord(tree: RecordOpener, record: SealedRecord): unknown {
   const value = decodeCbor(openPlaintext(tree, record), { bytesMax: plaintextBytesMax, depthMax: 4 });
   if (!Array.isArray(value) || value[0] !== version) throw new MalformedRecordError('record version');
   return value;
 }
 
 /** What a record's owner sealed. @throws {SealBrokenError} when it was altered, moved or sealed under another key. */
-export function openPlaintext(tree: KeyTree, record: SealedRecord): Uint8Array {
+export function openPlaintext(tree: RecordOpener, record: SealedRecord): Uint8Array {
   const { kind, bucketSeconds, id, revision } = record;
   return tree.open({ kind, bucketSeconds, id, revision }, record.sealed);
 }
