@@ -21,4 +21,6 @@ export type * from './market/messages.ts';
 export type * from './market/offices.ts';
 export type * from './market/post.ts';
 export type * from './market/views.ts';
+export * from './offer/index.ts';
 export type * from './offer/offer.ts';
+export * from './release/index.ts';
