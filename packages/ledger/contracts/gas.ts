@@ -15,7 +15,7 @@ import {
 import { privateKeyToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import { consentLedgerAbi } from '../src/contract/consent-ledger.ts';
-import { deployments } from '../src/contract/deploy.ts';
+import { codeHashOf, deployments } from '../src/contract/deploy.ts';
 import { type ConsentDomain, consentTypes, domainOf, offerIdOf, purseOf } from '../src/contract/typed-data.ts';
 import type { Hex, Offer } from '../src/offer/offer.ts';
 import { compileContracts } from './compile.ts';
@@ -78,7 +78,12 @@ export async function measureGas(url: string): Promise<GasTable> {
 
 async function deployAll(chain: Chain): Promise<readonly [Hex, Hex, Hex]> {
   const addresses: Hex[] = [];
-  for (const { name, data, gas } of deployments) addresses.push(await deploy(chain, `deploy ${name}`, data, gas));
+  for (const { name, data, codeHash, gas } of deployments) {
+    const address = await deploy(chain, `deploy ${name}`, data, gas);
+    const code = (await chain.clients.reader.getCode({ address })) ?? '0x';
+    if (codeHashOf(name, code) !== codeHash) throw new Error(`${name}: other code than was compiled`);
+    addresses.push(address);
+  }
   const [ledger, p256, webAuthn] = addresses;
   if (ledger === undefined || p256 === undefined || webAuthn === undefined) throw new Error('three are deployed');
   return [ledger, p256, webAuthn];
@@ -166,7 +171,13 @@ class LedgerSteps {
     });
   }
 
-  async call(step: string, account: Account, functionName: string, args: readonly unknown[], value = 0n): Promise<void> {
+  async call(
+    step: string,
+    account: Account,
+    functionName: string,
+    args: readonly unknown[],
+    value = 0n,
+  ): Promise<void> {
     // The table of steps names functions as data, which the ABI's types cannot follow.
     const abi: Abi = consentLedgerAbi;
     const request = { account, address: this.ledger, abi, functionName, args, value, gas: 16_000_000n };

@@ -14,14 +14,14 @@ contract SignersTest is LedgerTest {
     uint256 private constant ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
     bytes1 private constant PRESENT_AND_VERIFIED = 0x05;
 
-    ERC7913P256Verifier private p256;
-    ERC7913WebAuthnVerifier private webAuthn;
+    address private p256;
+    address private webAuthn;
     bytes private key;
 
     function setUp() public override {
         super.setUp();
-        p256 = new ERC7913P256Verifier();
-        webAuthn = new ERC7913WebAuthnVerifier();
+        p256 = deploy("PULSEMESH_P256_VERIFIER", type(ERC7913P256Verifier).creationCode);
+        webAuthn = deploy("PULSEMESH_WEBAUTHN_VERIFIER", type(ERC7913WebAuthnVerifier).creationCode);
         (uint256 x, uint256 y) = vm.publicKeyP256(PATIENT);
         key = abi.encode(x, y);
     }
@@ -35,11 +35,11 @@ contract SignersTest is LedgerTest {
     }
 
     function test_p256() public {
-        runAll(abi.encodePacked(address(p256), key), signP256);
+        runAll(abi.encodePacked(p256, key), signP256);
     }
 
     function test_passkey() public {
-        runAll(abi.encodePacked(address(webAuthn), key), signPasskey);
+        runAll(abi.encodePacked(webAuthn, key), signPasskey);
     }
 
     function test_buyerMayBeAContractAccount() public {
@@ -55,14 +55,14 @@ contract SignersTest is LedgerTest {
 
     /// The second value of s is the same signature written otherwise: only the lower is taken.
     function test_p256_refusesHighS() public {
-        Offer memory offer = makeOfferOf(abi.encodePacked(address(p256), key), 1);
+        Offer memory offer = makeOfferOf(abi.encodePacked(p256, key), 1);
         (bytes32 r, bytes32 s) = vm.signP256(PATIENT, ledger.offerId(offer));
         uint256 high = uint256(s) > ORDER / 2 ? uint256(s) : ORDER - uint256(s);
         expectNotBought(offer, abi.encode(r, high));
     }
 
     function test_passkey_refusesWhatIsNotThisYes() public {
-        Offer memory offer = makeOfferOf(abi.encodePacked(address(webAuthn), key), 1);
+        Offer memory offer = makeOfferOf(abi.encodePacked(webAuthn, key), 1);
         bytes32 id = ledger.offerId(offer);
         // Another challenge; nobody asked to touch; nobody verified; a registration; another key; nonsense.
         expectNotBought(offer, assertion(PATIENT, keccak256("other"), PRESENT_AND_VERIFIED, "webauthn.get"));
@@ -80,7 +80,7 @@ contract SignersTest is LedgerTest {
     function testFuzz_p256_agrees(uint256 secret, bytes32 nonce) public {
         secret = 1 + secret % (ORDER - 1);
         (uint256 x, uint256 y) = vm.publicKeyP256(secret);
-        Offer memory offer = makeOfferOf(abi.encodePacked(address(p256), x, y), uint256(nonce));
+        Offer memory offer = makeOfferOf(abi.encodePacked(p256, x, y), uint256(nonce));
         (bytes32 r, bytes32 s) = vm.signP256(secret, ledger.offerId(offer));
         buy(offer, abi.encode(r, lowS(s)));
         expectAt(offer, Status.Funded, START + 1 days);

@@ -139,7 +139,7 @@ contract ThreatsTest is LedgerTest {
         Offer memory offer = makeOffer(PATIENT, 1);
         bytes memory yes = signOffer(PATIENT, offer);
         buy(offer, yes);
-        ConsentLedger other = new ConsentLedger();
+        ConsentLedger other = ConsentLedger(deploy("PULSEMESH_CONSENT_LEDGER", type(ConsentLedger).creationCode));
         vm.prank(buyer);
         expectRefused(ConsentLedger.WrongSignature.selector);
         other.purchase{value: 1 ether}(offer, yes);

@@ -14,6 +14,7 @@ interface Vm {
     function signP256(uint256 key, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function publicKeyP256(uint256 key) external pure returns (uint256 x, uint256 y);
     function toBase64URL(bytes calldata data) external pure returns (string memory);
+    function envOr(string calldata name, bytes calldata otherwise) external view returns (bytes memory);
     function warp(uint256 time) external;
     function chainId(uint256 id) external;
     function deal(address account, uint256 balance) external;
