@@ -9,6 +9,10 @@ export {
   SpendingLimitError,
 } from './grants/errors.ts';
 export type * from './grants/grant-ledger.ts';
+export * from './market/errors.ts';
+export type { CustodianContact, HomeOfficeMeans, OfficeDependencies } from './market/home/home-means.ts';
+export { type OpenHomeOffice, openHomeOffice } from './market/home/home-office.ts';
+export type { StandingGrant } from './market/home/standing-grants.ts';
 export {
   decodeMessage,
   encodeMessage,
@@ -20,6 +24,7 @@ export { messageLimits } from './market/message-limits.ts';
 export type * from './market/messages.ts';
 export type * from './market/offices.ts';
 export type * from './market/post.ts';
+export type { Currency } from './market/view-parts.ts';
 export type * from './market/views.ts';
 export * from './offer/index.ts';
 export type * from './offer/offer.ts';

@@ -178,6 +178,8 @@ export interface PatientConsentView {
   readonly accesses: readonly AccessView[];
   readonly alarms: readonly AlarmView[];
   readonly earnings: EarningsView;
+  /** When all that tied the ledger to this patient was destroyed. */
+  readonly erasedMs?: number;
 }
 
 /** Something that must not be: a broken log, a read without a grant, a custodian that says one thing here and another there. */

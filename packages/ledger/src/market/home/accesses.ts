@@ -1,0 +1,186 @@
+import type { AnyBoardEntry } from '@pulsemesh/board';
+import type { TableChange } from '@pulsemesh/store';
+import type { PeerId } from '@pulsemesh/wire';
+import { AccessFollower, type FollowedAccesses } from '../../access/access-follower.ts';
+import { decodeAccessReceipt, encodeAccessReceipt } from '../../access/receipt-codec.ts';
+import type { LedgerEvent } from '../../grants/grant-ledger.ts';
+import type { Hex } from '../../offer/offer.ts';
+import type { Change } from '../desk/desk.ts';
+import type { AccessedBody } from '../messages.ts';
+import type { AlarmView, AnchorView } from '../views.ts';
+import { homeLimits } from './home-limits.ts';
+import type { HomeHouse } from './home-means.ts';
+import type { AccessRow, AnchorRow, GrantRow, HomeRows } from './home-rows.ts';
+
+const dayMs = 24 * 3600_000;
+const countDigits = 16;
+
+/** Who read what: each access that custodians tell of, checked, kept, compared with what ledger and board show, and told to the patient. */
+export class Accesses {
+  readonly #house: HomeHouse;
+  readonly #follower: AccessFollower;
+
+  constructor(house: HomeHouse) {
+    this.#house = house;
+    this.#follower = new AccessFollower({
+      custodians: house.means.custodians,
+      isStanding: (grantId, atMs) => isStanding(house.desk.get('grant', grantId), atMs),
+    });
+    // Given again what was received, it knows again what it knew; alarms of then were kept.
+    for (const { custodian, receipt } of house.desk.all('access').values()) {
+      this.#follower.takeReceipts(custodian, [decodeAccessReceipt(receipt)], house.clock.now());
+    }
+    for (const anchor of house.desk.all('anchor').values()) {
+      this.#follower.takeAnchor(seenAnchor(anchor), house.clock.now());
+    }
+  }
+
+  async take(from: PeerId, { receipts }: AccessedBody, mark: readonly TableChange[]): Promise<void> {
+    const { desk, clock, events } = this.#house;
+    const ofUs = receipts.filter(({ record }) => desk.get('grant', record.grantId)?.custodians.includes(from));
+    if (ofUs.length < receipts.length) events.refused('unknown');
+    const found = this.#follower.takeReceipts(from, ofUs, clock.now());
+    const subjects = await desk.transact((change) => {
+      for (const access of found.accesses) this.#keep(change, from, access);
+      return new Set([
+        ...this.#raise(change, found.alarms),
+        ...ofUs.flatMap(({ record }) => ownerOf(change, record.grantId)),
+      ]);
+    }, mark);
+    for (const subject of subjects) this.#house.changed(subject);
+  }
+
+  /** Roots on the ledger; those of strangers are ignored. */
+  async anchored(event: Extract<LedgerEvent, { readonly kind: 'anchored' }>): Promise<void> {
+    const account = event.custodian.toLowerCase();
+    const custodian = this.#house.means.custodians.find((one) => one.account.toLowerCase() === account)?.peer;
+    if (custodian === undefined) return;
+    const { root, transaction } = event;
+    await this.#takeAnchor({
+      custodian,
+      root,
+      count: Number(event.count),
+      transaction,
+      boardIndex: null,
+      atMs: event.timeMs,
+    });
+  }
+
+  /** Roots on the board. */
+  async seen(entry: AnyBoardEntry): Promise<void> {
+    if (entry.kind !== 'anchor' || entry.body.about !== 'access') return;
+    if (!this.#house.means.custodians.some(({ peer }) => peer === entry.author)) return;
+    const { root, count } = entry.body;
+    const place = { transaction: null, boardIndex: entry.index, atMs: entry.createdMs };
+    await this.#takeAnchor({ custodian: entry.author, root: `0x${root}`, count, ...place });
+  }
+
+  /** The first root that an access is under; null: none yet. */
+  anchorOf(custodian: string, index: number): AnchorView | null {
+    let first: AnchorRow | null = null;
+    for (const anchor of this.#house.desk.all('anchor').values()) {
+      if (anchor.custodian !== custodian || anchor.count <= index) continue;
+      if (first === null || anchor.count < first.count) first = anchor;
+    }
+    return first;
+  }
+
+  /** What has been wrong for too long. */
+  async check(): Promise<void> {
+    await this.#alarmed(this.#follower.check(this.#house.clock.now()));
+  }
+
+  async #takeAnchor(anchor: AnchorRow): Promise<void> {
+    const { desk, clock } = this.#house;
+    await desk.transact((change) => {
+      const anchorId = `${anchor.custodian}/${anchor.count.toString().padStart(countDigits, '0')}`;
+      const before = change.get('anchor', anchorId);
+      // One root may stand in both places; another root under one count is what the follower finds.
+      const isSame = before?.root === anchor.root;
+      const transaction = anchor.transaction ?? (isSame ? before.transaction : null);
+      const boardIndex = anchor.boardIndex ?? (isSame ? before.boardIndex : null);
+      change.put('anchor', anchorId, { ...anchor, transaction, boardIndex });
+      const own = [...change.all('anchor')].filter(([, { custodian }]) => custodian === anchor.custodian);
+      const oldest = own.map(([id]) => id).sort()[0];
+      if (own.length > homeLimits.anchorsPerCustodianMax && oldest !== undefined) change.remove('anchor', oldest);
+    });
+    await this.#alarmed(this.#follower.takeAnchor(seenAnchor(anchor), clock.now()));
+  }
+
+  async #alarmed(alarms: readonly AlarmView[]): Promise<void> {
+    if (alarms.length === 0) return;
+    const subjects = await this.#house.desk.transact((change) => this.#raise(change, alarms));
+    for (const subject of subjects) this.#house.changed(subject);
+  }
+
+  #keep(change: Change<HomeRows>, custodian: PeerId, { record, index, receipt }: FollowedAccesses['accesses'][number]) {
+    const grant = change.get('grant', record.grantId);
+    const accessId = `${record.grantId}/${custodian}/${index}`;
+    if (grant === undefined || change.get('access', accessId) !== undefined) return;
+    const row: AccessRow = { custodian, receipt: encodeAccessReceipt(receipt), atMs: record.atMs };
+    change.put('access', accessId, row);
+    if (grant.accesses >= homeLimits.accessesPerGrantMax) forgetOldest(change, record.grantId);
+    const isRead = record.kind === 'read' || record.kind === 'emergency';
+    const day = Math.floor(this.#house.clock.now() / dayMs);
+    const isTold = isRead && day > grant.readNoticeDay;
+    change.put('grant', record.grantId, {
+      ...grant,
+      accesses: grant.accesses + (isRead ? 1 : 0),
+      readNoticeDay: isTold ? day : grant.readNoticeDay,
+    });
+    if (isTold) change.tell({ noticeId: `read/${record.grantId}/${day}`, subject: grant.subject, kind: 'read' });
+  }
+
+  /** Alarms of one grant go to its patient, those of a whole log to everybody whose grants its custodian holds. */
+  #raise(change: Change<HomeRows>, alarms: readonly AlarmView[]): Set<string> {
+    const subjects = new Set<string>();
+    for (const alarm of alarms) {
+      const concerned =
+        alarm.grantId === null ? patientsOf(change, alarm.custodian as PeerId) : ownerOf(change, alarm.grantId);
+      this.#house.logger.error('a custodian is not to be trusted', { alarm: alarm.kind, custodian: alarm.custodian });
+      for (const subject of concerned) {
+        const alarmId = `${alarm.alarmId}/${subject}`;
+        if (change.get('alarm', alarmId) !== undefined || isFull(change)) continue;
+        const { kind, grantId, atMs, text } = alarm;
+        change.put('alarm', alarmId, { subject, kind, grantId, atMs, text, custodian: alarm.custodian as PeerId });
+        change.tell({ noticeId: `alarm/${alarmId}`, subject, kind: 'alarm' });
+        subjects.add(subject);
+      }
+    }
+    return subjects;
+  }
+}
+
+function seenAnchor({ custodian, root, count }: AnchorRow) {
+  return { by: custodian, root, count };
+}
+
+function isStanding(grant: GrantRow | undefined, atMs: number): boolean {
+  return grant !== undefined && (grant.revokedMs === null || atMs <= grant.revokedMs + clockAheadMs);
+}
+
+/** A custodian hears of a withdrawal a little later than the home does. */
+const clockAheadMs = 10 * 60_000;
+
+function ownerOf(change: Change<HomeRows>, grantId: Hex): readonly string[] {
+  const grant = change.get('grant', grantId);
+  return grant === undefined ? [] : [grant.subject];
+}
+
+function patientsOf(change: Change<HomeRows>, custodian: PeerId): ReadonlySet<string> {
+  const subjects = new Set<string>();
+  for (const [, grant] of change.all('grant')) if (grant.custodians.includes(custodian)) subjects.add(grant.subject);
+  return subjects;
+}
+
+function isFull(change: Change<HomeRows>): boolean {
+  return [...change.all('alarm')].length >= homeLimits.alarmsMax;
+}
+
+function forgetOldest(change: Change<HomeRows>, grantId: Hex): void {
+  let oldest: { readonly id: string; readonly atMs: number } | null = null;
+  for (const [id, { atMs }] of change.all('access')) {
+    if (id.startsWith(`${grantId}/`) && (oldest === null || atMs < oldest.atMs)) oldest = { id, atMs };
+  }
+  if (oldest !== null) change.remove('access', oldest.id);
+}

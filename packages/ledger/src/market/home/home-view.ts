@@ -1,0 +1,194 @@
+import { decodeAccessReceipt } from '../../access/receipt-codec.ts';
+import type { Hex } from '../../offer/offer.ts';
+import { base64 } from '../base64.ts';
+import { amountView } from '../view-parts.ts';
+import type {
+  AccessView,
+  AnchorView,
+  AskView,
+  EarningsView,
+  GrantPhase,
+  GrantView,
+  PatientConsentView,
+} from '../views.ts';
+import { homeLimits } from './home-limits.ts';
+import type { HomeHouse } from './home-means.ts';
+import { type AccessRow, askOf, creditIdOf, type GrantRow, type InboxRow, nobody, offerOf } from './home-rows.ts';
+
+/** Everything about consent of one patient, as it is now. `anchorOf`: where a custodian's log of that length is anchored. */
+export function patientView(
+  house: HomeHouse,
+  subject: string,
+  anchorOf: (custodian: string, index: number) => AnchorView | null,
+): PatientConsentView {
+  const { desk } = house;
+  const patient = desk.get('patient', subject) ?? nobody;
+  const grants = [...desk.all('grant')].filter(([, grant]) => grant.subject === subject);
+  grants.sort(([, one], [, other]) => other.offeredMs - one.offeredMs);
+  const alarms = [...desk.all('alarm')].filter(([, alarm]) => alarm.subject === subject);
+  const { passkey } = patient;
+  return {
+    subject,
+    isAskable: patient.isAskable,
+    passkey: passkey === null ? null : { credentialId: passkey.credentialId, enrolledMs: passkey.enrolledMs },
+    asks: asksOf(house, subject),
+    grants: grants.map(([grantId, grant]) => grantView(house, grantId as Hex, grant)),
+    accesses: accessesOf(house, new Map(grants), anchorOf),
+    alarms: alarms.map(([alarmId, { custodian, kind, grantId, atMs, text }]) => ({
+      alarmId,
+      kind,
+      custodian,
+      grantId,
+      atMs,
+      text,
+    })),
+    earnings: earningsOf(house, grants),
+    ...(patient.erasedMs === null ? {} : { erasedMs: patient.erasedMs }),
+  };
+}
+
+function asksOf(house: HomeHouse, subject: string): readonly AskView[] {
+  const rows = [...house.desk.all('inbox').values()].filter((inbox) => inbox.subject === subject);
+  rows.sort((one, other) => other.atMs - one.atMs);
+  return rows.flatMap((inbox) => askView(house, inbox) ?? []);
+}
+
+function askView({ desk, means, clock }: HomeHouse, inbox: InboxRow): AskView | null {
+  const row = desk.get('ask', inbox.askId);
+  if (row === undefined) return null;
+  const ask = askOf(row);
+  const known = means.keys?.keyOf(row.from) ?? null;
+  const isOpen = inbox.state === 'waiting' || inbox.state === 'countered';
+  return {
+    askId: inbox.askId,
+    subject: inbox.subject,
+    organisation: ask.organisation,
+    researcher: row.from,
+    isKnown: known !== null && known.state === 'enrolled' && known.name === ask.organisation,
+    title: ask.title,
+    purpose: ask.purpose,
+    explanation: ask.explanation,
+    vitals: ask.vitals,
+    fromMs: ask.fromSeconds * 1000,
+    untilMs: ask.untilSeconds * 1000,
+    accessForMs: ask.accessForSeconds * 1000,
+    price: amountView(ask.price, ask.token, means.currency),
+    askedMs: row.receivedMs,
+    expiresMs: row.expiresMs,
+    state: isOpen && row.expiresMs <= clock.now() ? 'expired' : inbox.state,
+  };
+}
+
+function grantView(house: HomeHouse, grantId: Hex, grant: GrantRow): GrantView {
+  const { domain, currency } = house.means;
+  const offer = offerOf(grant);
+  const phase = phaseOf(grant, house.clock.now());
+  return {
+    grantId,
+    askId: grant.askId,
+    subject: grant.subject,
+    organisation: grant.organisation,
+    title: grant.title,
+    purpose: grant.purpose,
+    vitals: grant.vitals,
+    fromMs: grant.fromSeconds * 1000,
+    untilMs: grant.untilSeconds * 1000,
+    price: amountView(BigInt(grant.price), grant.token, currency),
+    phase,
+    deadlineMs: deadlineMsOf(grant, phase),
+    offeredMs: grant.offeredMs,
+    purchaseTransaction: grant.purchaseTransaction,
+    consent: offer.consent,
+    accesses: grant.accesses,
+    buyer: offer.signed.offer.buyer,
+    signing: {
+      signer: grant.signer,
+      keySalt: grant.keySalt,
+      chainId: domain.chainId,
+      contract: domain.verifyingContract,
+    },
+  };
+}
+
+interface Phased {
+  readonly status: GrantRow['status'];
+  readonly deadline: number;
+  readonly validUntil: number;
+  readonly isRefunded: boolean;
+  readonly revocation: Hex | null;
+}
+
+/** In the words of people; what the ledger says, and what its clock makes of it. */
+export function phaseOf(grant: Phased, nowMs: number): GrantPhase {
+  if (grant.revocation !== null) return 'revoked';
+  const nowSeconds = Math.floor(nowMs / 1000);
+  switch (grant.status) {
+    case 'none':
+      return nowSeconds > grant.validUntil ? 'expired' : 'offered';
+    case 'funded':
+      return 'paid';
+    case 'active':
+      return nowSeconds > grant.deadline ? 'expired' : 'active';
+    case 'closed':
+      return grant.isRefunded ? 'refunded' : 'closed';
+    default:
+      return grant.status;
+  }
+}
+
+export function deadlineMsOf(grant: Pick<Phased, 'deadline' | 'validUntil'>, phase: GrantPhase): number | null {
+  if (phase === 'offered') return grant.validUntil * 1000;
+  return grant.deadline === 0 || phase === 'revoked' ? null : grant.deadline * 1000;
+}
+
+function accessesOf(
+  { desk, means }: HomeHouse,
+  grants: ReadonlyMap<string, GrantRow>,
+  anchorOf: (custodian: string, index: number) => AnchorView | null,
+): readonly AccessView[] {
+  const rows: [string, AccessRow][] = [];
+  for (const [id, row] of desk.all('access')) if (grants.has(id.slice(0, id.indexOf('/')))) rows.push([id, row]);
+  rows.sort(([, one], [, other]) => other.atMs - one.atMs);
+  return rows.slice(0, homeLimits.accessesShownMax).map(([, row]) => {
+    const { record, index } = decodeAccessReceipt(row.receipt);
+    return {
+      grantId: record.grantId,
+      kind: record.kind,
+      reader: record.reader,
+      organisation: means.keys?.keyOf(record.reader)?.name ?? grants.get(record.grantId)?.organisation ?? null,
+      custodian: row.custodian,
+      atMs: record.atMs,
+      purpose: record.purpose,
+      fromMs: record.fromSeconds * 1000,
+      untilMs: record.untilSeconds * 1000,
+      records: record.records,
+      bytes: record.bytes,
+      reason: record.reason,
+      index,
+      receipt: base64(row.receipt),
+      anchor: anchorOf(row.custodian, index),
+    };
+  });
+}
+
+/** A purse that several grants share, a passkey's, is shown with the newest of them. */
+function earningsOf({ desk, means }: HomeHouse, grants: readonly (readonly [string, GrantRow])[]): EarningsView {
+  const shown = new Set<string>();
+  const amounts = grants.flatMap(([grantId, grant]) => {
+    const credit = desk.get('credit', creditIdOf(grant));
+    const hasEarned = grant.status === 'active' || grant.status === 'closed' || grant.status === 'revoked';
+    if (BigInt(grant.price) === 0n || credit === undefined || !hasEarned || grant.isRefunded) return [];
+    const isFirst = !shown.has(creditIdOf(grant));
+    shown.add(creditIdOf(grant));
+    return [
+      {
+        ...amountView(BigInt(grant.price), grant.token, means.currency),
+        grantId: grantId as Hex,
+        payee: grant.payee,
+        withdrawable: isFirst ? credit.amount : '0',
+        nonce: credit.nonce.toString(),
+      },
+    ];
+  });
+  return { amounts };
+}
