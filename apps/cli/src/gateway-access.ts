@@ -19,13 +19,16 @@ export function withGatewayFlags(command: Command): Command {
     .option('--data <directory>', 'data directory of the network started here');
 }
 
-/** The gateway that the flags name, or the one of the network on this machine. @throws {UsageError}; {ConfigError}. */
-export function connectGateway(flags: GatewayFlags): ApiClient {
+/**
+ * The gateway that the flags name, or the one of the network on this machine (`ofDemo`: another of its nodes with an API).
+ * @throws {UsageError}; {ConfigError}.
+ */
+export function connectGateway(flags: GatewayFlags, ofDemo: typeof readDemoGateway = readDemoGateway): ApiClient {
   if (flags.url !== undefined) {
     if (flags.tokenFile === undefined) throw new UsageError('--url needs --token-file');
     return new ApiClient({ url: flags.url.replace(/\/+$/, ''), token: readTokenFile(flags.tokenFile) });
   }
-  const found = readDemoGateway(flags.data ?? dataDirectory());
+  const found = ofDemo(flags.data ?? dataDirectory());
   if (found === null) {
     throw new UsageError('no network was ever started here; `pulsemesh start` starts one, --url names another');
   }

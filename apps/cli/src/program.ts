@@ -2,6 +2,7 @@ import { version } from '@pulsemesh/node';
 import { Command, CommanderError } from 'commander';
 import { addAuthority } from './commands/authority.ts';
 import { addBoard } from './commands/board/board.ts';
+import { addConsent } from './commands/consent/consent.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEnrol } from './commands/enrol.ts';
 import { addIdentity } from './commands/identity/identity.ts';
@@ -12,6 +13,7 @@ import { addPatients } from './commands/patients.ts';
 import { addReceive } from './commands/receive.ts';
 import { addRelay } from './commands/relay.ts';
 import { addReplay } from './commands/replay.ts';
+import { addResearch } from './commands/research/research.ts';
 import { addSend } from './commands/send.ts';
 import { addStart } from './commands/start.ts';
 import { addStatus } from './commands/status.ts';
@@ -57,6 +59,7 @@ Begin with:
   $ pulsemesh patients list          who is known, and who is told what
   $ pulsemesh doctor https://…       what stands between this machine and a server
   $ pulsemesh enrol pm1.…            take part through a relay, with the token its operator gave you
+  $ pulsemesh help consent           what patients are asked, have agreed to, and who read what
   $ pulsemesh help board             a public log nobody has to trust
   $ pulsemesh help identity          your key, its backup, your contact card
   $ pulsemesh help node              running a node of your own`,
@@ -73,6 +76,8 @@ Begin with:
   addStatus(program, output);
   addPatients(program, output);
   addReplay(program, output, setExitCode);
+  addConsent(program, output);
+  addResearch(program, output);
   addLearn(program, output, setExitCode);
   addModel(program, output);
   addIdentity(program, output, terminal);

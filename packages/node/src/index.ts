@@ -1,5 +1,6 @@
 export { describeEpsilon } from '@pulsemesh/overlay/epsilon';
 export { ApiClient, type ApiClientOptions, GatewayRefusedError, GatewayUnreachableError } from './client/api-client.ts';
+export { ConsentClient } from './client/consent-client.ts';
 export { ConfigError } from './config/config-error.ts';
 export { dataDirectory, type PlatformFacts } from './config/data-directory.ts';
 export {
@@ -11,7 +12,7 @@ export {
   readNodeSecrets,
   readPeerList,
 } from './config/node-config.ts';
-export { demoTokenFile, readDemoGateway } from './demo/find-demo.ts';
+export { demoTokenFile, readDemoGateway, readDemoResearch } from './demo/find-demo.ts';
 export { readToken } from './gateway/bearer-token.ts';
 export { watchForStop } from './process/lifetime.ts';
 export { version } from './version.ts';

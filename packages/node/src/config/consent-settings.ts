@@ -84,7 +84,7 @@ export const consentSchema = z.strictObject({
   /** Certificates (PEM) that may sign the board's, beside the system's and the relay's. */
   boardCaFile: absolutePath.optional(),
   ledger: ledgerSchema,
-  /** Whose access logs this node follows; a home deposits with the first two that it reaches. */
+  /** Whose access logs this node follows; a home deposits with each of them. */
   custodians: z.array(custodian).max(custodiansMax).default([]),
   /** The patients' side, on a gateway. */
   home: z

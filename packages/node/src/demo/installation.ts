@@ -34,6 +34,8 @@ export const servicePorts = {
   relay: 'relay/https',
   board: 'board/https',
   proxy: `${helpers.proxy}/http`,
+  research: 'research/http',
+  chain: 'ledger/http',
 } as const;
 
 // Taken at the first start where they are free, because people know them.

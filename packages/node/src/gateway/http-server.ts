@@ -307,7 +307,8 @@ const statusOfCode: Readonly<Record<string, number>> = {
   'already-registered': 409,
   'ask-gone': 409,
   'offer-gone': 409,
-  'draft-gone': 409,
+  'not-known': 404,
+  'access-denied': 403,
 };
 
 function statusOf(error: unknown): number {
