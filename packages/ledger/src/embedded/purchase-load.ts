@@ -11,7 +11,7 @@ import {
 import { privateKeyToAccount } from 'viem/accounts';
 import { consentLedgerAbi } from '../contract/consent-ledger.ts';
 import { deployments } from '../contract/deploy.ts';
-import { type ConsentDomain, consentTypes, domainOf, purseOf } from '../contract/typed-data.ts';
+import { consentTypes, domainOf, purseOf } from '../contract/typed-data.ts';
 import type { Hex, Offer } from '../offer/offer.ts';
 
 /** Where purchases are to be made. */
@@ -55,34 +55,38 @@ export async function preparePurchases(options: PurchaseLoadOptions): Promise<Pu
   for (const { address } of accounts) {
     await receiptOf(await wallet.sendTransaction({ chain: null, to: address, value: 10n ** 19n }));
   }
-  const signer = { domain: domainOf(chainId, contract), chainId, contract };
   const rows = await Promise.all(
-    accounts.map((buyer, row) => signRow(signer, buyer, Math.ceil((count - row) / buyers), row)),
+    accounts.map((buyer, row) => signRow({ chainId, contract }, buyer, Math.ceil((count - row) / buyers), row)),
   );
   return { contract, rows, send: () => sendRows(url, rows) };
 }
 
 async function signRow(
-  { domain, chainId, contract }: { domain: ConsentDomain; chainId: number; contract: Hex },
+  { chainId, contract }: { readonly chainId: number; readonly contract: Hex },
   buyer: PrivateKeyAccount,
   count: number,
   row: number,
 ): Promise<Hex[]> {
   const signed: Hex[] = [];
   for (let nonce = 0; nonce < count; nonce += 1) {
-    const data = await purchaseData(domain, buyer.address, `${row}.${nonce}`);
+    const name = `${row}.${nonce}`;
+    const offer = someOffer(buyer.address, name);
+    const args = [offer, await signOffer(offer, chainId, contract, name)] as const;
+    const data = encodeFunctionData({ abi: consentLedgerAbi, functionName: 'purchase', args });
     const fees = { maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 0n, gas: 150_000n } as const;
     signed.push(await buyer.signTransaction({ chainId, nonce, to: contract, data, value: price, ...fees }));
   }
   return signed;
 }
 
-/** A purchase from a patient never seen before. */
-export async function purchaseData(domain: ConsentDomain, buyer: Hex, name: string): Promise<Hex> {
-  const patient = privateKeyToAccount(keccak256(toHex(`load patient ${name}`)));
-  const offer: Offer = {
-    patient: patient.address,
-    payee: purseOf(patient.address),
+const patientOf = (name: string) => privateKeyToAccount(keccak256(toHex(`load patient ${name}`)));
+
+/** An offer from a patient of its own; custodian and arbiter are the buyer. */
+export function someOffer(buyer: Hex, name: string): Offer {
+  const patient = patientOf(name).address;
+  return {
+    patient,
+    payee: purseOf(patient),
     buyer,
     custodian: buyer,
     arbiter: buyer,
@@ -94,8 +98,12 @@ export async function purchaseData(domain: ConsentDomain, buyer: Hex, name: stri
     terms: keccak256(toHex(`terms ${name}`)),
     nonce: keccak256(toHex(`nonce ${name}`)),
   };
-  const signature = await patient.signTypedData({ domain, types: consentTypes, primaryType: 'Offer', message: offer });
-  return encodeFunctionData({ abi: consentLedgerAbi, functionName: 'purchase', args: [offer, signature] });
+}
+
+/** The patient's signature over what {@link someOffer} gave under the same name. */
+export function signOffer(offer: Offer, chainId: number, contract: Hex, name: string): Promise<Hex> {
+  const domain = domainOf(chainId, contract);
+  return patientOf(name).signTypedData({ domain, types: consentTypes, primaryType: 'Offer', message: offer });
 }
 
 async function sendRows(url: string, rows: readonly (readonly Hex[])[]): Promise<number> {

@@ -122,13 +122,17 @@ export class ChainDatabase implements StateReader, Disposable {
     | { readonly account: string; readonly record: AccountRecord }
     | { readonly place: string; readonly value: Uint8Array }
   > {
-    for (const row of this.#statements.accounts.iterate() as Iterable<unknown>) {
-      const columns = row as unknown[]; // arrays, by setReturnArrays
-      yield { account: toHex(columns[0] as Uint8Array), record: accountOf(columns.slice(1)) };
-    }
-    for (const row of this.#statements.slots.iterate() as Iterable<unknown>) {
-      const [place, value] = row as [Uint8Array, Uint8Array];
-      yield { place: toHex(place), value };
+    try {
+      for (const row of this.#statements.accounts.iterate() as Iterable<unknown>) {
+        const columns = row as unknown[]; // arrays, by setReturnArrays
+        yield { account: toHex(columns[0] as Uint8Array), record: accountOf(columns.slice(1)) };
+      }
+      for (const row of this.#statements.slots.iterate() as Iterable<unknown>) {
+        const [place, value] = row as [Uint8Array, Uint8Array];
+        yield { place: toHex(place), value };
+      }
+    } catch (error) {
+      throw conditionOf('read', error);
     }
   }
 

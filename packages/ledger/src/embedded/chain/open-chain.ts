@@ -73,9 +73,9 @@ function assertSame(spec: ChainSpec, { chainId, sealerSeed, coinbase, balances }
 function checkTail(database: ChainDatabase, spec: ChainSpec, rules: Common, head: StoredBlock): void {
   let block = head;
   for (let looked = 0; looked < checkedAtStart; looked += 1) {
-    const bloom = bloomOf(database.logs(block.number, block.number, embeddedLimits.blockLogsMax));
-    if (!equalBytes(blockOf(spec, rules, block, bloom).hash(), block.hash))
+    if (!equalBytes(hashOf(database, spec, rules, block), block.hash)) {
       throw new ChainDamagedError('hash', block.number);
+    }
     if (!verifySignature(spec.sealer, sealMessage(block.hash), block.seal)) {
       throw new ChainDamagedError('seal', block.number);
     }
@@ -85,5 +85,14 @@ function checkTail(database: ChainDatabase, spec: ChainSpec, rules: Common, head
       throw new ChainDamagedError('parent', block.number);
     }
     block = parent;
+  }
+}
+
+function hashOf(database: ChainDatabase, spec: ChainSpec, rules: Common, block: StoredBlock): Uint8Array {
+  const bloom = bloomOf(database.logs(block.number, block.number, embeddedLimits.blockLogsMax));
+  try {
+    return blockOf(spec, rules, block, bloom).hash();
+  } catch (error) {
+    throw new ChainDamagedError('hash', block.number, { cause: error });
   }
 }

@@ -1,3 +1,4 @@
+import { ChainDamagedError } from '../errors.ts';
 import type { AccountRecord } from '../state/state-types.ts';
 import type { StoredBlock, StoredLog, StoredTransaction } from './block.ts';
 
@@ -47,6 +48,7 @@ export function logOfRow(row: unknown[]): StoredLog {
 /** Of nonce, balance, code hash. */
 export function accountOf(row: unknown[]): AccountRecord {
   const [nonce, balance, codeHash] = row;
+  if (!/^[0-9a-f]{1,64}$/.test(balance as string)) throw new ChainDamagedError('state', null);
   return {
     nonce: BigInt(nonce as number),
     balance: BigInt(`0x${balance as string}`),
