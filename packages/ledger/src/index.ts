@@ -1,4 +1,5 @@
 export type * from './access/access-types.ts';
+export { createLocalSigner } from './chain/accounts/local-signer.ts';
 export {
   type LedgerFault,
   LedgerRefusedError,
