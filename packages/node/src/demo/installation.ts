@@ -4,13 +4,17 @@ import { dirname } from 'node:path';
 import type { Clock, Random } from '@pulsemesh/base';
 import { loadOrCreateIdentity } from '@pulsemesh/identity';
 import { z } from 'zod';
-import { demoPaths, helpers, learners, members, trustedMembers } from './layout.ts';
+import type { Hex } from '../api/types.ts';
+import { ledgerAccountOf } from '../consent/ledger-account.ts';
+import { accountMembers, demoPaths, helpers, learners, members, trustedMembers } from './layout.ts';
 import { choosePorts, type MovedPort } from './ports.ts';
 
 const stateSchema = z.object({
   /** Wall time of the first start: recordings are placed in time from here. */
   createdMs: z.number().min(0),
   ports: z.record(z.string(), z.int().min(1).max(65_535)),
+  /** Accounts on the ledger by name of a node: kept, because making them takes libraries that a start does without. */
+  accounts: z.record(z.string(), z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{40}$/)])).default({}),
 });
 type State = z.output<typeof stateSchema>;
 
@@ -22,6 +26,8 @@ export interface Installation {
   readonly moved: readonly MovedPort[];
   /** Peer ids by name of a node. */
   readonly peerIds: Readonly<Record<string, string>>;
+  /** Accounts on the ledger by name of a node. */
+  readonly accounts: Readonly<Record<string, Hex>>;
   readonly isNew: boolean;
 }
 
@@ -63,18 +69,23 @@ export async function openInstallation(
   }
   const { ports, moved } = await choosePorts(names, wanted);
   const peerIds: Record<string, string> = {};
+  const accounts: Record<string, Hex> = {};
   for (const name of [...members.map((member) => member.name), ...learners]) {
     const options = { file: `${paths.node(name)}/identity.json`, keyFile: paths.keyFile(name) };
     makeDirectory(paths.node(name));
     makeDirectory(dirname(paths.keyFile(name)));
-    peerIds[name] = (await loadOrCreateIdentity(options, deps)).peerId;
+    const identity = await loadOrCreateIdentity(options, deps);
+    peerIds[name] = identity.peerId;
+    if (accountMembers.some((one) => one === name)) {
+      accounts[name] = known?.accounts[name] ?? (await ledgerAccountOf(identity));
+    }
   }
-  const state: State = { createdMs: known?.createdMs ?? deps.clock.now(), ports: { ...ports } };
+  const state: State = { createdMs: known?.createdMs ?? deps.clock.now(), ports: { ...ports }, accounts };
   writeFileAtomically(paths.state, JSON.stringify(state, null, 2));
   await ensureCertificates(paths, deps.clock.now());
   const trusted = trustedMembers.map(({ name }) => peerIds[name]);
   writeFileAtomically(paths.trust, JSON.stringify({ peers: trusted }, null, 2));
-  return { createdMs: state.createdMs, ports, moved, peerIds, isNew: known === null };
+  return { createdMs: state.createdMs, ports, moved, peerIds, accounts, isNew: known === null };
 }
 
 /** The ports of the last start, or null where there was none. */

@@ -1,5 +1,6 @@
 import type { NodeConfigInput } from '../config/node-config.ts';
 import { boardKey, boardUrl, witnessKeys } from './board-of-demo.ts';
+import { chainOfDemo, consentOf } from './consent-of-demo.ts';
 import { type Installation, servicePorts } from './installation.ts';
 import {
   demoPaths,
@@ -7,6 +8,7 @@ import {
   learners,
   type Member,
   members,
+  officeMembers,
   trustedMembers,
   witnessMembers,
 } from './layout.ts';
@@ -30,6 +32,11 @@ export function pageUrl(installation: Installation): string {
   return `http://localhost:${installation.ports[servicePorts.http]}`;
 }
 
+/** The address of the researcher's page, without the token. */
+export function researchUrl(installation: Installation): string {
+  return `http://localhost:${installation.ports[servicePorts.research]}`;
+}
+
 /** The address of the inbox. */
 export function inboxUrl(installation: Installation): string {
   return `http://localhost:${installation.ports[servicePorts.inbox]}`;
@@ -42,7 +49,7 @@ export function mqttUrl(installation: Installation): string {
 
 /** The configuration of one node of the demo. */
 export function memberConfig(member: Member, installation: Installation, settings: MemberSettings): NodeConfigInput {
-  const { name, role } = member;
+  const { name, role, also = [] } = member;
   const { ports, peerIds } = installation;
   const paths = demoPaths(settings.dataDirectory);
   const portOf = (key: string) => ports[key] ?? 0;
@@ -50,9 +57,11 @@ export function memberConfig(member: Member, installation: Installation, setting
   const relayedOf = (other: string) => `/p2p/${peerIds['relay']}/p2p-circuit/p2p/${peerIds[other]}`;
   const bootstraps = members.filter((one) => one.role === 'bootstrap' && one.name !== name).map((one) => one.name);
   const isFirewalled = name === firewalledMember;
+  const consent = consentOf(name, installation, paths, pageUrl(installation));
   return {
+    ...(consent === null ? {} : { consent }),
     name,
-    roles: [role],
+    roles: [role, ...also],
     ...(isFirewalled ? { firewalled: true } : { listen: [`/ip4/${host}/tcp/${portOf(name)}`] }),
     bootstrap: bootstraps.map(isFirewalled ? relayedOf : addressOf),
     relays: [relaySettings(isFirewalled, installation, paths)],
@@ -82,6 +91,8 @@ export function memberConfig(member: Member, installation: Installation, setting
         }
       : {}),
     ...(role === 'gateway' ? { http: httpSettings(installation, settings) } : {}),
+    ...(role === 'ledger' ? { chain: chainOfDemo(installation) } : {}),
+    ...(role === 'research' ? { http: researchHttp(installation, settings) } : {}),
   };
 }
 
@@ -107,7 +118,7 @@ function boardService(installation: Installation, paths: ReturnType<typeof demoP
     tls: { certFile: paths.certificate('board', 'cert'), keyFile: paths.certificate('board', 'key') },
     witnesses: witnessKeys(installation).map((key) => ({ key })),
     cosignatures: 2,
-    admitted: learners.map((name) => peerIds[name] ?? ''),
+    admitted: [...learners, ...officeMembers].map((name) => peerIds[name] ?? ''),
   };
 }
 
@@ -124,11 +135,9 @@ function mqttSettings(port: number, speed: number) {
   return { host, port, readingsPerSecond: Math.max(20, 4 * speed) };
 }
 
-function httpSettings(installation: Installation, settings: MemberSettings) {
+function pageSettings(installation: Installation, settings: MemberSettings) {
   return {
     host,
-    port: installation.ports[servicePorts.http] ?? 0,
-    inboxUrl: inboxUrl(installation),
     board: {
       url: boardUrl(installation),
       key: boardKey(installation),
@@ -136,8 +145,20 @@ function httpSettings(installation: Installation, settings: MemberSettings) {
       quorum: 2,
       caFile: demoPaths(settings.dataDirectory).certificate('board', 'ca'),
     },
-    ...(settings.hasDevices ? { replaySpeed: settings.speed } : {}),
     ...(settings.webDirectory === null ? {} : { webDirectory: settings.webDirectory }),
+  };
+}
+
+function researchHttp(installation: Installation, settings: MemberSettings) {
+  return { ...pageSettings(installation, settings), port: installation.ports[servicePorts.research] ?? 0 };
+}
+
+function httpSettings(installation: Installation, settings: MemberSettings) {
+  return {
+    ...pageSettings(installation, settings),
+    port: installation.ports[servicePorts.http] ?? 0,
+    inboxUrl: inboxUrl(installation),
+    ...(settings.hasDevices ? { replaySpeed: settings.speed } : {}),
     ...(settings.arrivalsFile === null ? {} : { arrivalsFile: settings.arrivalsFile }),
   };
 }

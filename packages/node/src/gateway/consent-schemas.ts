@@ -281,6 +281,7 @@ export const researchView = z
     asks: z.array(
       z.object({
         ...askFields,
+        home: z.string(),
         offers: z.int(),
         counters: z.array(z.object({ handle: z.string(), price: amountView, note: z.string() })),
       }),
