@@ -233,6 +233,8 @@ export interface ResearchView {
   readonly accounts: readonly Hex[];
   readonly catalogue: readonly CatalogueEntryView[];
   readonly asks: readonly (Omit<AskView, 'subject' | 'state' | 'researcher' | 'isKnown'> & {
+    /** Peer id of the home that was asked: a request by handle goes there, too. */
+    readonly home: string;
     readonly offers: number;
     readonly counters: readonly { readonly handle: string; readonly price: AmountView; readonly note: string }[];
   })[];
