@@ -1,5 +1,16 @@
 export type * from './access/access-types.ts';
+export {
+  type AccessLogEvidence,
+  type AccessLogFinding,
+  type AccessLogReport,
+  verifyAccessLogs,
+} from './access/verify-logs.ts';
 export { createLocalSigner } from './chain/accounts/local-signer.ts';
+export {
+  type CustodianDependencies,
+  type CustodianOptions,
+  openCustodianOffice,
+} from './custody/office.ts';
 export {
   type LedgerFault,
   LedgerRefusedError,

@@ -30,3 +30,11 @@ export class AccessLogClosedError extends Condition {
     super('access-log-closed', 'the access log is closed');
   }
 }
+
+/** What is said in an emergency does not fit the log: nothing, too long, or not one line. */
+export class EmergencyReasonError extends Condition {
+  override readonly name = 'EmergencyReasonError';
+  constructor(charactersMax: number) {
+    super('emergency-reason', `a reason is one line of 1 to ${charactersMax} characters`, { facts: { charactersMax } });
+  }
+}

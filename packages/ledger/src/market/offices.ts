@@ -2,6 +2,7 @@ import type { WaitOptions } from '@pulsemesh/base';
 import type { KeyTree } from '@pulsemesh/crypto';
 import type { SealedRecord } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
+import type { AccessReceipt } from '../access/access-types.ts';
 import type { Hex, SignedOffer } from '../offer/offer.ts';
 import type { CohortCriteria, VitalKind } from './messages.ts';
 import type {
@@ -138,6 +139,8 @@ export interface ReadResult {
   }[];
   /** CBOR of the `AccessReceipt`. */
   readonly receipt: Uint8Array;
+  /** Of the further requests that it took, where a custodian served only the beginning. */
+  readonly furtherReceipts?: readonly Uint8Array[];
 }
 
 /** Sealed records as a custodian reaches them; node makes it over storage. */
@@ -160,6 +163,19 @@ export interface CustodianOffice extends AsyncDisposable {
   log(from: number, limit: number): { readonly checkpoint: Uint8Array; readonly leaves: readonly Uint8Array[] };
   /** Anchors what is not anchored yet, on ledger and board. */
   anchor(options?: WaitOptions): Promise<void>;
+  /**
+   * Writes down that a clinician reads without a grant, and tells the patient's home. What follows may happen once it
+   * resolves, not before. @throws {EmergencyReasonError}.
+   */
+  emergency(emergency: Emergency): Promise<AccessReceipt>;
+}
+
+export interface Emergency {
+  readonly reader: PeerId;
+  /** The patient's pseudonym: 16 bytes. */
+  readonly subject: Uint8Array;
+  /** What the clinician says, at most 200 characters; no health value. */
+  readonly reason: string;
 }
 
 /** Named so that tools of tests can make one. */

@@ -1,0 +1,166 @@
+import { sha256 } from '@pulsemesh/crypto';
+import type { TableChange } from '@pulsemesh/store';
+import { concatBytes, fromHex, type PeerId, toHex } from '@pulsemesh/wire';
+import { bytesOfHex, hexOf } from '../access/fields.ts';
+import { keyNumber, numberKey, type SealedRows } from '../access/sealed-rows.ts';
+import { decodeMessage, encodeMessage } from '../market/message-codec.ts';
+import type { DepositBody } from '../market/messages.ts';
+import type { Hex } from '../offer/offer.ts';
+import { custodyLimits } from './custody-limits.ts';
+import type { GrantRow, HeldGrant, HeldTerms } from './grant-row.ts';
+
+const tables = { deposits: 'custody/deposits', grants: 'custody/grants', requests: 'custody/requests' } as const;
+
+interface Answered {
+  readonly hash: Hex;
+  readonly atMs: number;
+}
+
+/** What a custodian holds, in memory as it is on the disk: changes are made first, and count once they are committed. */
+export class CustodyBook {
+  readonly #rows: SealedRows;
+  readonly #self: PeerId;
+  readonly #grants = new Map<Hex, HeldGrant>();
+  readonly #ofHome = new Map<PeerId, number>();
+  /** Requests that were answered, the oldest first. */
+  readonly #requests = new Map<string, Answered>();
+  #envelopeBytes = 0;
+
+  /** @throws {SealBrokenError}; {MessageRefusedError}; when rows were damaged. */
+  constructor(rows: SealedRows, self: PeerId) {
+    this.#rows = rows;
+    this.#self = self;
+    for (const { key, value } of rows.store.range(tables.grants)) {
+      const row = rows.open(tables.grants, key, value) as GrantRow; // as `changesOf` writes it
+      this.#keep(this.#depositOf(key), row);
+    }
+    const requests = Array.from(rows.store.range(tables.requests), ({ key, value }) => ({
+      name: toHex(key),
+      hash: hexOf(value.slice(8)),
+      atMs: keyNumber(value),
+    }));
+    for (const { name, hash, atMs } of requests.sort((one, other) => one.atMs - other.atMs))
+      this.#requests.set(name, { hash, atMs });
+  }
+
+  get size(): number {
+    return this.#grants.size;
+  }
+
+  get(grantId: Hex): HeldGrant | undefined {
+    return this.#grants.get(grantId);
+  }
+
+  all(): Iterable<readonly [Hex, HeldGrant]> {
+    return this.#grants;
+  }
+
+  grantsOf(home: PeerId): number {
+    return this.#ofHome.get(home) ?? 0;
+  }
+
+  hasRoomFor(envelopeBytes: number): boolean {
+    return (
+      this.#grants.size < custodyLimits.grantsMax &&
+      this.#envelopeBytes + envelopeBytes <= custodyLimits.envelopeBytesMax
+    );
+  }
+
+  /** The envelope of a grant, from the disk; null: nothing is held. */
+  envelopeOf(grantId: Hex): Uint8Array | null {
+    return this.#grants.has(grantId) ? this.#depositOf(bytesOfHex(grantId, 32)).envelope : null;
+  }
+
+  /** What was answered under this id, by its hash; null: nothing. */
+  answered(grantId: Hex, readId: string): Hex | null {
+    return this.#requests.get(requestName(grantId, readId))?.hash ?? null;
+  }
+
+  get requests(): number {
+    return this.#requests.size;
+  }
+
+  /** Holds a deposit, or changes the row of one that is held. */
+  changesOf(grantId: Hex, row: GrantRow, deposit?: DepositBody): { readonly changes: TableChange[]; taken(): void } {
+    const key = bytesOfHex(grantId, 32);
+    return {
+      changes: [
+        ...(deposit === undefined ? [] : [this.#rows.put(tables.deposits, key, encodeMessage('deposit', deposit))]),
+        this.#rows.put(tables.grants, key, row),
+      ],
+      taken: () => {
+        const held = this.#grants.get(grantId);
+        if (deposit !== undefined) this.#keep(deposit, row);
+        else if (held !== undefined) this.#grants.set(grantId, { ...held, row });
+      },
+    };
+  }
+
+  /** Remembers that a request was answered, and forgets some that nobody would be served for again. */
+  answer(grantId: Hex, readId: string, hash: Hex, atMs: number, nowMs: number) {
+    const name = requestName(grantId, readId);
+    const old = this.#oldRequests(nowMs);
+    const value = concatBytes(numberKey(atMs), bytesOfHex(hash, 32));
+    const changes: TableChange[] = [
+      ...old.map((one) => this.#rows.remove(tables.requests, fromHex(one))),
+      { kind: 'put', table: tables.requests, key: fromHex(name), value },
+    ];
+    return {
+      changes,
+      taken: () => {
+        for (const one of old) this.#requests.delete(one);
+        this.#requests.set(name, { hash, atMs });
+      },
+    };
+  }
+
+  forget(grantId: Hex): { readonly changes: TableChange[]; taken(): void } {
+    const key = bytesOfHex(grantId, 32);
+    const prefix = toHex(key);
+    const requests = [...this.#requests.keys()].filter((name) => name.startsWith(prefix));
+    return {
+      changes: [
+        this.#rows.remove(tables.deposits, key),
+        this.#rows.remove(tables.grants, key),
+        ...requests.map((name) => this.#rows.remove(tables.requests, fromHex(name))),
+      ],
+      taken: () => {
+        const held = this.#grants.get(grantId);
+        if (held === undefined) return;
+        this.#grants.delete(grantId);
+        for (const name of requests) this.#requests.delete(name);
+        this.#envelopeBytes -= held.terms.envelopeBytes;
+        this.#ofHome.set(held.row.home, this.grantsOf(held.row.home) - 1);
+      },
+    };
+  }
+
+  #oldRequests(nowMs: number): string[] {
+    const old: string[] = [];
+    for (const [name, { atMs }] of this.#requests) {
+      if (old.length === prunedAtOnce || nowMs - atMs <= custodyLimits.requestAgeMsMax) break;
+      old.push(name);
+    }
+    return old;
+  }
+
+  #depositOf(key: Uint8Array): DepositBody {
+    const encoded = this.#rows.get(tables.deposits, key) as Uint8Array; // as `changesOf` writes it
+    const { body } = decodeMessage(encoded);
+    return body as DepositBody; // nothing else is written there
+  }
+
+  #keep({ envelope, ...body }: DepositBody, row: GrantRow): void {
+    const terms: HeldTerms = { ...body, delivery: hexOf(sha256(envelope)), envelopeBytes: envelope.length };
+    this.#grants.set(body.signed.grantId, { terms, place: Math.max(0, body.custodians.indexOf(this.#self)), row });
+    this.#envelopeBytes += envelope.length;
+    this.#ofHome.set(row.home, this.grantsOf(row.home) + 1);
+  }
+}
+
+/** As many old requests go as new ones come, and a few more. */
+const prunedAtOnce = 4;
+
+function requestName(grantId: Hex, readId: string): string {
+  return `${grantId.slice(2)}${readId}`;
+}
