@@ -78,24 +78,26 @@ export class ChainThread implements AsyncDisposable {
     const { logger, instruments } = this.#dependencies;
     switch (said.kind) {
       case 'started':
-        return this.#started.resolve(said.facts);
+        this.#started.resolve(said.facts);
+        break;
       case 'not-started':
         this.#isClosing = true; // it ends by itself, and who started it is told why
-        return this.#started.reject(conditionOf(said.fault));
+        this.#started.reject(conditionOf(said.fault));
+        break;
       case 'answer':
         this.#calls.get(said.id)?.resolve(said.outcome);
         this.#calls.delete(said.id);
-        return;
+        break;
       case 'log':
-        return logger[said.level](said.message, said.fields);
-      case 'measure': {
-        const instrument = instruments[said.name];
-        return 'add' in instrument ? instrument.add(said.value) : instrument.observe(said.value);
-      }
+        logger[said.level](said.message, said.fields);
+        break;
+      case 'measure':
+        measure(instruments[said.name], said.value);
+        break;
       case 'closed':
-        return;
+        break;
       default:
-        return unreachable(said);
+        unreachable(said);
     }
   }
 
@@ -107,4 +109,9 @@ export class ChainThread implements AsyncDisposable {
     this.#calls.clear();
     if (!this.#isClosing) this.#dependencies.logger.error("the ledger's thread ended by itself");
   }
+}
+
+function measure(instrument: Instruments[keyof Instruments], value: number): void {
+  if ('add' in instrument) instrument.add(value);
+  else instrument.observe(value);
 }
