@@ -17,6 +17,10 @@ import { useTheme } from './state/theme.ts';
 // What checks a board weighs more than the rest of the page: it is fetched when somebody goes there.
 const BoardPages = lazy(() => import('./pages/board-pages.tsx'));
 const LearningPages = lazy(() => import('./pages/learning-pages.tsx'));
+// Of consent each person goes to one of three: a patient, a researcher, an auditor.
+const ConsentPages = lazy(() => import('./pages/consent-pages.tsx'));
+const ResearchPages = lazy(() => import('./pages/research-pages.tsx'));
+const AuditPage = lazy(() => import('./pages/audit-page.tsx'));
 
 export interface AppProps {
   /** Starts over with another access key. */
@@ -28,7 +32,10 @@ export function App({ onKey }: AppProps) {
   const state = usePageState();
   const { retryNow } = useTools();
   const hash = useHash();
-  const route = parseRoute(hash);
+  const isResearch = state.profile?.kind === 'research';
+  const asked = parseRoute(hash);
+  // A researcher's node has no hearts: its first page is another.
+  const route: Route = isResearch && asked.page === 'hearts' ? { page: 'research' } : asked;
   const [theme, setTheme] = useTheme();
   const open = [...(state.alerts?.values() ?? [])].filter(needsAttention);
   const announcement = useAnnouncement(state);
@@ -46,6 +53,7 @@ export function App({ onKey }: AppProps) {
       route={route}
       connection={state.connection}
       overview={state.overview}
+      profile={state.profile}
       openCount={open.length}
       announcement={announcement}
       theme={theme}
@@ -85,6 +93,32 @@ function CurrentPage({ route }: { readonly route: Route }) {
           </Suspense>
         </PageBoundary>
       );
+    case 'consent':
+    case 'consents':
+      return (
+        <PageBoundary>
+          <Suspense fallback={<Loading what="consent" />}>
+            <ConsentPages route={route} />
+          </Suspense>
+        </PageBoundary>
+      );
+    case 'research':
+    case 'ask':
+      return (
+        <PageBoundary>
+          <Suspense fallback={<Loading what="research" />}>
+            <ResearchPages route={route} />
+          </Suspense>
+        </PageBoundary>
+      );
+    case 'audit':
+      return (
+        <PageBoundary>
+          <Suspense fallback={<Loading what="the audit" />}>
+            <AuditPage />
+          </Suspense>
+        </PageBoundary>
+      );
     case 'board':
     case 'entry':
     case 'key':
@@ -109,6 +143,11 @@ function CurrentPage({ route }: { readonly route: Route }) {
 const titles: Readonly<Record<Route['page'], string>> = {
   hearts: 'Hearts',
   patient: 'Patient',
+  consent: 'Consent and access',
+  consents: 'Consent',
+  research: 'Research',
+  ask: 'Ask patients',
+  audit: 'Audit',
   alerts: 'Alerts',
   people: 'People',
   person: 'Register or change',

@@ -7,6 +7,7 @@ import type {
   Overview,
   PatientInput,
   PatientView,
+  ProfileView,
   RelaySessionView,
   RelayTransport,
   WindowView,
@@ -40,6 +41,8 @@ export class RequestRefusedError extends Condition {
 
 /** Longest wait for one answer. */
 export const requestTimeoutMs = 15_000;
+/** A file is made of many records, each opened and checked. */
+const downloadTimeoutMs = 120_000;
 
 export interface ApiClientOptions {
   /** Where the API lives, without a slash at the end; '' is the page's own origin. */
@@ -67,46 +70,46 @@ export class ApiClient {
   }
 
   overview(signal?: AbortSignal): Promise<Overview> {
-    return this.#ask('/overview', shapes.overview, { signal });
+    return this.ask('/overview', shapes.overview, { signal });
   }
 
   async patients(signal?: AbortSignal): Promise<readonly PatientView[]> {
-    return (await this.#ask('/patients', shapes.patientList, { signal })).patients;
+    return (await this.ask('/patients', shapes.patientList, { signal })).patients;
   }
 
   register(input: PatientInput): Promise<PatientView> {
-    return this.#ask('/patients', shapes.patientView, { method: 'POST', body: input });
+    return this.ask('/patients', shapes.patientView, { method: 'POST', body: input });
   }
 
   change(subject: string, input: PatientInput): Promise<PatientView> {
-    return this.#ask(`/patients/${encodeURIComponent(subject)}`, shapes.patientView, { method: 'PUT', body: input });
+    return this.ask(`/patients/${encodeURIComponent(subject)}`, shapes.patientView, { method: 'PUT', body: input });
   }
 
   /** Readings measured in [fromMs, untilMs), oldest first. */
   async readings(subject: string, span: Span, signal?: AbortSignal): Promise<readonly LiveReading[]> {
     const path = `/patients/${encodeURIComponent(subject)}/readings?${query(span)}`;
-    return (await this.#ask(path, shapes.readingList, { signal })).readings;
+    return (await this.ask(path, shapes.readingList, { signal })).readings;
   }
 
   /** Windows that start in [fromMs, untilMs). */
   async windows(subject: string, span: Span, signal?: AbortSignal): Promise<readonly WindowView[]> {
     const path = `/patients/${encodeURIComponent(subject)}/windows?${query(span)}`;
-    return (await this.#ask(path, shapes.windowList, { signal })).windows;
+    return (await this.ask(path, shapes.windowList, { signal })).windows;
   }
 
   async alerts(signal?: AbortSignal): Promise<readonly AlertView[]> {
-    return (await this.#ask('/alerts', shapes.alertList, { signal })).alerts;
+    return (await this.ask('/alerts', shapes.alertList, { signal })).alerts;
   }
 
   /** Says that `by` has seen the alert. Repeating it changes nothing. */
   acknowledge(alertId: string, by: string): Promise<AlertView> {
     const path = `/alerts/${encodeURIComponent(alertId)}/acknowledge`;
-    return this.#ask(path, shapes.alertView, { method: 'POST', body: { by } });
+    return this.ask(path, shapes.alertView, { method: 'POST', body: { by } });
   }
 
   /** Which board this gateway shows, if any. */
   boardPlace(signal?: AbortSignal): Promise<BoardAnswerView> {
-    return this.#ask('/board', shapes.boardAnswer, { signal });
+    return this.ask('/board', shapes.boardAnswer, { signal });
   }
 
   /** The access key, for requests that are no JSON: the board's. */
@@ -115,17 +118,36 @@ export class ApiClient {
   }
 
   network(signal?: AbortSignal): Promise<NetworkView> {
-    return this.#ask('/network', shapes.networkView, { signal });
+    return this.ask('/network', shapes.networkView, { signal });
   }
 
   /** Has a peer's session with a relay moved to another transport; ends when it runs there. */
   moveRelay(peerId: string, relay: string, transport: RelayTransport): Promise<RelaySessionView> {
     const path = `/network/peers/${encodeURIComponent(peerId)}/relays/${encodeURIComponent(relay)}/move`;
-    return this.#ask(path, shapes.relaySessionView, { method: 'POST', body: { transport } });
+    return this.ask(path, shapes.relaySessionView, { method: 'POST', body: { transport } });
   }
 
-  async #ask<T>(path: string, decode: Decoder<T>, ask: Ask): Promise<T> {
-    const timeout = AbortSignal.timeout(requestTimeoutMs);
+  /** What this node is to consent: a home, a researcher's office, or neither. */
+  profile(signal?: AbortSignal): Promise<ProfileView> {
+    return this.ask('/profile', shapes.profileView, { signal });
+  }
+
+  /** A file that the server makes, as text, and what it calls it. */
+  async download(path: string): Promise<{ readonly fileName: string; readonly type: string; readonly text: string }> {
+    const { response, body } = await this.#send(path, { waitMs: downloadTimeoutMs }, (answer) => answer.text());
+    const named = /filename="([\w.-]{1,128})"/.exec(response.headers.get('content-disposition') ?? '');
+    const type = response.headers.get('content-type') ?? 'application/octet-stream';
+    return { fileName: named?.[1] ?? 'pulsemesh-export', type, text: String(body) };
+  }
+
+  /** Any request of the API whose answer is JSON: for pages that are fetched when somebody goes there. */
+  async ask<T>(path: string, decode: Decoder<T>, ask: Ask): Promise<T> {
+    const { body } = await this.#send(path, ask, (answer) => answer.json().catch(() => null));
+    return decode(body, path.split('?')[0] ?? path);
+  }
+
+  async #send(path: string, ask: Ask, read: (response: Response) => Promise<unknown>) {
+    const timeout = AbortSignal.timeout(ask.waitMs ?? requestTimeoutMs);
     const headers: Record<string, string> = { authorization: `Bearer ${this.#options.token}` };
     if (ask.body !== undefined) headers['content-type'] = 'application/json';
     let response: Response;
@@ -138,21 +160,24 @@ export class ApiClient {
         signal: ask.signal ? AbortSignal.any([ask.signal, timeout]) : timeout,
         cache: 'no-store',
       });
-      body = await response.json().catch(() => null);
+      body = response.ok ? await read(response) : await response.json().catch(() => null);
     } catch (error) {
       if (ask.signal?.aborted) throw ask.signal.reason;
       throw new UnreachableError(error);
     }
     if (response.status === 401 || response.status === 403) throw new AccessRefusedError();
     if (!response.ok) throw new RequestRefusedError(response.status, refusalText(response.status, body));
-    return decode(body, path.split('?')[0] ?? path);
+    return { response, body };
   }
 }
 
-interface Ask {
+/** One request. */
+export interface Ask {
   readonly method?: 'GET' | 'POST' | 'PUT';
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
+  /** Longest wait for the answer; default {@link requestTimeoutMs}. */
+  readonly waitMs?: number;
 }
 
 export interface Span {

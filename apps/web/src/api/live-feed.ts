@@ -37,7 +37,17 @@ export const attemptsUntilOffline = 3;
 /** Longest event read; a longer one is left out. */
 export const eventCharsMax = 4_000_000;
 
-const eventNames = ['message', 'readings', 'windows', 'alert', 'patients', 'network', 'overview'] as const;
+const eventNames = [
+  'message',
+  'readings',
+  'windows',
+  'alert',
+  'patients',
+  'network',
+  'overview',
+  'consent',
+  'ledger',
+] as const;
 
 /**
  * Keeps one event stream to the gateway open until stopped. The reconnecting is done here and not left to the

@@ -2,6 +2,7 @@ import type {
   AlertView,
   BoardAnswerView,
   BoardPlaceView,
+  LedgerView,
   LiveEvent,
   LiveReading,
   NetworkView,
@@ -9,6 +10,7 @@ import type {
   PatientInput,
   PatientView,
   PeerView,
+  ProfileView,
   RelaySessionView,
   WindowView,
 } from '@pulsemesh/node/api';
@@ -110,6 +112,37 @@ export const readingList = shape<{ readonly readings: readonly LiveReading[] }>(
 export const windowList = shape<{ readonly windows: readonly WindowView[] }>({ windows: listOf(windowView) });
 export const alertList = shape<{ readonly alerts: readonly AlertView[] }>({ alerts: listOf(alertView) });
 
+/** `0x` and hex digits, as ids, keys and signatures are written. */
+export const hex: Decoder<`0x${string}`> = (value, path) => {
+  if (typeof value !== 'string' || value.length > 20_000 || !/^0x[0-9a-f]*$/i.test(value)) {
+    throw new UnexpectedShapeError(path, 'hex digits');
+  }
+  // Tested above.
+  return value as `0x${string}`;
+};
+
+export const ledgerView: Decoder<LedgerView> = shape<LedgerView>({
+  kind: oneOf('embedded', 'rpc', 'board', 'none'),
+  chainId: number,
+  contract: orNull(hex),
+  head: text,
+  finalized: text,
+  headAgeMs: number,
+  sealers: listOf(text),
+  codeHash: orNull(hex),
+  state: oneOf('up', 'away', 'stale', 'wrong'),
+  words: text,
+  symbol: text,
+  decimals: number,
+});
+
+export const profileView: Decoder<ProfileView> = shape<ProfileView>({
+  kind: oneOf('home', 'research', 'network'),
+  ledger: orNull(ledgerView),
+  organisation: orNull(text),
+  waiting: listOf(shape<ProfileView['waiting'][number]>({ subject: text, asks: number, alarms: number })),
+});
+
 /** Decodes one pushed event; null for a kind this page does not know (a newer server's). */
 export function liveEvent(value: unknown): LiveEvent | null {
   const type = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
@@ -126,6 +159,10 @@ export function liveEvent(value: unknown): LiveEvent | null {
       return { type, ...shape<{ network: NetworkView }>({ network: networkView })(value, 'event') };
     case 'overview':
       return { type, ...shape<{ overview: Overview }>({ overview })(value, 'event') };
+    case 'consent':
+      return { type, ...shape<{ subject: string | null }>({ subject: orNull(text) })(value, 'event') };
+    case 'ledger':
+      return { type, ...shape<{ head: string }>({ head: text })(value, 'event') };
     case undefined:
       throw new UnexpectedShapeError('event', 'an object with a type');
     default:

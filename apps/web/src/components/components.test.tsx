@@ -139,6 +139,7 @@ describe('the frame', () => {
         route={{ page: 'hearts' }}
         connection={{ kind: 'live' }}
         overview={overviewOf()}
+        profile={null}
         openCount={0}
         announcement=""
         theme="auto"

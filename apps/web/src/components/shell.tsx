@@ -1,4 +1,4 @@
-import type { Overview } from '@pulsemesh/node/api';
+import type { Overview, ProfileView } from '@pulsemesh/node/api';
 import type { ReactNode } from 'react';
 import type { ConnectionState } from '../api/live-feed.ts';
 import { type Route, routeHref } from '../state/route.ts';
@@ -11,6 +11,8 @@ export interface ShellProps {
   readonly route: Route;
   readonly connection: ConnectionState;
   readonly overview: Overview | null;
+  /** What this node is to consent; null: not known yet. */
+  readonly profile: ProfileView | null;
   /** Alerts that need somebody. */
   readonly openCount: number;
   /** Read out when it changes; '' says nothing. */
@@ -35,7 +37,7 @@ export function Shell(props: ShellProps) {
           <BrandMark />
           Pulsemesh
         </a>
-        <MainNavigation route={props.route} openCount={props.openCount} />
+        <MainNavigation route={props.route} openCount={props.openCount} profile={props.profile} />
         <ConnectionBadge state={connection} />
       </header>
       <ConnectionBanner state={connection} onRetry={props.onRetry} />
@@ -54,6 +56,9 @@ export function Shell(props: ShellProps) {
       </main>
       <footer className="foot">
         <span>{overview === null ? 'Pulsemesh' : `${overview.name}, version ${overview.version}`}</span>
+        {props.profile === null || props.profile.kind === 'network' ? null : (
+          <a href={routeHref({ page: 'audit' })}>Audit of consent and access</a>
+        )}
         <ThemeSwitch theme={props.theme} onChange={props.onTheme} />
       </footer>
       <p className="visually-hidden" role="status" aria-live="assertive">
@@ -63,7 +68,13 @@ export function Shell(props: ShellProps) {
   );
 }
 
-const places: readonly { readonly route: Route; readonly name: string; readonly icon: string }[] = [
+interface Place {
+  readonly route: Route;
+  readonly name: string;
+  readonly icon: string;
+}
+
+const placesOfHome: readonly Place[] = [
   { route: { page: 'hearts' }, name: 'Hearts', icon: 'M2 12h5l2-5 4 10 3-7 1.5 2H22' },
   {
     route: { page: 'alerts', alertId: null },
@@ -92,20 +103,63 @@ const places: readonly { readonly route: Route; readonly name: string; readonly 
   },
 ];
 
-function MainNavigation({ route, openCount }: { readonly route: Route; readonly openCount: number }) {
+const consentPlace: Place = {
+  route: { page: 'consents' },
+  name: 'Consent',
+  icon: 'M6 3.5h9l4 4v13H6ZM14.5 3.5V8H19M9 14.5l2.2 2.2 4.3-4.7',
+};
+
+const boardPlaces = placesOfHome.filter(({ route }) => route.page === 'board');
+
+const placesOfResearch: readonly Place[] = [
+  {
+    route: { page: 'research' },
+    name: 'Research',
+    icon: 'M9.5 3.5h5M10.5 3.5v6L5 19a1 1 0 0 0 .9 1.5h12.2A1 1 0 0 0 19 19l-5.5-9.5v-6M8 15h8',
+  },
+  { route: { page: 'ask' }, name: 'Ask', icon: 'M4 4.5h16v12H11l-4.5 4v-4H4ZM12 7.5v6M9 10.5h6' },
+  {
+    route: { page: 'audit' },
+    name: 'Audit',
+    icon: 'M11 18.5a7.5 7.5 0 1 0 0-15 7.5 7.5 0 0 0 0 15ZM16.5 16.5 21 21M8 11l2.2 2.2L14 9',
+  },
+  ...boardPlaces,
+];
+
+/** A researcher's node has no hearts; a gateway without an office has nothing about consent. */
+function placesOf(profile: ProfileView | null): readonly Place[] {
+  switch (profile?.kind) {
+    case 'research':
+      return placesOfResearch;
+    case 'home':
+      return placesOfHome.toSpliced(3, 0, consentPlace);
+    default:
+      return placesOfHome;
+  }
+}
+
+interface MainNavigationProps {
+  readonly route: Route;
+  readonly openCount: number;
+  readonly profile: ProfileView | null;
+}
+
+function MainNavigation({ route, openCount, profile }: MainNavigationProps) {
+  const waiting = profile?.waiting.reduce((sum, { asks, alarms }) => sum + asks + alarms, 0) ?? 0;
+  const countOf: Partial<Record<Route['page'], number>> = { alerts: openCount, consents: waiting };
   return (
     <nav className="nav" aria-label="Pages">
       <ul>
-        {places.map((place) => (
+        {placesOf(profile).map((place) => (
           <li key={place.name}>
             <a href={routeHref(place.route)} aria-current={isWithin(route, place.route) ? 'page' : undefined}>
               <svg viewBox="0 0 24 24" aria-hidden="true">
                 <path d={place.icon} />
               </svg>
               {place.name}
-              {place.route.page === 'alerts' && openCount > 0 ? (
+              {(countOf[place.route.page] ?? 0) > 0 ? (
                 <span className="count">
-                  {openCount}
+                  {countOf[place.route.page]}
                   <span className="visually-hidden"> need attention</span>
                 </span>
               ) : null}
@@ -120,6 +174,7 @@ function MainNavigation({ route, openCount }: { readonly route: Route; readonly 
 /** A patient's page belongs to Hearts, a form to People, an entry to Board. */
 function isWithin(route: Route, place: Route): boolean {
   if (route.page === 'patient') return place.page === 'hearts';
+  if (route.page === 'consent') return place.page === 'consents';
   if (route.page === 'person') return place.page === 'people';
   if (route.page === 'task') return place.page === 'learning';
   if (route.page === 'entry' || route.page === 'key') return place.page === 'board';

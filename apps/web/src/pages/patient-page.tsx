@@ -45,7 +45,7 @@ export function PatientPage({ subject }: { readonly subject: string }) {
       <p className="crumbs">
         <a href={routeHref({ page: 'hearts' })}>Hearts</a>
       </p>
-      <PageTitle>
+      <PageTitle aside={<ConsentLink subject={subject} />}>
         <PatientName patient={patient} />
       </PageTitle>
       <Disclaimer text={overview?.disclaimer} />
@@ -57,6 +57,25 @@ export function PatientPage({ subject }: { readonly subject: string }) {
       <PatientAlerts alerts={own} />
       <WhoAndWhat patient={patient} />
     </>
+  );
+}
+
+/** The way to who may read this, where this node is a home for consent; with what waits there. */
+function ConsentLink({ subject }: { readonly subject: string }) {
+  const { profile } = usePageState();
+  if (profile?.kind !== 'home') return null;
+  const waiting = profile.waiting.find((one) => one.subject === subject);
+  const count = (waiting?.asks ?? 0) + (waiting?.alarms ?? 0);
+  return (
+    <a className="button-quiet" href={routeHref({ page: 'consent', subject })}>
+      Consent and access
+      {count === 0 ? null : (
+        <span className="count">
+          {count}
+          <span className="visually-hidden"> wait for an answer</span>
+        </span>
+      )}
+    </a>
   );
 }
 

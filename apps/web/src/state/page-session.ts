@@ -1,5 +1,5 @@
 import type { Clock } from '@pulsemesh/base/clock';
-import { AccessRefusedError, type ApiClient } from '../api/client.ts';
+import { AccessRefusedError, type ApiClient, RequestRefusedError } from '../api/client.ts';
 import { type EventSourceLike, LiveFeed } from '../api/live-feed.ts';
 import type { PageStore } from './page-store.ts';
 
@@ -26,6 +26,7 @@ export function startPageSession(dependencies: PageSessionDependencies): { stop(
         client.patients(abort.signal).then((patients) => store.putPatients(patients)),
         client.alerts(abort.signal).then((alerts) => store.putAlerts(alerts)),
         client.network(abort.signal).then((network) => store.setNetwork(network)),
+        loadProfile(),
       ]);
       store.setLoadError(null);
     } catch (error) {
@@ -33,6 +34,30 @@ export function startPageSession(dependencies: PageSessionDependencies): { stop(
       if (error instanceof AccessRefusedError) refuse();
       else store.setLoadError(error instanceof Error ? error.message : 'Loading failed.');
     }
+  };
+
+  // A node that is older than this page has no profile, and no consent.
+  const loadProfile = () =>
+    client.profile(abort.signal).then(
+      (profile) => store.setProfile(profile),
+      (error) => {
+        if (!(error instanceof RequestRefusedError)) throw error;
+      },
+    );
+
+  // Blocks may come faster than anybody reads: one answer at a time, and another one for what came meanwhile.
+  let isLoadingProfile = false;
+  let isProfileOld = false;
+  const renewProfile = async () => {
+    isProfileOld = true;
+    if (isLoadingProfile) return;
+    isLoadingProfile = true;
+    while (isProfileOld && !abort.signal.aborted) {
+      isProfileOld = false;
+      // What fails is asked for again with the next event, or the next connection.
+      await loadProfile().catch(() => undefined);
+    }
+    isLoadingProfile = false;
   };
 
   const refuse = () => {
@@ -48,8 +73,14 @@ export function startPageSession(dependencies: PageSessionDependencies): { stop(
   const feed = new LiveFeed(
     client.liveUrl,
     {
-      onOpen: () => void refresh(),
-      onEvent: (event) => store.apply(event),
+      onOpen: () => {
+        store.renewConsent();
+        void refresh();
+      },
+      onEvent: (event) => {
+        store.apply(event);
+        if (event.type === 'consent' || event.type === 'ledger') void renewProfile();
+      },
       onState: (state) => {
         store.setConnection(state);
         // An EventSource does not tell a refusal from an outage; a request does.

@@ -6,6 +6,7 @@ import type {
   NetworkView,
   Overview,
   PatientView,
+  ProfileView,
   WindowView,
 } from '@pulsemesh/node/api';
 import type { ConnectionState } from '../api/live-feed.ts';
@@ -24,6 +25,10 @@ export interface PageState {
   readonly patients: ReadonlyMap<string, PatientView> | null;
   readonly alerts: ReadonlyMap<string, AlertView> | null;
   readonly network: ShownNetwork | null;
+  /** What this node is to consent. */
+  readonly profile: ProfileView | null;
+  /** Grows with each event about consent and each new block: whoever shows either asks anew. */
+  readonly consentVersion: number;
   /** A sentence for the person when first loading failed; null otherwise. */
   readonly loadError: string | null;
   /** Events that could not be read: the server may be newer than this page. */
@@ -70,6 +75,8 @@ export class PageStore {
       patients: null,
       alerts: null,
       network: null,
+      profile: null,
+      consentVersion: 0,
       loadError: null,
       badEventCount: 0,
     };
@@ -153,12 +160,25 @@ export class PageStore {
       case 'overview':
         this.setOverview(event.overview);
         break;
+      case 'consent':
+      case 'ledger':
+        this.renewConsent();
+        break;
     }
   }
 
   setOverview(overview: Overview): void {
     this.#serverAheadMs = overview.nowMs - this.#clock.now();
     this.#change({ overview });
+  }
+
+  setProfile(profile: ProfileView): void {
+    this.#change({ profile });
+  }
+
+  /** What is shown of consent may be old: after an event, and after each connection. */
+  renewConsent(): void {
+    this.#change({ consentVersion: this.#state.consentVersion + 1 });
   }
 
   /** Adds and replaces. An event may carry only those that changed; nobody is unregistered on this page. */

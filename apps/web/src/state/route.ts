@@ -4,6 +4,14 @@ import { useSyncExternalStore } from 'react';
 export type Route =
   | { readonly page: 'hearts' }
   | { readonly page: 'patient'; readonly subject: string }
+  /** Who may read a patient's records, and who did. */
+  | { readonly page: 'consent'; readonly subject: string }
+  /** The same of all patients: who has something to answer. */
+  | { readonly page: 'consents' }
+  | { readonly page: 'research' }
+  /** What is offered, and the form of a request. */
+  | { readonly page: 'ask' }
+  | { readonly page: 'audit' }
   | { readonly page: 'alerts'; readonly alertId: string | null }
   | { readonly page: 'people' }
   | { readonly page: 'person'; readonly subject: string | null }
@@ -20,8 +28,11 @@ export type Route =
 /** Reads `#/…`. Anything that is no page is 'unknown', never an error. */
 export function parseRoute(hash: string): Route {
   const [first = '', second = '', ...more] = (hash.replace(/^#\/?/, '').split('?')[0] ?? '').split('/');
-  if (more.length > 0) return { page: 'unknown' };
   const id = /^[0-9A-Za-z_-]{1,128}$/.test(second) ? second : null;
+  if (first === 'patients' && id !== null && more.length === 1 && more[0] === 'consent') {
+    return { page: 'consent', subject: id };
+  }
+  if (more.length > 0) return { page: 'unknown' };
   switch (first) {
     case '':
       return { page: 'hearts' };
@@ -34,7 +45,13 @@ export function parseRoute(hash: string): Route {
       if (second === 'new') return { page: 'person', subject: null };
       return id === null ? { page: 'unknown' } : { page: 'person', subject: id };
     case 'network':
-      return second === '' ? { page: 'network' } : { page: 'unknown' };
+    case 'audit':
+      return second === '' ? { page: first } : { page: 'unknown' };
+    case 'consent':
+      return second === '' ? { page: 'consents' } : { page: 'unknown' };
+    case 'research':
+      if (second === '') return { page: 'research' };
+      return second === 'ask' ? { page: 'ask' } : { page: 'unknown' };
     case 'learning':
       if (second === '') return { page: 'learning' };
       return isEntryId(second) ? { page: 'task', id: second } : { page: 'unknown' };
@@ -57,6 +74,16 @@ export function routeHref(route: Route): string {
   switch (route.page) {
     case 'patient':
       return `#/patients/${route.subject}`;
+    case 'consent':
+      return `#/patients/${route.subject}/consent`;
+    case 'consents':
+      return '#/consent';
+    case 'research':
+      return '#/research';
+    case 'ask':
+      return '#/research/ask';
+    case 'audit':
+      return '#/audit';
     case 'alerts':
       return route.alertId === null ? '#/alerts' : `#/alerts/${route.alertId}`;
     case 'people':

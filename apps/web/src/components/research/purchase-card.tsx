@@ -1,0 +1,157 @@
+import type { GrantView, Hex, LedgerView } from '@pulsemesh/node/api';
+import { formatPrice } from '../../consent/amount.ts';
+import { useAct } from '../../consent/use-act.ts';
+import { purchaseWords, type SentPurchase } from '../../consent/use-transactions.ts';
+import { phaseWords, purposeWords, spanWords, vitalWords } from '../../consent/words.ts';
+import { formatPlural, shortId } from '../../format.ts';
+import { ActButton, PhaseChip, PhaseClock, Problem, Term } from '../consent/parts.tsx';
+import { Moment } from '../small.tsx';
+import type { ChosenWallet } from './wallet-panel.tsx';
+
+export interface PurchaseActions {
+  readonly buyWithWallet: (grantId: Hex, chosen: ChosenWallet) => Promise<void>;
+  readonly buy: (grantId: Hex) => Promise<void>;
+  readonly refund: (grantId: Hex) => Promise<void>;
+  /** Signs that the key came, where there is something to sign; else says so. */
+  readonly confirm: (grantId: Hex, chosen: ChosenWallet) => Promise<void>;
+  readonly save: (grantId: Hex, format: 'fhir' | 'csv') => Promise<void>;
+}
+
+export interface PurchaseCardProps {
+  readonly grant: GrantView;
+  readonly ledger: LedgerView | null;
+  readonly nowMs: number;
+  readonly chosen: ChosenWallet | null;
+  /** The office's own account; null: none. */
+  readonly ownAccount: Hex | null;
+  readonly sent: SentPurchase | undefined;
+  readonly actions: PurchaseActions;
+}
+
+/** A patient's yes as the researcher sees it: no name, the price, where it stands, and what to do next. */
+export function PurchaseCard(props: PurchaseCardProps) {
+  const { grant, nowMs, sent } = props;
+  const words = purchaseWords(sent, grant.phase);
+  const titleId = `offer-${grant.grantId}`;
+  return (
+    <article className="panel grant" aria-labelledby={titleId}>
+      <div className="task-head">
+        <h3 id={titleId}>
+          <bdi>{grant.title}</bdi> <span className="quiet-id">{shortId(grant.grantId)}</span>
+        </h3>
+        <PhaseChip phase={grant.phase} />
+      </div>
+      <p>{phaseWords[grant.phase].researcher}</p>
+      <PhaseClock phase={grant.phase} deadlineMs={grant.deadlineMs} nowMs={nowMs} />
+      {words === null ? null : (
+        <p role="status" className={sent?.state.kind === 'failed' ? 'problem' : 'checked'}>
+          {words}
+        </p>
+      )}
+      <dl className="terms">
+        <Term name="Compensation">{formatPrice(grant.price)}</Term>
+        <Term name="Paid by">
+          <span className="id" title={grant.buyer}>
+            {shortId(grant.buyer)}
+          </span>
+        </Term>
+        <Term name="For">
+          <bdi>{purposeWords(grant.purpose)}</bdi>
+        </Term>
+        <Term name="Data">{vitalWords(grant.vitals)}</Term>
+        <Term name="Recorded">{spanWords(grant.fromMs, grant.untilMs)}</Term>
+        <Term name="Offered">
+          <Moment ms={grant.offeredMs} nowMs={nowMs} />
+        </Term>
+        <Term name="Read so far">{formatPlural(grant.accesses, 'time', 'times')}</Term>
+      </dl>
+      <NextStep {...props} />
+    </article>
+  );
+}
+
+function NextStep(props: PurchaseCardProps) {
+  const { grant, ledger, nowMs, chosen, ownAccount, sent, actions } = props;
+  const act = useAct();
+  const { grantId, phase, deadlineMs } = grant;
+  const buyer = grant.buyer.toLowerCase();
+  const isOver = deadlineMs !== null && deadlineMs <= nowMs;
+  const isOffice = ownAccount?.toLowerCase() === buyer || ledger?.kind === 'board';
+  const isWallet = chosen?.account.toLowerCase() === buyer;
+  const isOnItsWay = sent !== undefined && ['pending', 'unknown', 'sealed'].includes(sent.state.kind);
+  const buttons = [];
+  if (phase === 'offered' && !isOver && isOffice) {
+    buttons.push(
+      <ActButton key="buy" act={act} name="buy" busyText="Taking it up…" onPress={() => actions.buy(grantId)}>
+        {grant.price.units === '0' ? 'Take it up' : `Pay ${formatPrice(grant.price)} from the office`}
+      </ActButton>,
+    );
+  }
+  if (phase === 'offered' && !isOver && isWallet && !isOffice) {
+    buttons.push(
+      <ActButton
+        key="wallet"
+        act={act}
+        name="wallet"
+        busyText="Waiting for the wallet…"
+        isDisabled={isOnItsWay}
+        onPress={() => actions.buyWithWallet(grantId, chosen)}
+      >
+        {grant.price.units === '0' ? 'Take it up' : `Pay ${formatPrice(grant.price)}`} with {chosen.wallet.name}
+      </ActButton>,
+    );
+  }
+  if (phase === 'paid' && isOver) {
+    buttons.push(
+      <ActButton key="refund" act={act} name="refund" busyText="Asking…" onPress={() => actions.refund(grantId)}>
+        Take my money back
+      </ActButton>,
+    );
+  }
+  if ((phase === 'paid' || phase === 'delivered') && !isOver && isWallet && !isOffice) {
+    buttons.push(
+      <ActButton
+        key="confirm"
+        act={act}
+        name="confirm"
+        busyText="Waiting for the wallet…"
+        onPress={() => actions.confirm(grantId, chosen)}
+      >
+        Sign that the key came
+      </ActButton>,
+    );
+  }
+  if (phase === 'active' && !isOver) {
+    for (const format of ['fhir', 'csv'] as const) {
+      buttons.push(
+        <ActButton
+          key={format}
+          act={act}
+          name={format}
+          busyText="Reading…"
+          isQuiet={format === 'csv'}
+          onPress={() => actions.save(grantId, format)}
+        >
+          Read and save as {format === 'fhir' ? 'FHIR' : 'CSV'}
+        </ActButton>,
+      );
+    }
+  }
+  const needsWallet = (phase === 'offered' || phase === 'paid') && !isOver && !isOffice && !isWallet;
+  return (
+    <>
+      {needsWallet ? (
+        <p className="hint">
+          The account {shortId(grant.buyer)} has to act next: choose it in a wallet under “Who pays”.
+        </p>
+      ) : null}
+      {buttons.length === 0 ? null : <div className="form-actions">{buttons}</div>}
+      {phase === 'active' && !isOver ? (
+        <p className="hint">
+          Each read is logged, and the patient sees it. What you read is for screening research, not diagnosis.
+        </p>
+      ) : null}
+      <Problem text={act.problem} />
+    </>
+  );
+}
