@@ -36,6 +36,8 @@ export { messageLimits } from './market/message-limits.ts';
 export type * from './market/messages.ts';
 export type * from './market/offices.ts';
 export type * from './market/post.ts';
+export type { ResearchOfficeMeans } from './market/research/research-means.ts';
+export { type OpenResearchOffice, openResearchOffice } from './market/research/research-office.ts';
 export type { Currency } from './market/view-parts.ts';
 export type * from './market/views.ts';
 export * from './offer/index.ts';

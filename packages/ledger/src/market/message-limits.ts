@@ -10,7 +10,7 @@ export const messageLimits = {
   noteCharactersMax: 1_000,
   /** Characters of a FHIR Consent in canonical JSON. */
   consentCharactersMax: 16_384,
-  saltBytesMax: 64,
+  saltBytes: 32,
   /** Who holds one grant: the first may deliver on the ledger, the others stand in. */
   custodiansMin: 2,
   custodiansMax: 5,

@@ -61,7 +61,7 @@ const offer = z
     askId: randomId,
     signed: signedOffer,
     consent: z.string().min(2).max(limits.consentCharactersMax),
-    salt: bytes(16, limits.saltBytesMax),
+    salt: bytes(limits.saltBytes),
     custodians,
     delivery: hash,
     vitals: vitalKinds,

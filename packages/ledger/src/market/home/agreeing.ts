@@ -9,6 +9,7 @@ import { verifyOfferSignature } from '../../offer/verify-signature.ts';
 import { deliveryOf, sealEnvelope } from '../../release/envelope.ts';
 import type { Change } from '../desk/desk.ts';
 import { AskGoneError, NotKnownError, PriceCapError, SignatureRefusedError } from '../errors.ts';
+import { offerOf } from '../kept-messages.ts';
 import { encodeMessage } from '../message-codec.ts';
 import type { AskBody, HeldBody, OfferBody } from '../messages.ts';
 import type { AcceptInput } from '../views.ts';
@@ -16,7 +17,7 @@ import { isTreatment } from './asking.ts';
 import { draftOf, openAsk } from './drafting.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
-import { type DraftRow, type GrantRow, type HomeRows, inboxIdOf, nobody, offerOf } from './home-rows.ts';
+import { type DraftRow, type GrantRow, type HomeRows, inboxIdOf, nobody } from './home-rows.ts';
 import { checkAssertion } from './passkeys.ts';
 
 const accountBytes = 20;

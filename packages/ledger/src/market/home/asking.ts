@@ -3,13 +3,14 @@ import type { PeerId } from '@pulsemesh/wire';
 import { verifyBinding } from '../../offer/binding.ts';
 import { AccountBindingRefusedError } from '../../offer/errors.ts';
 import type { Change } from '../desk/desk.ts';
+import { askOf } from '../kept-messages.ts';
 import type { MarketRefusal } from '../market-events.ts';
 import { encodeMessage } from '../message-codec.ts';
 import type { AskBody } from '../messages.ts';
 import { isInCohort } from './cohort.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
-import { type AskRow, askOf, type HomeRows, inboxIdOf, nobody } from './home-rows.ts';
+import { type AskRow, type HomeRows, inboxIdOf, nobody } from './home-rows.ts';
 
 /**
  * Requests as they come in. Which patients one reaches is found out here and told nobody: no message leaves, whatever they do, until one

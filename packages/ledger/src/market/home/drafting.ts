@@ -3,11 +3,12 @@ import { consentSaltBytes, consentText, termsOf } from '../../offer/consent.ts';
 import type { OfferDraft } from '../../offer/offer-fields.ts';
 import type { Change } from '../desk/desk.ts';
 import { AskGoneError, NotKnownError, OfficeFullError, PriceCapError } from '../errors.ts';
+import { askOf } from '../kept-messages.ts';
 import type { AskBody } from '../messages.ts';
 import { isTreatment } from './asking.ts';
 import { homeLimits } from './home-limits.ts';
 import type { CustodianContact, HomeHouse } from './home-means.ts';
-import { type AskRow, askOf, type DraftRow, type HomeRows, type InboxRow, inboxIdOf } from './home-rows.ts';
+import { type AskRow, type DraftRow, type HomeRows, type InboxRow, inboxIdOf } from './home-rows.ts';
 
 /** A request that a patient can still answer. @throws {NotKnownError}; {AskGoneError}. */
 export function openAsk(

@@ -3,12 +3,14 @@ import type { Hex } from '../../offer/offer.ts';
 import { verifyRevocation } from '../../offer/verify-signature.ts';
 import type { Change } from '../desk/desk.ts';
 import { NotKnownError, SignatureRefusedError } from '../errors.ts';
+import { offerOf } from '../kept-messages.ts';
 import { encodeMessage } from '../message-codec.ts';
+import { messageLimits } from '../message-limits.ts';
 import type { HomeHouse } from './home-means.ts';
-import { type HomeRows, inboxIdOf, nobody, offerOf } from './home-rows.ts';
+import { type HomeRows, inboxIdOf, nobody } from './home-rows.ts';
 
 const withoutConsent = '{}';
-const withoutSalt = new Uint8Array(16);
+const withoutSalt = new Uint8Array(messageLimits.saltBytes);
 
 /** How grants end: by the patient's word, and by forgetting. */
 export class Ending {

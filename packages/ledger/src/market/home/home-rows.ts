@@ -1,8 +1,7 @@
 import type { PeerId } from '@pulsemesh/wire';
 import type { GrantStatus } from '../../grants/grant-ledger.ts';
 import type { Hex } from '../../offer/offer.ts';
-import { decodeMessage } from '../message-codec.ts';
-import type { AskBody, OfferBody, VitalKind } from '../messages.ts';
+import type { VitalKind } from '../messages.ts';
 
 /** What a home keeps. Amounts are decimal digits; times milliseconds since 1970 unless they say seconds. */
 export interface HomeRows {
@@ -167,30 +166,6 @@ export interface CursorRow {
   /** Decimal. */
   readonly at: string;
   readonly place: number;
-}
-
-const asks = new WeakMap<Uint8Array, AskBody>();
-
-/** The request in a row: read once, since rows do not change. */
-export function askOf(row: AskRow): AskBody {
-  let ask = asks.get(row.message);
-  if (ask === undefined) {
-    ask = decodeMessage(row.message).body as AskBody; // an ask was put there
-    asks.set(row.message, ask);
-  }
-  return ask;
-}
-
-const offers = new WeakMap<Uint8Array, OfferBody>();
-
-/** The offer in a row, likewise. */
-export function offerOf(row: { readonly offer: Uint8Array }): OfferBody {
-  let offer = offers.get(row.offer);
-  if (offer === undefined) {
-    offer = decodeMessage(row.offer).body as OfferBody; // an offer was put there
-    offers.set(row.offer, offer);
-  }
-  return offer;
 }
 
 export function inboxIdOf(askId: string, subject: string): string {

@@ -1,7 +1,8 @@
 import { decodeAccessReceipt } from '../../access/receipt-codec.ts';
 import type { Hex } from '../../offer/offer.ts';
 import { base64 } from '../base64.ts';
-import { amountView } from '../view-parts.ts';
+import { askOf, offerOf } from '../kept-messages.ts';
+import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
 import type {
   AccessView,
   AnchorView,
@@ -13,7 +14,7 @@ import type {
 } from '../views.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
-import { type AccessRow, askOf, creditIdOf, type GrantRow, type InboxRow, nobody, offerOf } from './home-rows.ts';
+import { type AccessRow, creditIdOf, type GrantRow, type InboxRow, nobody } from './home-rows.ts';
 
 /** Everything about consent of one patient, as it is now. `anchorOf`: where a custodian's log of that length is anchored. */
 export function patientView(
@@ -108,37 +109,6 @@ function grantView(house: HomeHouse, grantId: Hex, grant: GrantRow): GrantView {
       contract: domain.verifyingContract,
     },
   };
-}
-
-interface Phased {
-  readonly status: GrantRow['status'];
-  readonly deadline: number;
-  readonly validUntil: number;
-  readonly isRefunded: boolean;
-  readonly revocation: Hex | null;
-}
-
-/** In the words of people; what the ledger says, and what its clock makes of it. */
-export function phaseOf(grant: Phased, nowMs: number): GrantPhase {
-  if (grant.revocation !== null) return 'revoked';
-  const nowSeconds = Math.floor(nowMs / 1000);
-  switch (grant.status) {
-    case 'none':
-      return nowSeconds > grant.validUntil ? 'expired' : 'offered';
-    case 'funded':
-      return 'paid';
-    case 'active':
-      return nowSeconds > grant.deadline ? 'expired' : 'active';
-    case 'closed':
-      return grant.isRefunded ? 'refunded' : 'closed';
-    default:
-      return grant.status;
-  }
-}
-
-export function deadlineMsOf(grant: Pick<Phased, 'deadline' | 'validUntil'>, phase: GrantPhase): number | null {
-  if (phase === 'offered') return grant.validUntil * 1000;
-  return grant.deadline === 0 || phase === 'revoked' ? null : grant.deadline * 1000;
 }
 
 function accessesOf(

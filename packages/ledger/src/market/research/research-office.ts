@@ -1,0 +1,181 @@
+import { errorForLog, startTicker, type WaitOptions } from '@pulsemesh/base';
+import type { TableChange } from '@pulsemesh/store';
+import type { PeerId } from '@pulsemesh/wire';
+import type { Hex } from '../../offer/offer.ts';
+import { Desk } from '../desk/desk.ts';
+import { Errands } from '../desk/errands.ts';
+import type { OfficeDependencies } from '../home/home-means.ts';
+import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
+import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
+import type { VitalKind } from '../messages.ts';
+import type { AskInput, ReadResult, ResearchOffice } from '../offices.ts';
+import type { ResearchView, TransactionView } from '../views.ts';
+import { Bindings } from './bindings.ts';
+import { buy, purchaseTransaction, refund } from './buying.ts';
+import { Offering } from './offering.ts';
+import { Reading } from './reading.ts';
+import { ReceiptBook } from './receipt-book.ts';
+import { Receiving } from './receiving.ts';
+import { researchLimits } from './research-limits.ts';
+import type { ResearchHouse, ResearchOfficeMeans } from './research-means.ts';
+import type { ResearchRows } from './research-rows.ts';
+import { researchView } from './research-view.ts';
+
+/** A researcher's office, and what the node it runs in may look at. */
+export interface OpenResearchOffice extends ResearchOffice {
+  /** What was dropped, by reason. */
+  readonly refusals: ReadonlyMap<MarketRefusal, number>;
+}
+
+const table = 'consent-research';
+
+/**
+ * Opens the researcher's side: goes on where a former life was, takes what comes by the post, follows the ledger. Disposing closes it; nothing
+ * of it is lost. One process at a time: the store is locked by whoever opened it.
+ * @throws {SealBrokenError} where the rows are of another key.
+ */
+export async function openResearchOffice(
+  means: ResearchOfficeMeans,
+  dependencies: OfficeDependencies,
+): Promise<OpenResearchOffice> {
+  return new Office(means, dependencies);
+}
+
+class Office implements OpenResearchOffice {
+  readonly refusals: ReadonlyMap<MarketRefusal, number>;
+  readonly #house: ResearchHouse;
+  readonly #bindings: Bindings;
+  readonly #offering: Offering;
+  readonly #receiving: Receiving;
+  readonly #reading: Reading;
+  readonly #handlers = new Set<() => void>();
+  readonly #stopping = new AbortController();
+  readonly #stack = new AsyncDisposableStack();
+
+  constructor(means: ResearchOfficeMeans, dependencies: OfficeDependencies) {
+    const { clock, random, logger, meter } = dependencies;
+    const events = createMarketEvents('research', logger, meter);
+    const desk = new Desk<ResearchRows>({ ...means, notices: null, table }, dependencies);
+    const errands = new Errands(dependencies);
+    const changed = () => {
+      for (const handler of [...this.#handlers]) handler();
+    };
+    this.refusals = events.refusals;
+    this.#house = { means, desk, errands, events, clock, random, logger, signal: this.#stopping.signal, changed };
+    this.#stack.use(desk);
+    this.#stack.use(errands);
+    const receipts = new ReceiptBook(this.#house);
+    this.#bindings = new Bindings(this.#house);
+    this.#offering = new Offering(this.#house, this.#bindings);
+    this.#receiving = new Receiving(this.#house, receipts);
+    this.#reading = new Reading(this.#house, this.#receiving, receipts);
+    this.#start();
+  }
+
+  view(): ResearchView {
+    return researchView(this.#house, this.#bindings.accounts);
+  }
+
+  onChange(handler: () => void): Disposable {
+    this.#handlers.add(handler);
+    return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
+  }
+
+  bindingFor(account: Hex): { readonly typedData: string } {
+    return { typedData: this.#bindings.typedDataFor(account) };
+  }
+
+  bind(account: Hex, signature: Hex): Promise<void> {
+    return this.#bindings.bind(account, signature);
+  }
+
+  ask(input: AskInput): Promise<string> {
+    return this.#offering.ask(input);
+  }
+
+  async purchaseTransaction(grantIds: readonly Hex[]): Promise<TransactionView> {
+    return purchaseTransaction(this.#house, grantIds);
+  }
+
+  buy(grantIds: readonly Hex[], options: WaitOptions = {}): Promise<Hex> {
+    return buy(this.#house, grantIds, options);
+  }
+
+  refund(grantId: Hex, options: WaitOptions = {}): Promise<Hex> {
+    return refund(this.#house, grantId, options);
+  }
+
+  receiptFor(grantId: Hex): { readonly typedData: string } | null {
+    const typedData = this.#receiving.typedDataOf(grantId);
+    return typedData === null ? null : { typedData };
+  }
+
+  confirm(grantId: Hex, signature: Hex): Promise<void> {
+    return this.#receiving.confirm(grantId, signature);
+  }
+
+  read(
+    grantId: Hex,
+    vital: VitalKind,
+    span: { fromSeconds: number; untilSeconds: number },
+    options: WaitOptions = {},
+  ): Promise<ReadResult> {
+    return this.#reading.read(grantId, vital, span, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#stack.disposeAsync();
+  }
+
+  #start(): void {
+    const { means, desk, clock, logger } = this.#house;
+    means.post.receive(async (from, bytes, mark) => {
+      this.#stopping.signal.throwIfAborted();
+      await this.#take(from, bytes, mark);
+      return 'marked';
+    });
+    desk.start();
+    void this.#receiving.follow();
+    const note = (error: unknown) => {
+      if (this.#stopping.signal.aborted) return;
+      const { code, text } = errorForLog(error);
+      logger.error('the office of research stumbled', { code, text });
+    };
+    const ticker = startTicker(clock, researchLimits.tickMs, () => this.#receiving.tick(), note);
+    this.#stack.defer(() => ticker.stop());
+  }
+
+  async #take(from: PeerId, bytes: Uint8Array, mark: readonly TableChange[]): Promise<void> {
+    const message = this.#read(bytes);
+    switch (message?.kind) {
+      case 'offer':
+        return this.#offering.offered(from, message.body, mark);
+      case 'counter':
+        return this.#offering.countered(from, message.body, mark);
+      case 'withdrawn':
+        return this.#offering.withdrawn(from, message.body, mark);
+      case 'key':
+        return this.#receiving.takeKey(from, message.body, mark);
+      case 'records':
+        return this.#reading.takeRecords(from, message.body, mark);
+      case 'denied':
+        await this.#receiving.takeDenial(from, message.body, mark);
+        return this.#reading.takeDenial(from, message.body);
+      default:
+        if (message !== null) this.#house.events.refused('not-for-here');
+        // Marked all the same: what is no message now will be none tomorrow.
+        await this.#house.desk.transact(() => {}, mark);
+    }
+  }
+
+  #read(bytes: Uint8Array): Message | null {
+    try {
+      return decodeMessage(bytes);
+    } catch (error) {
+      if (!(error instanceof MessageRefusedError)) throw error;
+      this.#house.events.refused('not-a-message');
+      return null;
+    }
+  }
+}
