@@ -175,11 +175,11 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
 
     // ---- Delivery
 
-    /// @notice Shows the buyer's receipt for the key: the patient is credited and reading begins. Anybody may send it; the buyer itself
-    /// needs no signature.
+    /// @notice Shows the buyer's receipt for the key, handed over or delivered on chain: the patient is credited and reading begins.
+    /// Anybody may send it; the buyer itself needs no signature.
     function confirm(Offer calldata offer, bytes32 delivery, bytes calldata receipt) external nonReentrant {
         bytes32 id = _id(offer);
-        _requireStatus(id, Status.Funded);
+        if (!_isConfirmable(id)) revert WrongStatus(id, _status(id));
         _confirm(id, offer, delivery, receipt);
     }
 
@@ -192,7 +192,7 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
         if (offers.length != deliveries.length || offers.length != receipts.length) revert LengthMismatch();
         for (uint256 i = 0; i < offers.length; ++i) {
             bytes32 id = _id(offers[i]);
-            if (_isAt(id, Status.Funded)) _confirm(id, offers[i], deliveries[i], receipts[i]);
+            if (_isConfirmable(id)) _confirm(id, offers[i], deliveries[i], receipts[i]);
         }
     }
 
@@ -478,6 +478,11 @@ contract ConsentLedger is EIP712, ReentrancyGuardTransient {
     function _isOverdue(bytes32 id, Status status) private view returns (bool) {
         uint256 found = word[id];
         return uint8(found) == uint8(status) && block.timestamp > found >> 8;
+    }
+
+    function _isConfirmable(bytes32 id) private view returns (bool) {
+        Status status = _status(id);
+        return status == Status.Funded || status == Status.Delivered;
     }
 
     function _isRevocable(bytes32 id) private view returns (bool) {

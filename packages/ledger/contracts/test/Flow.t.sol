@@ -130,6 +130,18 @@ contract FlowTest is LedgerTest {
         expectAt(offer, Status.Active, START + 2 days + ACCESS);
     }
 
+    /// A receipt and a delivery on chain may cross: the patient need not wait for the window then.
+    function test_confirm_isTakenAfterADeliveryOnChain() public {
+        Offer memory offer = delivered(1);
+        ledger.confirm(offer, "key", sign(BUYER, receiptDigest(ledger.offerId(offer), "key")));
+        expectAt(offer, Status.Active, START + ACCESS);
+        expectCredit(address(0), offer.payee, 1 ether);
+        Offer memory objected = disputed(2);
+        expectWrongStatus(objected, Status.Disputed);
+        vm.prank(buyer);
+        ledger.confirm(objected, "key", "");
+    }
+
     function test_confirm_onlyOnce() public {
         Offer memory offer = active(1);
         expectWrongStatus(offer, Status.Active);

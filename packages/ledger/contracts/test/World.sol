@@ -88,7 +88,7 @@ contract World is LedgerTest {
         bytes memory receipt = sign(isForged ? STRANGER : BUYER, receiptDigest(grant.id, "key"));
         bytes memory call = abi.encodeCall(ledger.confirm, (grant.offer, "key", receipt));
         bool ok = callAs(isByBuyer ? buyer : stranger, call);
-        require(ok == (grant.status == Status.Funded && (isByBuyer || !isForged)), "confirm");
+        require(ok == (isConfirmable(grant.status) && (isByBuyer || !isForged)), "confirm");
         if (ok) setActive(grant);
     }
 
@@ -104,8 +104,8 @@ contract World is LedgerTest {
             )
         );
         require(callAs(stranger, call), "batch of receipts");
-        if (first.status == Status.Funded) setActive(first);
-        if (other.status == Status.Funded) setActive(other);
+        if (isConfirmable(first.status)) setActive(first);
+        if (isConfirmable(other.status)) setActive(other);
     }
 
     function deliver(uint256 seed, bool isByCustodian) external {
@@ -343,6 +343,10 @@ contract World is LedgerTest {
         if (isKnown[payee]) return;
         isKnown[payee] = true;
         payees.push(payee);
+    }
+
+    function isConfirmable(Status status) private pure returns (bool) {
+        return status == Status.Funded || status == Status.Delivered;
     }
 
     function isHeld(Status status) private pure returns (bool) {

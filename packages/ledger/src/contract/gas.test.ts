@@ -1,38 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type GasTable, measureGas } from '../../contracts/gas.ts';
+import { startAnvil } from '../testing/anvil.ts';
 
 const committedFile = fileURLToPath(new URL('../../contracts/gas.json', import.meta.url));
-const anvilFile = fileURLToPath(new URL('../../../../node_modules/@foundry-rs/anvil/bin.mjs', import.meta.url));
 
-let anvil: ChildProcess;
 let gas: GasTable;
 
 beforeAll(async () => {
-  const options = ['--port', '0', '--hardfork', 'osaka', '--host', '127.0.0.1'];
-  anvil = spawn(process.execPath, [anvilFile, ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
-  gas = await measureGas(await addressOf(anvil));
+  await using chain = await startAnvil();
+  gas = await measureGas(chain.url);
   if (process.env['PULSEMESH_GAS'] === 'write') writeFileSync(committedFile, `${JSON.stringify(gas, null, 2)}\n`);
 }, 240_000);
-
-afterAll(() => {
-  anvil.kill();
-});
-
-async function addressOf(process: ChildProcess): Promise<string> {
-  if (process.stdout === null) throw new Error('anvil has no output to read');
-  for await (const line of createInterface({ input: process.stdout })) {
-    const found = /Listening on (127\.0\.0\.1:\d+)/.exec(line);
-    if (found) {
-      process.stdout.resume();
-      return `http://${found[1]}`;
-    }
-  }
-  throw new Error('anvil ended before it listened');
-}
 
 function gasOf(step: string): number {
   const found = gas[step];
