@@ -44,7 +44,7 @@ export function wholeNumberIn(parent: JsonObject, name: string): number {
 /** Seconds since 1970 of a FHIR dateTime in UTC with whole seconds. */
 export function secondsOf(parent: JsonObject, name: string): number {
   const text = textIn(parent, name, 32);
-  const isForm = /^\d{4,5}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$/.test(text);
+  const isForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$/.test(text);
   const atMs = isForm ? Date.parse(text) : Number.NaN;
   if (!(atMs >= 0)) throw new ConsentMalformedError(name);
   return atMs / 1000;

@@ -64,20 +64,33 @@ export const consentSystems = {
 } as const;
 const terminology = 'http://terminology.hl7.org/CodeSystem';
 
+/** What FHIR's own code systems say of the two uses there are. */
+const uses = {
+  research: {
+    scope: 'research',
+    category: concept(`${terminology}/consentcategorycodes`, 'research'),
+    reason: 'HRESCH',
+  },
+  // "Consent Document": the category codes know none for treatment.
+  treatment: { scope: 'treatment', category: concept('http://loinc.org', '59284-0'), reason: 'TREAT' },
+} as const;
+
 /**
  * The FHIR R4 Consent of these terms, as canonical JSON (RFC 8785): what the offer's `terms` commit to. It names no patient: who it is
  * about is known to the home alone, and two grants of one patient look unrelated.
+ * @throws {ConsentMalformedError} for times that FHIR cannot write: past the year 9999.
  */
 export function consentText(terms: ConsentTerms): string {
   const actor = (role: string, peer: string, display?: string) => ({
     role: concept(`${terminology}/v3-ParticipationType`, role),
     reference: { identifier: { system: consentSystems.peer, value: peer }, ...(display && { display }) },
   });
+  const use = /^treatment(\/|$)/.test(terms.purpose) ? uses.treatment : uses.research;
   const consent: JsonValue = {
     resourceType: 'Consent',
     status: 'active',
-    scope: concept(`${terminology}/consentscope`, 'research'),
-    category: [concept(`${terminology}/consentcategorycodes`, 'research')],
+    scope: concept(`${terminology}/consentscope`, use.scope),
+    category: [use.category],
     dateTime: instant(terms.atSeconds),
     policyRule: concept(`${terminology}/v3-ActCode`, 'OPTIN'),
     extension: [
@@ -106,7 +119,7 @@ export function consentText(terms: ConsentTerms): string {
       ],
       action: [concept(`${terminology}/consentaction`, 'access')],
       purpose: [
-        { system: `${terminology}/v3-ActReason`, code: 'HRESCH' },
+        { system: `${terminology}/v3-ActReason`, code: use.reason },
         { system: consentSystems.purpose, code: terms.purpose },
       ],
       code: terms.vitals.map((vital) => concept(consentSystems.vital, vital)),
@@ -226,7 +239,8 @@ function seconds(value: number) {
   return { value, unit: 'seconds', system: 'http://unitsofmeasure.org', code: 's' };
 }
 
-/** FHIR's `instant` of whole seconds. */
+/** FHIR's dateTime of whole seconds. */
 function instant(atSeconds: number): string {
+  if (!(atSeconds >= 0 && atSeconds <= 253_402_300_799)) throw new ConsentMalformedError('time');
   return new Date(atSeconds * 1000).toISOString().replace('.000Z', 'Z');
 }
