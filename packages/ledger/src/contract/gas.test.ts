@@ -28,6 +28,18 @@ describe('gas by real receipts', () => {
     expect(Object.keys(gas)).toEqual(Object.keys(committed));
   });
 
+  it('is what the README says', () => {
+    const readme = readFileSync(new URL('../../contracts/README.md', import.meta.url), 'utf8');
+    const inThousands = (units: number) => Math.round(units).toLocaleString('en-GB');
+    for (const step of ['purchase account', 'purchase P-256', 'purchase passkey', 'confirm by custodian', 'anchor']) {
+      expect(readme, step).toContain(inThousands(gasOf(step)));
+    }
+    for (const step of ['purchaseMany 50', 'confirmMany 50']) {
+      expect(readme, step).toContain(inThousands(gasOf(step) / 50));
+    }
+    expect(readme).toContain(inThousands(gasOf('purchase account') + gasOf('confirm by custodian')));
+  });
+
   it('keeps within the aims of each step', () => {
     expect(gasOf('purchase account')).toBeLessThanOrEqual(61_000);
     expect(gasOf('purchase P-256')).toBeLessThanOrEqual(70_000);
