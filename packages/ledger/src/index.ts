@@ -6,6 +6,9 @@ export {
   verifyAccessLogs,
 } from './access/verify-logs.ts';
 export { createLocalSigner } from './chain/accounts/local-signer.ts';
+export { type ChainLedger, type ConnectChainOptions, connectChain } from './chain/connect-chain.ts';
+export { type DeployedContracts, deployContracts } from './chain/deploy-contracts.ts';
+export { type ConsentDomain, domainOf } from './contract/typed-data.ts';
 export {
   type CustodianDependencies,
   type CustodianOptions,
