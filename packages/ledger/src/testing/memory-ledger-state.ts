@@ -1,4 +1,4 @@
-import { type ConsentDomain, offerIdOf } from '../contract/typed-data.ts';
+import { type ConsentDomain, offerIdOf, purseOf } from '../contract/typed-data.ts';
 import { LedgerRefusedError } from '../grants/errors.ts';
 import type { GrantStatus, LedgerEvent, LedgerStep } from '../grants/grant-ledger.ts';
 import type { Hex, Offer, SignedOffer } from '../offer/offer.ts';
@@ -186,8 +186,9 @@ export class MemoryLedgerState {
   }
 
   #withdraw(step: Extract<LedgerStep, { step: 'withdraw' }>): EventBody {
-    // The purse of a signer is found by whoever is credited under it: the tests' signers are their own purses.
-    const payee = step.signer.slice(0, 42) as Hex; // `0x` and 20 bytes
+    // Signers of tests without keys are their own purses.
+    const purse = purseOf(step.signer).toLowerCase() as Hex; // as offers write it
+    const payee = this.credit(purse, step.token) > 0n ? purse : (step.signer.slice(0, 42) as Hex); // `0x` and 20 bytes
     const found = this.credit(payee, step.token);
     if (this.#seconds > step.until) refuse('WithdrawalExpired');
     if (step.amount > found || step.amount === 0n) refuse('MoreThanCredit');

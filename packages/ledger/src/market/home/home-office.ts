@@ -7,7 +7,7 @@ import { draftJson } from '../../offer/offer-fields.ts';
 import { keySignerOf } from '../../offer/signing.ts';
 import { Desk } from '../desk/desk.ts';
 import { Errands } from '../desk/errands.ts';
-import { AskGoneError, NotKnownError, OfficeSetupError } from '../errors.ts';
+import { AskGoneError, NotKnownError, OfficeClosedError, OfficeSetupError } from '../errors.ts';
 import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
 import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
 import { messageLimits } from '../message-limits.ts';
@@ -156,7 +156,7 @@ class Office implements OpenHomeOffice {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping.abort(new OfficeClosedError());
     await this.#stack.disposeAsync();
   }
 

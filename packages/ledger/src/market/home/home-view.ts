@@ -3,15 +3,7 @@ import type { Hex } from '../../offer/offer.ts';
 import { base64 } from '../base64.ts';
 import { askOf, offerOf } from '../kept-messages.ts';
 import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
-import type {
-  AccessView,
-  AnchorView,
-  AskView,
-  EarningsView,
-  GrantPhase,
-  GrantView,
-  PatientConsentView,
-} from '../views.ts';
+import type { AccessView, AnchorView, AskView, EarningsView, GrantView, PatientConsentView } from '../views.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
 import { type AccessRow, creditIdOf, type GrantRow, type InboxRow, nobody } from './home-rows.ts';

@@ -4,6 +4,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import type { Hex } from '../../offer/offer.ts';
 import { Desk } from '../desk/desk.ts';
 import { Errands } from '../desk/errands.ts';
+import { OfficeClosedError } from '../errors.ts';
 import type { OfficeDependencies } from '../home/home-means.ts';
 import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
 import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
@@ -124,7 +125,7 @@ class Office implements OpenResearchOffice {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping.abort(new OfficeClosedError());
     await this.#stack.disposeAsync();
   }
 

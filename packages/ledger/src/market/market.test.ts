@@ -1,0 +1,304 @@
+import { createSeededRandom } from '@pulsemesh/base';
+import { describe, expect, it } from 'vitest';
+import type { Hex } from '../offer/offer.ts';
+import { MarketWorld } from '../testing/market-world.ts';
+import { decodeMessage } from './message-codec.ts';
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** From a request to a signed offer that the researcher has. */
+async function offered(world: MarketWorld, subject: string): Promise<{ askId: string; grantId: Hex }> {
+  await world.enrol(subject);
+  const askId = await world.again(() => world.research.ask(world.question()));
+  await world.until('the request in the inbox', () => world.home.view(subject).asks.length === 1);
+  const grantId = await world.accept(subject, askId);
+  await world.until('the offer', () => world.research.view().grants.length === 1);
+  return { askId, grantId };
+}
+
+async function active(world: MarketWorld, subject: string): Promise<Hex> {
+  const { grantId } = await offered(world, subject);
+  await world.again(() => world.research.buy([grantId]));
+  await world.until('the grant stands', () => world.research.view().grants[0]?.phase === 'active');
+  return grantId;
+}
+
+describe('a grant', () => {
+  it('runs its course: asked, agreed, paid, delivered, read, and the patient sees all of it', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 24 * 3600 };
+    const { records } = await world.again(() => world.research.read(grantId, 'readings', span));
+    expect(records.map(({ plaintext }) => text(plaintext))).toEqual(world.recordsOf(subject, 'readings', span));
+    await world.until('the access is seen', () => world.home.view(subject).grants[0]?.accesses === 1);
+    const view = world.home.view(subject);
+    expect(view.grants[0]?.phase).toBe('active');
+    expect(view.alarms).toEqual([]);
+    expect(view.earnings.amounts[0]).toMatchObject({ units: '100', withdrawable: '100', nonce: '0' });
+    await world.until('the notices', () => world.notices.length >= 4);
+    expect(world.notices.map(({ kind }) => kind)).toEqual(['asked', 'accepted', 'paid', 'read']);
+    expect(world.research.view().accesses.length).toBeGreaterThan(0);
+  });
+});
+
+describe('nobody is seen', () => {
+  /** What whoever watches the wires sees of a home between a request and a day later. */
+  async function traceOf(answer: (world: MarketWorld, askId: string) => Promise<void>): Promise<string[]> {
+    await using world = await MarketWorld.open({ patients: 3 });
+    for (const subject of world.subjects) await world.enrol(subject);
+    const askId = await world.again(() => world.research.ask(world.question()));
+    await world.until('the request', () => world.home.view(world.subjects[2] as string).asks.length === 1);
+    const before = world.post.sent.length;
+    await answer(world, askId);
+    await world.clock.advance(24 * 3600_000);
+    return world.post.sent.slice(before).map(({ from, to, bytes }) => `${from} ${to} ${bytes.length}`);
+  }
+
+  it('who refuses looks like who is silent, and like who was never asked', async () => {
+    const silent = await traceOf(async () => {});
+    const refusing = await traceOf(async (world, askId) => {
+      for (const subject of world.subjects) await world.home.refuse(askId, subject);
+    });
+    expect(refusing).toEqual(silent);
+    expect(silent).toEqual([]);
+  });
+
+  it('who does not match, or did not agree to be asked, never hears of it', async () => {
+    const profiles = (place: number) => ({ recordedHours: place === 0 ? 2 : 48, irregular: false, inputs: [] });
+    await using world = await MarketWorld.open({ patients: 3, profiles });
+    const [short, asked, unasked] = world.subjects as [string, string, string];
+    await world.enrol(short);
+    await world.enrol(asked);
+    await world.research.ask(world.question({ criteria: { recordedHoursMin: 24 } }));
+    await world.until('the request', () => world.home.view(asked).asks.length === 1);
+    expect([world.home.view(short).asks, world.home.view(unasked).asks]).toEqual([[], []]);
+    await world.home.setAskable(unasked, true);
+    await world.until('the request', () => world.home.view(unasked).asks.length === 1);
+  });
+
+  it('a catalogue leaves small counts out and rounds others down', async () => {
+    const profiles = (place: number) => ({ recordedHours: 48, irregular: place < 4, inputs: [] });
+    await using world = await MarketWorld.open({ patients: 13, profiles });
+    for (const subject of world.subjects) await world.home.setAskable(subject, true);
+    const { cohorts } = await world.home.catalogue();
+    expect(cohorts.map(({ patients }) => patients)).toEqual([10, 10]);
+    expect(JSON.stringify(cohorts)).not.toContain('irregular');
+  });
+});
+
+describe('a yes', () => {
+  it('is given once, by the passkey that was shown the draft, with a key of its own', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const askId = await world.research.ask(world.question());
+    await world.until('the request', () => world.home.view(subject).asks.length === 1);
+    const one = await world.home.draft(askId, subject, null);
+    const other = await world.home.draft(askId, subject, null);
+    const yes = await world.yes(subject, one);
+    const crossed = { ...yes, assertion: world.passkeyOf(subject).answer(other.challenge) };
+    await expect(world.home.accept(subject, crossed)).rejects.toMatchObject({ code: 'passkey-refused' });
+    const unsigned = { ...yes, signature: (await world.yes(subject, other)).signature };
+    await expect(world.home.accept(subject, unsigned)).rejects.toMatchObject({ code: 'signature-refused' });
+    const grantId = await world.home.accept(subject, yes);
+    expect(await world.home.accept(subject, yes)).toBe(grantId);
+    await expect(world.home.accept(subject, await world.yes(subject, other))).rejects.toMatchObject({
+      code: 'ask-gone',
+    });
+    await expect(world.home.draft(askId, subject, null)).rejects.toMatchObject({ code: 'ask-gone' });
+    expect(world.home.view(subject).grants).toHaveLength(1);
+  });
+
+  it('costs what was asked at most, less where the operator caps it, nothing for treatment', async () => {
+    await using world = await MarketWorld.open({ policy: { priceMax: 150n } });
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const askId = await world.research.ask(world.question());
+    const treatment = await world.research.ask(world.question({ purpose: 'treatment/ward', price: 0n }));
+    const dear = await world.research.ask(world.question({ price: 1_000n }));
+    await world.until('the requests', () => world.home.view(subject).asks.length === 3);
+    await expect(world.home.draft(askId, subject, 101n)).rejects.toMatchObject({ facts: { why: 'asked' } });
+    await expect(world.home.draft(dear, subject, 151n)).rejects.toMatchObject({ facts: { why: 'policy' } });
+    await expect(world.home.draft(treatment, subject, 1n)).rejects.toMatchObject({ facts: { why: 'treatment' } });
+    expect((await world.home.draft(dear, subject, null)).price.units).toBe('150');
+    expect((await world.home.draft(askId, subject, 7n)).price.units).toBe('7');
+    await expect(world.home.counter(askId, subject, 151n, '')).rejects.toMatchObject({ facts: { why: 'policy' } });
+  });
+
+  it('at another price is a proposal, answered once by a request to nobody else', async () => {
+    await using world = await MarketWorld.open({ patients: 2 });
+    const [subject, other] = world.subjects as [string, string];
+    await world.enrol(subject);
+    const askId = await world.research.ask(world.question());
+    await world.until('the request', () => world.home.view(subject).asks.length === 1);
+    await world.home.counter(askId, subject, 500n, 'For the long drive.');
+    await world.until('the proposal', () => world.research.view().asks[0]?.counters.length === 1);
+    const handle = world.research.view().asks[0]?.counters[0]?.handle as string;
+    await world.enrol(other);
+    const { criteria: _criteria, ...question } = world.question({ price: 500n, handle });
+    const again = await world.research.ask(question);
+    await world.until('the answer', () => world.home.view(subject).asks.length === 2);
+    await world.research.ask(question);
+    await world.clock.advance(60_000);
+    expect(world.home.view(subject).asks).toHaveLength(2);
+    expect(world.home.view(other).asks.some(({ price }) => price.units === '500')).toBe(false);
+    await world.accept(subject, again, 500n);
+    await world.until('the offer', () => world.research.view().grants.length === 1);
+    expect(world.research.view().grants[0]?.price.units).toBe('500');
+  });
+});
+
+describe('an end', () => {
+  it('by the patient: custodians stop at once, the ledger follows, and nothing more is read', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    world.ledgerOf('home').setTrouble('away');
+    await world.revoke(subject, grantId);
+    await world.until('the researcher hears of it', () => world.research.view().grants[0]?.phase === 'revoked');
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+    await expect(world.again(() => world.research.read(grantId, 'readings', span))).rejects.toMatchObject({
+      code: 'access-denied',
+      facts: { reason: 'revoked' },
+    });
+    world.ledgerOf('home').setTrouble(null);
+    await world.until('the ledger', () => world.ledger.final.grant(grantId).status === 'revoked');
+    expect(world.home.view(subject).grants[0]?.phase).toBe('revoked');
+  });
+
+  it('before anybody bought it: the offer is worth nothing, whoever comes first', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await offered(world, subject);
+    await world.revoke(subject, grantId);
+    await world.until('the ledger', () => world.ledger.final.grant(grantId).status === 'revoked');
+    await world.until('the researcher', () => world.research.view().grants[0]?.phase === 'revoked');
+    await expect(world.research.buy([grantId])).rejects.toMatchObject({ code: 'offer-gone' });
+    expect(world.ledger.final.balance(world.signer.signer, world.question().token)).toBe(0n);
+  });
+
+  it('in the moment of buying: paid back, or bought and withdrawn, never paid for nothing', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await offered(world, subject);
+    const bought = world.again(() => world.research.buy([grantId]));
+    await world.revoke(subject, grantId);
+    await bought.catch(() => {});
+    await world.until('the ledger', () => world.ledger.final.grant(grantId).status === 'revoked');
+    const { token } = world.question();
+    const paid = -world.ledger.final.balance(world.signer.signer, token);
+    expect(world.ledger.final.credit(world.signer.signer, token)).toBe(paid);
+  });
+
+  it('without a key in time is a refund', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await offered(world, subject);
+    world.ledgerOf('first').setTrouble('away');
+    world.ledgerOf('second').setTrouble('away');
+    await world.again(() => world.research.buy([grantId]));
+    await world.until('paid', () => world.research.view().grants[0]?.phase === 'paid');
+    await expect(world.research.refund(grantId)).rejects.toMatchObject({ code: 'grant-not-ready' });
+    await world.clock.advance(25 * 3600_000);
+    await world.again(() => world.research.refund(grantId));
+    await world.until('refunded', () => world.research.view().grants[0]?.phase === 'refunded');
+    expect(world.home.view(subject).grants[0]?.phase).toBe('refunded');
+    expect(world.home.view(subject).earnings.amounts).toEqual([]);
+  });
+
+  it('by forgetting leaves nothing here that ties the ledger to the patient', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    await world.home.erase(subject);
+    const view = world.home.view(subject);
+    expect([view.grants, view.accesses, view.asks, view.passkey]).toEqual([[], [], [], null]);
+    expect(view.erasedMs).toBeGreaterThan(0);
+    await world.until('the custodians', () => world.custodian('first').grants + world.custodian('second').grants === 0);
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+    await expect(world.again(() => world.research.read(grantId, 'readings', span))).rejects.toMatchObject({
+      code: 'access-denied',
+    });
+    await expect(world.enrol(subject)).rejects.toMatchObject({ code: 'ask-gone' });
+  });
+});
+
+describe('what comes by the post', () => {
+  it('is dropped and counted when it is nothing, from the wrong peer, repeated or altered', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    await offered(world, subject);
+    const [home, research, first] = [world.peer('home'), world.peer('research'), world.peer('first')];
+    const offer = world.post.sent.findLast(({ to }) => to === research)?.bytes as Uint8Array;
+    const ask = world.post.sent.find(({ from }) => from === research)?.bytes as Uint8Array;
+    await world.post.inject(home, research, offer);
+    await world.post.inject(first, research, offer);
+    await world.post.inject(first, research, Uint8Array.of(1, 2, 3));
+    await world.post.inject(research, home, ask);
+    await world.post.inject(first, home, ask);
+    await world.post.inject(research, home, offer);
+    await world.clock.advance(60_000);
+    expect(Object.fromEntries(world.research.refusals)).toEqual({ repeated: 1, 'wrong-sender': 1, 'not-a-message': 1 });
+    expect(Object.fromEntries(world.home.refusals)).toEqual({ repeated: 1, 'wrong-sender': 1, 'not-for-here': 1 });
+    expect(world.research.view().grants).toHaveLength(1);
+    expect(world.home.view(subject).asks).toHaveLength(1);
+  });
+});
+
+describe('deaths', () => {
+  const seeds = process.env['PULSEMESH_TABLES'] === 'full' ? 200 : 12;
+
+  /** Runs a grant's course while everybody dies now and then, in bad weather. */
+  async function run(seed: number): Promise<number> {
+    const chance = createSeededRandom(seed);
+    const plan = () => {
+      const fate = chance.float();
+      return fate < 0.02 ? 'before' : fate < 0.04 ? 'after' : null;
+    };
+    const weather = { delayMs: 400, lossRate: 0.1, duplicateRate: 0.1 };
+    await using world = await MarketWorld.open({ seed, plan, weather });
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const question = world.question();
+    await world.again(() => world.research.ask(question));
+    await world.until('the request', () => world.home.view(subject).asks.length >= 1);
+    const askId = world.home.view(subject).asks[0]?.askId as string;
+    const grantId = await world.accept(subject, askId).catch((error: unknown) => {
+      // The yes was kept, and its answer died with the process.
+      if ((error as { code?: string }).code !== 'ask-gone') throw error;
+      return world.home.view(subject).grants[0]?.grantId as Hex;
+    });
+    await world.until('the offer', () => world.research.view().grants.length === 1);
+    await world
+      .again(() => world.research.buy([grantId]))
+      .catch((error: unknown) => {
+        if ((error as { code?: string }).code !== 'offer-gone') throw error;
+      });
+    await world.until('the end', () => world.ledger.final.grant(grantId).status !== 'funded', 30 * 3600_000);
+    const { token } = question;
+    expect(-world.ledger.final.balance(world.signer.signer, token)).toBe(100n);
+    expect(world.ledger.final.grant(grantId).status).toBe('active');
+    await world.until('the key', () => world.research.view().grants[0]?.phase === 'active');
+    const span = { fromSeconds: question.fromSeconds, untilSeconds: question.untilSeconds };
+    const { records } = await world.again(() => world.research.read(grantId, 'readings', span));
+    expect(records.map(({ plaintext }) => text(plaintext))).toEqual(world.recordsOf(subject, 'readings', span));
+    const purchase =
+      world.ledger.final.events.find(({ kind }) => kind === 'purchased')?.timeMs ?? Number.POSITIVE_INFINITY;
+    const keys = world.post.sent.filter(({ bytes }) => decodeMessage(bytes).kind === 'key');
+    expect(keys.every(({ atMs }) => atMs >= purchase)).toBe(true);
+    return world.deaths;
+  }
+
+  it(`at any commit, with a post that loses and repeats: no key without pay, no pay without a key (${seeds} seeds)`, async () => {
+    let deaths = 0;
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      try {
+        deaths += await run(seed);
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error });
+      }
+    }
+    expect(deaths).toBeGreaterThan(seeds);
+  }, 120_000);
+});

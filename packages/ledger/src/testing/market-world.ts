@@ -1,0 +1,381 @@
+import { createSeededRandom, type Random, silentLogger, silentMeter } from '@pulsemesh/base';
+import { VirtualClock } from '@pulsemesh/base/testing';
+import { type TestAuthor, testAuthor } from '@pulsemesh/board/testing';
+import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypto';
+import { createMemoryTables, type SealedRecord, type TableStore } from '@pulsemesh/store';
+import { openCustodianOffice } from '../custody/office.ts';
+import type { GrantLedger } from '../grants/grant-ledger.ts';
+import { OfficeClosedError } from '../market/errors.ts';
+import type { CustodianContact } from '../market/home/home-means.ts';
+import { type OpenHomeOffice, openHomeOffice } from '../market/home/home-office.ts';
+import type { VitalKind } from '../market/messages.ts';
+import type { AskInput, CustodianOffice, HomePolicy, Notice, PatientProfile } from '../market/offices.ts';
+import { type OpenResearchOffice, openResearchOffice } from '../market/research/research-office.ts';
+import type { AcceptInput, DraftView } from '../market/views.ts';
+import { draftDigest, offerOf } from '../offer/draft.ts';
+import { grantKeyOf } from '../offer/grant-key.ts';
+import type { Hex } from '../offer/offer.ts';
+import { parseDraft } from '../offer/offer-fields.ts';
+import { accountSigner, type LedgerSigner, signOffer, signRevocation } from '../offer/signing.ts';
+import { kindOfVital } from '../release/span.ts';
+import { type DeathPlan, type LifeCount, OfficeLife } from './market-life.ts';
+import { calmWeather, MarketPost, type PostWeather } from './market-post.ts';
+import { MemoryLedger, type MemoryLedgerView } from './memory-ledger.ts';
+import { SoftPasskey } from './soft-passkey.ts';
+import { accountOf } from './some-offer.ts';
+
+/** Hours of recording that patients of the world have, from its beginning. */
+export const recordedHours = 48;
+
+export interface MarketWorldOptions {
+  readonly seed?: number;
+  readonly patients?: number;
+  readonly weather?: PostWeather;
+  readonly policy?: Partial<HomePolicy>;
+  readonly plan?: DeathPlan;
+  readonly profiles?: (place: number) => PatientProfile;
+}
+
+type AgentName = 'home' | 'research' | 'first' | 'second';
+
+interface Agent<Office> {
+  readonly author: TestAuthor;
+  readonly disk: TableStore;
+  readonly count: LifeCount;
+  readonly ledger: MemoryLedgerView;
+  life: OfficeLife;
+  office: Office;
+}
+
+const restartMs = 2_000;
+
+/**
+ * A home with patients, a researcher and two custodians over a ledger, a post and disks in memory, under one virtual clock: whoever dies
+ * begins a new life two seconds later. For tests.
+ */
+export class MarketWorld implements AsyncDisposable {
+  readonly clock = new VirtualClock();
+  readonly random: Random;
+  readonly ledger: MemoryLedger;
+  readonly post: MarketPost;
+  readonly notices: Notice[] = [];
+  readonly subjects: readonly string[];
+  /** The researcher's own account. */
+  readonly signer: LedgerSigner;
+  readonly startSeconds: number;
+  deaths = 0;
+  readonly #options: MarketWorldOptions;
+  readonly #trees: readonly KeyTree[];
+  readonly #passkeys = new Map<string, SoftPasskey>();
+  readonly #agents = new Map<AgentName, Agent<unknown>>();
+  readonly #logKeys = new Map<AgentName, string>();
+  #isOver = false;
+
+  private constructor(options: MarketWorldOptions) {
+    this.#options = options;
+    this.random = createSeededRandom(options.seed ?? 1);
+    this.ledger = new MemoryLedger({}, { clock: this.clock });
+    this.post = new MarketPost(options.weather ?? calmWeather, { clock: this.clock, random: this.random });
+    this.#trees = Array.from({ length: options.patients ?? 1 }, (_, place) =>
+      createKeyTree(seedOf(`patient ${place}`)),
+    );
+    this.subjects = this.#trees.map(({ subjectId }) => subjectId);
+    this.signer = accountSigner(grantKeyOf(seedOf('researcher')));
+    this.startSeconds = Math.floor(this.clock.now() / 1000 / 3600) * 3600;
+  }
+
+  static async open(options: MarketWorldOptions = {}): Promise<MarketWorld> {
+    const world = new MarketWorld(options);
+    const accounts = {
+      home: accountOf(10),
+      research: world.signer.signer,
+      first: accountOf(11),
+      second: accountOf(12),
+    };
+    for (const name of ['first', 'second', 'home', 'research'] as const) {
+      const agent: Agent<unknown> = {
+        author: testAuthor(name),
+        disk: createMemoryTables(),
+        count: { points: 0 },
+        ledger: world.ledger.connect(accounts[name]),
+        life: new OfficeLife(
+          name,
+          () => null,
+          { points: 0 },
+          () => {},
+        ),
+        office: null,
+      };
+      world.#agents.set(name, agent);
+      await world.#begin(name);
+    }
+    return world;
+  }
+
+  get home(): OpenHomeOffice {
+    return alive(this.#agentOf<OpenHomeOffice | null>('home').office);
+  }
+
+  get research(): OpenResearchOffice {
+    return alive(this.#agentOf<OpenResearchOffice | null>('research').office);
+  }
+
+  custodian(name: 'first' | 'second'): CustodianOffice {
+    return alive(this.#agentOf<CustodianOffice | null>(name).office);
+  }
+
+  peer(name: AgentName) {
+    return this.#agentOf(name).author.peerId;
+  }
+
+  /** The way that an agent reaches the ledger, to make trouble there. */
+  ledgerOf(name: AgentName): MemoryLedgerView {
+    return this.#agentOf(name).ledger;
+  }
+
+  /** Ends an agent's life; the next one begins by itself. */
+  kill(name: AgentName): void {
+    this.#agentOf(name).life.die();
+  }
+
+  passkeyOf(subject: string): SoftPasskey {
+    let passkey = this.#passkeys.get(subject);
+    if (passkey === undefined) {
+      passkey = new SoftPasskey();
+      this.#passkeys.set(subject, passkey);
+    }
+    return passkey;
+  }
+
+  /** What a researcher asks for unless a test says otherwise. */
+  question(changes: Partial<AskInput> = {}): AskInput {
+    return {
+      home: this.peer('home'),
+      criteria: {},
+      title: 'Rhythm at night',
+      purpose: 'research/rhythm',
+      explanation: 'For better alarms.',
+      vitals: ['readings'],
+      fromSeconds: this.startSeconds,
+      untilSeconds: this.startSeconds + 24 * 3600,
+      accessForSeconds: 30 * 24 * 3600,
+      price: 100n,
+      token: accountOf(0),
+      account: this.signer.signer,
+      validForSeconds: 7 * 24 * 3600,
+      ...changes,
+    };
+  }
+
+  /** A patient that can be asked and has a passkey. */
+  async enrol(subject: string): Promise<void> {
+    const { credentialId, publicKey } = this.passkeyOf(subject);
+    await this.again(() => this.home.enrolPasskey(subject, { credentialId, publicKey, approval: null }));
+    await this.again(() => this.home.setAskable(subject, true));
+  }
+
+  /** What the patient's device answers a draft with. */
+  async yes(subject: string, draft: DraftView): Promise<AcceptInput> {
+    const passkey = this.passkeyOf(subject);
+    const offer = parseDraft(draft.offer);
+    const domain = this.ledger.domain;
+    if (draftDigest(offer, domain) !== draft.challenge) throw new Error('the challenge is not that of the draft');
+    const key = grantKeyOf(passkey.secretOf(draft.keySalt));
+    const signed = await signOffer(offerOf(offer, key.signer), domain, accountSigner(key));
+    const assertion = passkey.answer(draft.challenge);
+    return { draftId: draft.draftId, signer: key.signer, signature: signed.signature, assertion };
+  }
+
+  async accept(subject: string, askId: string, price: bigint | null = null): Promise<Hex> {
+    const draft = await this.again(() => this.home.draft(askId, subject, price));
+    const yes = await this.yes(subject, draft);
+    return this.again(() => this.home.accept(subject, yes));
+  }
+
+  async revoke(subject: string, grantId: Hex): Promise<void> {
+    const grant = this.home.view(subject).grants.find((one) => one.grantId === grantId);
+    const salt = grant?.signing?.keySalt;
+    if (salt == null) throw new Error('the grant has no key of its own');
+    const signer = accountSigner(grantKeyOf(this.passkeyOf(subject).secretOf(salt)));
+    const signature = await signRevocation(grantId, this.ledger.domain, signer);
+    await this.again(() => this.home.revoke(grantId, signature));
+  }
+
+  /** Advances the clock until something holds. */
+  async until(what: string, isSo: () => boolean, withinMs = 3_600_000): Promise<void> {
+    const endMs = this.clock.now() + withinMs;
+    while (!holds(isSo)) {
+      if (this.clock.now() > endMs) throw new Error(`never: ${what}`);
+      await this.clock.advance(500);
+    }
+  }
+
+  /** Does something that an office's death may swallow: asked again of its next life. The clock goes on meanwhile. */
+  async again<Value>(act: () => Promise<Value>): Promise<Value> {
+    for (let tries = 0; tries < 50; tries += 1) {
+      const deaths = this.deaths;
+      let outcome: { readonly value: Value } | { readonly error: unknown } | null = null;
+      // Between two lives there is no office to ask.
+      const answer = (async () => act())();
+      answer.then(
+        (value) => {
+          outcome = { value };
+        },
+        (error: unknown) => {
+          outcome = { error };
+        },
+      );
+      const isSettled = () => outcome !== null || this.deaths > deaths;
+      await this.until('an answer', isSettled);
+      await this.clock.advance(0);
+      const found = outcome as { readonly value: Value } | { readonly error: unknown } | null;
+      if (found !== null && 'value' in found) return found.value;
+      if (found !== null && !(found.error instanceof OfficeClosedError)) throw found.error;
+      await this.clock.advance(2 * restartMs);
+    }
+    throw new Error('it dies each time');
+  }
+
+  /** The plaintexts of a patient's records in a span, as they were recorded. */
+  recordsOf(subject: string, vital: VitalKind, span: { fromSeconds: number; untilSeconds: number }): string[] {
+    const place = this.subjects.indexOf(subject);
+    const found: string[] = [];
+    for (let hour = 0; hour < recordedHours; hour += 1) {
+      const at = this.startSeconds + hour * 3600;
+      if (at >= span.fromSeconds && at < span.untilSeconds) found.push(`${vital} ${place} ${hour}`);
+    }
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    for (const { office, life } of this.#agents.values()) {
+      // What a dead disk holds up is not waited for.
+      if (office !== null) void end(office as AsyncDisposable); // what it has is one
+      life.isAlive = false;
+    }
+    await this.clock.advance(10);
+  }
+
+  #agentOf<Office>(name: AgentName): Agent<Office> {
+    return this.#agents.get(name) as Agent<Office>; // made at the start, with an office of that kind
+  }
+
+  async #begin(name: AgentName): Promise<void> {
+    const agent = this.#agentOf<AsyncDisposable | null>(name);
+    const life = new OfficeLife(name, this.#options.plan ?? (() => null), agent.count, () => {
+      this.deaths += 1;
+      const office = agent.office;
+      // Its timers end; what it waits for is never answered.
+      if (office !== null) void end(office);
+      if (!this.#isOver) this.clock.setTimer(() => void this.#begin(name).catch(() => {}), restartMs);
+    });
+    agent.life = life;
+    agent.office = null;
+    agent.office = await this.#openOffice(name, life.store(agent.disk), life.ledger(agent.ledger), life);
+  }
+
+  #openOffice(name: AgentName, store: TableStore, ledger: GrantLedger, life: OfficeLife): Promise<AsyncDisposable> {
+    const agent = this.#agentOf(name);
+    const post = this.post.endpoint(agent.author.peerId, store, () => life.isAlive);
+    const box = createBox(seedOf(`box ${name}`), { random: this.random });
+    const shared = { post, ledger, store, box, author: agent.author, domain: this.ledger.domain, verifiers };
+    const dependencies = { clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter };
+    switch (name) {
+      case 'home':
+        return openHomeOffice({ ...shared, ...this.#homeMeans() }, dependencies);
+      case 'research': {
+        const custodians = this.#custodians();
+        const means = { board: null, keys: null, currency, organisation: 'Institute', signer: this.signer, custodians };
+        return openResearchOffice({ ...shared, ...means }, dependencies);
+      }
+      default: {
+        const shelf = {
+          read: async (...asked: Parameters<MarketWorld['sealedRecords']>) => this.sealedRecords(...asked),
+        };
+        const homes = [testAuthor('home').peerId];
+        return openCustodianOffice({ ...shared, shelf, board: null, homes }, dependencies);
+      }
+    }
+  }
+
+  #homeMeans() {
+    const profile = (place: number): PatientProfile =>
+      this.#options.profiles?.(place) ?? { recordedHours, irregular: false, inputs: ['rr'] };
+    const policy: HomePolicy = {
+      priceMax: null,
+      offerValidForSeconds: 72 * 3600,
+      deliverWithinSeconds: 24 * 3600,
+      countMin: 5,
+      arbiter: accountOf(99),
+      ...this.#options.policy,
+    };
+    return {
+      patients: {
+        list: () => this.subjects,
+        keyTree: (subject: string) => this.#trees[this.subjects.indexOf(subject)] ?? null,
+        profile: async (subject: string) => profile(this.subjects.indexOf(subject)),
+      },
+      notices: { tell: async (notice: Notice) => void this.notices.push(notice) },
+      custodians: this.#custodians(),
+      organisation: 'Clinic',
+      policy,
+      currency,
+      passkeys: { rpId: 'localhost', origins: ['http://localhost'] },
+      keys: null,
+      board: null,
+    };
+  }
+
+  #custodians(): readonly CustodianContact[] {
+    return (['first', 'second'] as const).flatMap((name, place) => {
+      const agent = this.#agents.get(name) as Agent<CustodianOffice | null> | undefined; // a custodian's
+      if (agent === undefined) return [];
+      const logKey = agent.office?.logKey ?? this.#logKeys.get(name) ?? '';
+      this.#logKeys.set(name, logKey);
+      return [{ peer: agent.author.peerId, account: accountOf(11 + place), logKey }];
+    });
+  }
+
+  /** What storage has of a patient, as custodians take it off the shelf. */
+  sealedRecords(
+    subject: Uint8Array,
+    vital: VitalKind,
+    span: { readonly fromSeconds: number; readonly untilSeconds: number },
+  ): readonly SealedRecord[] {
+    const tree = this.#trees.find((one) => one.subject.join() === subject.join());
+    if (tree === undefined) return [];
+    const kind = kindOfVital[vital];
+    return this.recordsOf(tree.subjectId, vital, span).map((text) => {
+      const hour = Number(text.split(' ')[2]);
+      const bucketSeconds = this.startSeconds + hour * 3600;
+      const place = { kind, bucketSeconds, id: tree.recordId(kind, text), revision: 0 };
+      return { subject, ...place, sealed: tree.seal(place, new TextEncoder().encode(text), this.random) };
+    });
+  }
+}
+
+const verifiers = { p256: null, webAuthn: null };
+const currency = { symbol: 'units', decimals: 0 };
+
+function alive<Office>(office: Office | null): Office {
+  if (office === null) throw new OfficeClosedError();
+  return office;
+}
+
+function holds(isSo: () => boolean): boolean {
+  try {
+    return isSo();
+  } catch (error) {
+    if (error instanceof OfficeClosedError) return false;
+    throw error;
+  }
+}
+
+async function end(office: AsyncDisposable): Promise<void> {
+  await office[Symbol.asyncDispose]();
+}
+
+function seedOf(name: string): Uint8Array {
+  return sha256(new TextEncoder().encode(name));
+}
