@@ -5,15 +5,14 @@ export {
   type AccessLogReport,
   verifyAccessLogs,
 } from './access/verify-logs.ts';
-export { createLocalSigner } from './chain/accounts/local-signer.ts';
-export { type ChainLedger, type ConnectChainOptions, connectChain } from './chain/connect-chain.ts';
-export { type DeployedContracts, deployContracts } from './chain/deploy-contracts.ts';
+export * from './chain/index.ts';
 export { type ConsentDomain, domainOf } from './contract/typed-data.ts';
 export {
   type CustodianDependencies,
   type CustodianOptions,
   openCustodianOffice,
 } from './custody/office.ts';
+export * from './export/index.ts';
 export {
   type LedgerFault,
   LedgerRefusedError,

@@ -11,7 +11,7 @@ import {
 } from '../contract/index.ts';
 import type { Hex, Offer, SignedOffer } from '../offer/offer.ts';
 import { startAnvil, testKeyOf } from '../testing/anvil.ts';
-import { createLocalSigner, type LedgerSigner } from './accounts/local-signer.ts';
+import { type AccountSigner, createLocalSigner } from './accounts/local-signer.ts';
 import { type ChainLedger, type ConnectChainOptions, connectChain } from './connect-chain.ts';
 import { type DeployedContracts, deployContracts } from './deploy-contracts.ts';
 
@@ -41,7 +41,7 @@ export class ChainWorld implements AsyncDisposable {
   readonly buyer = createLocalSigner(testKeyOf('buyer'));
   readonly custodian = createLocalSigner(testKeyOf('custodian'));
   readonly #random = createSeededRandom(7);
-  readonly #patients = new Map<string, LedgerSigner>();
+  readonly #patients = new Map<string, AccountSigner>();
   readonly #ledgers: ChainLedger[] = [];
 
   private constructor(chain: TestChain, deployed: DeployedContracts) {
@@ -120,7 +120,7 @@ export class ChainWorld implements AsyncDisposable {
     return patient.signDigest(revocationDigestOf({ offer: grantId }, this.domain));
   }
 
-  patientOf(grantId: Hex): LedgerSigner {
+  patientOf(grantId: Hex): AccountSigner {
     const patient = this.#patients.get(grantId);
     if (patient === undefined) throw new Error('no patient of this world signed it');
     return patient;

@@ -13,7 +13,7 @@ import type {
   LedgerStep,
 } from '../grants/grant-ledger.ts';
 import type { Hex, Offer } from '../offer/offer.ts';
-import type { LedgerSigner } from './accounts/local-signer.ts';
+import type { AccountSigner } from './accounts/local-signer.ts';
 import { EventScanner } from './events/event-scanner.ts';
 import { ChainAsker } from './reading/chain-answers.ts';
 import { assertPlace, type ChainFinality, ChainView, type ContractPlace } from './reading/chain-view.ts';
@@ -45,7 +45,7 @@ export interface ConnectChainOptions extends SendingOptions {
   /** Who seals blocks, where it is known; else the chain is asked (QBFT), and an empty list means that it does not say. */
   readonly sealers?: readonly string[];
   /** The account that steps are done with; null: this process only reads. */
-  readonly signer: LedgerSigner | null;
+  readonly signer: AccountSigner | null;
 }
 
 export interface ConnectChainDependencies extends ChainDependencies {

@@ -2,7 +2,7 @@ import { type Clock, sleep, type WaitOptions } from '@pulsemesh/base';
 import { codeHashOf, type Deployment, deployments } from '../contract/index.ts';
 import { LedgerRefusedError, LedgerUnreachableError, LedgerWrongError } from '../grants/errors.ts';
 import type { Hex } from '../offer/offer.ts';
-import type { LedgerSigner } from './accounts/local-signer.ts';
+import type { AccountSigner } from './accounts/local-signer.ts';
 import { ChainAsker } from './reading/chain-answers.ts';
 import { assertChain } from './reading/chain-view.ts';
 import { type ChainDependencies, createProviderPool, type ProviderPool } from './rpc/provider-pool.ts';
@@ -13,7 +13,7 @@ export interface DeployContractsOptions {
   readonly urls: readonly string[];
   readonly chainId: number;
   /** Pays for it; has no rights over the contract afterwards: nobody has. */
-  readonly signer: LedgerSigner;
+  readonly signer: AccountSigner;
   /** Between two looks whether a transaction was sealed, milliseconds; default 1,000. */
   readonly confirmPollMs?: number;
   /** How long each may take to be sealed, milliseconds; default 180,000. */

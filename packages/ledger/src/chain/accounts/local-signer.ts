@@ -3,7 +3,7 @@ import { privateKeyToAccount, sign } from 'viem/accounts';
 import type { Hex } from '../../offer/offer.ts';
 
 /** An account on the ledger whose key this process holds. Prints as its address only. */
-export interface LedgerSigner {
+export interface AccountSigner {
   /** With EIP-55 capitals. */
   readonly address: Hex;
   /** The signed transaction, ready to be sent. */
@@ -14,7 +14,7 @@ export interface LedgerSigner {
 }
 
 /** @throws {RangeError} for what is not a private key of secp256k1 (32 bytes in hex); its text never holds what was given. */
-export function createLocalSigner(privateKey: Hex): LedgerSigner {
+export function createLocalSigner(privateKey: Hex): AccountSigner {
   const account = accountOf(privateKey);
   return {
     address: account.address,

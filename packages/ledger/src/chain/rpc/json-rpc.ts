@@ -19,7 +19,7 @@ export interface JsonRpcOptions {
 const answerSchema = z.object({
   jsonrpc: z.literal('2.0').optional(),
   id: z.union([z.number(), z.string(), z.null()]).optional(),
-  result: z.unknown(),
+  result: z.unknown().optional(),
   error: z.object({ code: z.number(), message: z.string().optional(), data: z.unknown().optional() }).nullish(),
 });
 
@@ -105,7 +105,8 @@ async function readText(response: Response, bytesMax: number, label: string): Pr
 function resultOf(text: string, id: number, httpStatus: number, label: string): unknown {
   if (httpStatus === 429) throw new ProviderFailure(label, 'busy', { httpStatus });
   const answer = answerSchema.safeParse(parseJson(text));
-  if (answer.data?.error) {
+  const isMine = answer.data?.id === id || answer.data?.id === null || answer.data?.id === undefined;
+  if (answer.data?.error && isMine) {
     const { code, message = '', data } = answer.data.error;
     throw new RpcError(code, message, data);
   }

@@ -3,7 +3,7 @@ import type { TableChange } from '@pulsemesh/store';
 import { keccak256, type TransactionSerializable, zeroAddress } from 'viem';
 import { LedgerRefusedError, LedgerUnreachableError } from '../../grants/errors.ts';
 import type { Hex } from '../../offer/offer.ts';
-import type { LedgerSigner } from '../accounts/local-signer.ts';
+import type { AccountSigner } from '../accounts/local-signer.ts';
 import { chainLimits } from '../chain-limits.ts';
 import type { ChainView } from '../reading/chain-view.ts';
 import { RpcError } from '../rpc/rpc-errors.ts';
@@ -22,14 +22,14 @@ interface DraftDependencies {
 
 /** Makes signed transactions: gas, fees within the cap, what the spending limit counts. */
 export class Drafts {
-  readonly #signer: LedgerSigner;
+  readonly #signer: AccountSigner;
   readonly #chainId: number;
   readonly #feePerGasMax: bigint | null;
   readonly #pollMs: number;
   readonly #dependencies: DraftDependencies;
 
   constructor(
-    options: { signer: LedgerSigner; chainId: number; feePerGasMax: bigint | null; confirmPollMs: number },
+    options: { signer: AccountSigner; chainId: number; feePerGasMax: bigint | null; confirmPollMs: number },
     dependencies: DraftDependencies,
   ) {
     this.#signer = options.signer;

@@ -1,5 +1,5 @@
 import type { TableStore } from '@pulsemesh/store';
-import type { LedgerSigner } from '../accounts/local-signer.ts';
+import type { AccountSigner } from '../accounts/local-signer.ts';
 import type { ChainView } from '../reading/chain-view.ts';
 import type { ChainDependencies, ProviderPool } from '../rpc/provider-pool.ts';
 import type { SpendingLimit } from './spending.ts';
@@ -22,7 +22,7 @@ export interface SendingOptions {
 
 export interface SenderOptions extends Required<SendingOptions> {
   readonly chainId: number;
-  readonly signer: LedgerSigner;
+  readonly signer: AccountSigner;
 }
 
 export interface SenderDependencies extends ChainDependencies {
