@@ -28,8 +28,6 @@ export const embeddedLimits = {
   logBlocksMax: 100_000,
   /** Logs one `eth_getLogs` gives back. */
   logsMax: 10_000,
-  /** Logs of one block: a block of all its gas in empty logs (375 each) has fewer. */
-  blockLogsMax: 160_000,
   /** Addresses, and topics at one place, of one log filter. */
   filterItemsMax: 64,
   /** Blocks of one `eth_feeHistory`. */
@@ -42,8 +40,10 @@ export const embeddedLimits = {
   codeCacheMax: 256,
   /** Signatures whose signer is remembered. */
   recoveredMax: 16_384,
-  /** Accounts whose key has a table, for quicker checks. */
-  keyTablesMax: 16,
+  /** Signatures that the helping thread is asked about at a time; more are looked at by the chain itself. */
+  recoveriesWaitingMax: 64,
+  /** Transactions kept in memory as they were read. */
+  readTransactionsMax: 2_048,
   /** Bytes of a revert's data that are kept in an error. */
   revertBytesMax: 16 * 1024,
 } as const;

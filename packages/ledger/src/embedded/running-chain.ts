@@ -1,7 +1,5 @@
-import type { Clock, Logger } from '@pulsemesh/base';
 import { lockDirectory } from '@pulsemesh/store';
-import { Chain } from './chain/chain.ts';
-import type { Instruments } from './chain/instruments.ts';
+import { Chain, type ChainDependencies } from './chain/chain.ts';
 import type { ChainSettings } from './chain/open-chain.ts';
 import { hex } from './rpc/answers.ts';
 import { Dispatch, type RpcOutcome } from './rpc/dispatch.ts';
@@ -50,7 +48,7 @@ export class RunningChain implements AsyncDisposable {
   /** @throws {StoreInUseError}; what opening the chain throws; what the operating system says of the address. */
   static async start(
     settings: RunSettings,
-    dependencies: { readonly clock: Clock; readonly logger: Logger; readonly instruments: Instruments },
+    dependencies: ChainDependencies,
   ): Promise<RunningChain> {
     await using parts = new AsyncDisposableStack();
     const lock = parts.use(lockDirectory(settings.directory));

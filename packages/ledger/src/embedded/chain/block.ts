@@ -1,5 +1,5 @@
 import { type Block, createBlock } from '@ethereumjs/block';
-import { type Common, createCustomCommon, Hardfork, Mainnet } from '@ethereumjs/common';
+import { type Common, createCustomCommon, Hardfork, Mainnet, type ParamsDict } from '@ethereumjs/common';
 import { Address } from '@ethereumjs/util';
 import { Bloom } from '@ethereumjs/vm';
 import { sha256 } from '@pulsemesh/crypto';
@@ -65,14 +65,26 @@ export interface StoredLog {
   readonly data: Uint8Array;
 }
 
-/** The rules of the EVM for a chain: osaka, which has the P-256 precompile that passkeys need (EIP-7951). */
+/**
+ * The rules of the EVM for a chain: osaka, which has the P-256 precompile that passkeys need (EIP-7951). They never change, so that every
+ * transaction and block shares them; the library would copy and merge its tables for each, a twentieth of a purchase's work.
+ */
 export function createRules(chainId: number, recoverKey: RecoverKey): Common {
   // All forks from the first block: the library treats the block where London began on the main network in its own way.
   const hardforks = Mainnet.hardforks.map((fork) => (fork.block === null ? fork : { ...fork, block: 0 }));
-  return createCustomCommon({ chainId, hardforks }, Mainnet, {
+  const rules = createCustomCommon({ chainId, hardforks }, Mainnet, {
     hardfork: Hardfork.Osaka,
     customCrypto: { ecrecover: recoverKey },
   });
+  const merge = rules.updateParams.bind(rules);
+  const merged = new Set<ParamsDict>();
+  rules.copy = () => rules;
+  rules.updateParams = (params) => {
+    if (merged.has(params)) return;
+    merged.add(params);
+    merge(params);
+  };
+  return rules;
 }
 
 /** What a header says before its hash is known. */

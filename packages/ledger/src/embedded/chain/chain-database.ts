@@ -97,6 +97,10 @@ export class ChainDatabase implements StateReader, Disposable {
     return this.#all(this.#statements.logs, ...values).map(logOfRow);
   }
 
+  logsOf(block: number): StoredLog[] {
+    return this.#all(this.#statements.logsOfBlock, block).map(logOfRow);
+  }
+
   account(address: string): AccountRecord | undefined {
     const row = this.#get(this.#statements.account, fromHex(address));
     return row && accountOf(row);

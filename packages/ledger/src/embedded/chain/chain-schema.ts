@@ -49,6 +49,7 @@ export function prepareStatements(database: DatabaseSync) {
     addTransaction: prepare('INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     logs: prepare(`SELECT ${logColumns} FROM logs WHERE block >= ?1 AND block <= ?2 AND ${wanted}
       AND length(topics) >= ?8 ORDER BY block, place LIMIT ?9`),
+    logsOfBlock: prepare(`SELECT ${logColumns} FROM logs WHERE block = ? ORDER BY place`),
     addLog: prepare('INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)'),
     account: prepare('SELECT nonce, balance, code_hash FROM accounts WHERE address = ?'),
     accounts: prepare('SELECT address, nonce, balance, code_hash FROM accounts'),

@@ -1,16 +1,20 @@
 import type { Block } from '@ethereumjs/block';
 import type { Common } from '@ethereumjs/common';
+import type { TypedTransaction } from '@ethereumjs/tx';
 import { type Clock, errorForLog, type Logger, type Timer } from '@pulsemesh/base';
 import { createSigner, type Signer } from '@pulsemesh/crypto';
 import { StoreFullError } from '@pulsemesh/store';
 import { ChainClosedError, overLimit, RpcRefusal, rpcCodes } from '../errors.ts';
 import { BlockDraft, type FinishedDraft } from '../execution/block-draft.ts';
 import { type CallInput, type CallOutcome, Executor } from '../execution/executor.ts';
-import { parseTransaction } from '../execution/signed-transaction.ts';
+import { readTransaction, recoveryInput, type SignedTransaction, withSender } from '../execution/signed-transaction.ts';
+import type { RecoverKey, RecoveredKeys } from '../execution/recover-key.ts';
 import { embeddedLimits } from '../limits.ts';
 import { CachedState } from '../state/cached-state.ts';
 import { FlatState } from '../state/flat-state.ts';
-import { blockOf, type ChainSpec, openFields, type StoredBlock, sealMessage } from './block.ts';
+import { toHex } from '../state/hex.ts';
+import { Recent } from '../state/recent.ts';
+import { blockOf, type ChainSpec, openFields, type StoredBlock, type StoredTransaction, sealMessage } from './block.ts';
 import type { ChainDatabase } from './chain-database.ts';
 import type { Instruments } from './instruments.ts';
 import { type ChainSettings, openChain } from './open-chain.ts';
@@ -20,6 +24,13 @@ export interface ChainDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly instruments: Instruments;
+  /** Who recovers keys beside this thread. */
+  readonly recoveryHelper?: RecoveryHelper | undefined;
+}
+
+/** Recovers a key elsewhere; null where it is to be done here. */
+export interface RecoveryHelper {
+  recover(...input: Parameters<RecoverKey>): Promise<Uint8Array | null>;
 }
 
 /**
@@ -37,6 +48,9 @@ export class Chain implements AsyncDisposable {
   readonly #sealing: Executor;
   readonly #reading: Executor;
   readonly #pool: Pool;
+  readonly #keys: RecoveredKeys;
+  readonly #helper: RecoveryHelper | undefined;
+  readonly #readTransactions = new Recent<TypedTransaction>(embeddedLimits.readTransactionsMax);
   readonly #heartbeatMs: number;
   readonly #counts: Instruments;
   #head: StoredBlock;
@@ -53,6 +67,8 @@ export class Chain implements AsyncDisposable {
     this.database = parts.database;
     this.state = parts.state;
     this.#head = parts.head;
+    this.#keys = parts.keys;
+    this.#helper = dependencies.recoveryHelper;
     this.#sealing = parts.sealing;
     this.#reading = parts.reading;
     this.#dependencies = dependencies;
@@ -65,13 +81,13 @@ export class Chain implements AsyncDisposable {
 
   /** Opens the chain of a directory, or makes it. @throws as `openChain`. */
   static async open(settings: ChainSettings, dependencies: ChainDependencies): Promise<Chain> {
-    const { database, spec, rules, head } = openChain(settings, dependencies.clock);
+    const { database, spec, rules, head, keys } = openChain(settings, dependencies.clock);
     try {
       const state = new CachedState(database);
       const hashes = { hashOf: (number: number) => database.blockByNumber(number)?.hash ?? null };
       const sealing = await Executor.create(rules, new FlatState(state), hashes);
       const reading = await Executor.create(rules, new FlatState(state), hashes);
-      const chain = new Chain({ database, spec, rules, head, state, sealing, reading }, settings, dependencies);
+      const chain = new Chain({ database, spec, rules, head, keys, state, sealing, reading }, settings, dependencies);
       if (dependencies.clock.now() - head.timestamp * 1_000 >= settings.heartbeatMs) await chain.sealNow();
       return chain;
     } catch (error) {
@@ -96,7 +112,8 @@ export class Chain implements AsyncDisposable {
    */
   async submit(raw: Uint8Array): Promise<Uint8Array> {
     this.#assertRunning();
-    const signed = parseTransaction(raw, this.rules);
+    const signed = await this.#read(raw);
+    this.#assertRunning();
     if (this.database.transactionByHash(signed.hash) !== undefined) return signed.hash;
     const sealed = this.#pool.add(signed, this.nonceOf(signed.senderHex));
     this.#wake();
@@ -112,6 +129,16 @@ export class Chain implements AsyncDisposable {
   /** The next nonce after what waits in order. */
   pendingNonceOf(address: string): bigint {
     return this.#pool.nextNonce(address, this.nonceOf(address));
+  }
+
+  /** A sealed transaction as the library knows it. */
+  transaction({ hash, raw }: StoredTransaction): TypedTransaction {
+    const key = toHex(hash);
+    const found = this.#readTransactions.get(key);
+    if (found !== undefined) return found;
+    const tx = readTransaction(raw, this.rules);
+    this.#readTransactions.set(key, tx);
+    return tx;
   }
 
   /** What waits under this hash. */
@@ -167,6 +194,18 @@ export class Chain implements AsyncDisposable {
   #assertRunning(): void {
     if (this.#isClosed) throw new ChainClosedError();
     if (this.#failure !== undefined) throw new ChainClosedError({ cause: this.#failure });
+  }
+
+  async #read(raw: Uint8Array): Promise<SignedTransaction> {
+    const tx = readTransaction(raw, this.rules);
+    const input = recoveryInput(tx);
+    if (this.#helper !== undefined && input !== null && !this.#keys.knows(...input)) {
+      const key = await this.#helper.recover(...input);
+      if (key !== null) this.#keys.remember(key, ...input);
+    }
+    const signed = withSender(tx, raw);
+    this.#readTransactions.set(toHex(signed.hash), tx);
+    return signed;
   }
 
   /** Seals soon: once what else has arrived on the sockets is read, so that it goes into the same block. */
@@ -268,6 +307,7 @@ interface ChainParts {
   readonly rules: Common;
   readonly database: ChainDatabase;
   readonly head: StoredBlock;
+  readonly keys: RecoveredKeys;
   readonly state: CachedState;
   readonly sealing: Executor;
   readonly reading: Executor;

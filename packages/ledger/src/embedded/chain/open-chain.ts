@@ -4,8 +4,7 @@ import { createSigner, verifySignature } from '@pulsemesh/crypto';
 import { equalBytes } from '@pulsemesh/wire';
 import { ChainDamagedError, OtherChainError } from '../errors.ts';
 import { createGenesis } from '../execution/genesis.ts';
-import { createRecoverKey } from '../execution/recover-key.ts';
-import { embeddedLimits } from '../limits.ts';
+import { RecoveredKeys } from '../execution/recover-key.ts';
 import { blockOf, bloomOf, type ChainSpec, createRules, type StoredBlock, sealMessage } from './block.ts';
 import { ChainDatabase } from './chain-database.ts';
 import { parseSpec, specText } from './spec-text.ts';
@@ -35,17 +34,18 @@ const checkedAtStart = 64;
 export function openChain(
   settings: ChainSettings,
   clock: Clock,
-): { database: ChainDatabase; spec: ChainSpec; rules: Common; head: StoredBlock } {
+): { database: ChainDatabase; spec: ChainSpec; rules: Common; head: StoredBlock; keys: RecoveredKeys } {
   const { directory, reserveBytes, bytesMax } = settings;
   const database = new ChainDatabase({ directory, reserveBytes, ...(bytesMax === undefined ? {} : { bytesMax }) });
   try {
     if (database.head() === undefined) writeGenesis(database, settings, clock);
     const spec = parseSpec(database.meta('spec'));
     assertSame(spec, settings);
-    const rules = createRules(spec.chainId, createRecoverKey());
+    const keys = new RecoveredKeys();
+    const rules = createRules(spec.chainId, keys.recover);
     const head = database.head() as StoredBlock; // the genesis at least
     checkTail(database, spec, rules, head);
-    return { database, spec, rules, head };
+    return { database, spec, rules, head, keys };
   } catch (error) {
     database[Symbol.dispose]();
     throw error;
@@ -57,7 +57,7 @@ function writeGenesis(database: ChainDatabase, settings: ChainSettings, clock: C
   const signer = createSigner(sealerSeed);
   const timestamp = Math.floor(clock.now() / 1_000);
   const spec: ChainSpec = { chainId, sealer: signer.publicKey, coinbase, timestamp, balances };
-  const genesis = createGenesis(spec, createRules(chainId, createRecoverKey()));
+  const genesis = createGenesis(spec, createRules(chainId, new RecoveredKeys().recover));
   const block = { ...genesis.block, seal: signer.sign(sealMessage(genesis.block.hash)) };
   database.write({ ...genesis, block }, { spec: specText(spec) });
 }
@@ -89,7 +89,7 @@ function checkTail(database: ChainDatabase, spec: ChainSpec, rules: Common, head
 }
 
 function hashOf(database: ChainDatabase, spec: ChainSpec, rules: Common, block: StoredBlock): Uint8Array {
-  const bloom = bloomOf(database.logs(block.number, block.number, embeddedLimits.blockLogsMax));
+  const bloom = bloomOf(database.logsOf(block.number));
   try {
     return blockOf(spec, rules, block, bloom).hash();
   } catch (error) {

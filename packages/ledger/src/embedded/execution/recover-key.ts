@@ -10,14 +10,29 @@ export type RecoverKey = (hash: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Ar
  * Recovery that remembers: a signature is looked at several times (an estimate, a call, the transaction, the ecrecover in it), and each
  * time costs 1.4 ms in JavaScript, a third of a purchase. What is remembered is looked up by all that went in.
  */
-export function createRecoverKey(): RecoverKey {
-  const known = new Recent<Uint8Array>(embeddedLimits.recoveredMax);
-  return (hash, v, r, s, chainId) => {
-    const asked = `${toHex(hash)}.${v}.${toHex(r)}.${toHex(s)}.${chainId ?? ''}`;
-    const found = known.get(asked);
+export class RecoveredKeys {
+  readonly #known = new Recent<Uint8Array>(embeddedLimits.recoveredMax);
+
+  readonly recover: RecoverKey = (...input) => {
+    const name = nameOf(...input);
+    const found = this.#known.get(name);
     if (found !== undefined) return found;
-    const key = ecrecover(hash, v, r, s, chainId);
-    known.set(asked, key);
+    const key = ecrecover(...input);
+    this.#known.set(name, key);
     return key;
   };
+
+  /** True where `recover` answers at once. */
+  knows(...input: Parameters<RecoverKey>): boolean {
+    return this.#known.get(nameOf(...input)) !== undefined;
+  }
+
+  /** Takes over what somebody else of this program recovered from the same input. */
+  remember(key: Uint8Array, ...input: Parameters<RecoverKey>): void {
+    this.#known.set(nameOf(...input), key);
+  }
+}
+
+function nameOf(...[hash, v, r, s, chainId]: Parameters<RecoverKey>): string {
+  return `${toHex(hash)}.${v}.${toHex(r)}.${toHex(s)}.${chainId ?? ''}`;
 }

@@ -1,8 +1,10 @@
 import type { Common } from '@ethereumjs/common';
 import { Capability, createTxFromRLP, TransactionType, type TypedTransaction } from '@ethereumjs/tx';
+import { bigIntToUnpaddedBytes } from '@ethereumjs/util';
 import { RpcRefusal, rpcCodes } from '../errors.ts';
 import { embeddedLimits } from '../limits.ts';
 import { toHex } from '../state/hex.ts';
+import type { RecoverKey } from './recover-key.ts';
 
 /** A transaction that was read and whose signature holds. */
 export interface SignedTransaction {
@@ -27,7 +29,7 @@ const takenTypes: readonly number[] = [
  * and delegated accounts (EIP-7702) are not needed.
  * @throws {RpcRefusal} for everything else.
  */
-export function parseTransaction(raw: Uint8Array, rules: Common): SignedTransaction {
+export function readTransaction(raw: Uint8Array, rules: Common): TypedTransaction {
   if (raw.length > embeddedLimits.transactionBytesMax) {
     throw new RpcRefusal(rpcCodes.limit, 'over the limit transactionBytesMax');
   }
@@ -36,12 +38,25 @@ export function parseTransaction(raw: Uint8Array, rules: Common): SignedTransact
   if (tx.type === TransactionType.Legacy && !tx.supports(Capability.EIP155ReplayProtection)) {
     throw new RpcRefusal(rpcCodes.input, 'only replay-protected (EIP-155) transactions allowed over RPC');
   }
+  return tx;
+}
+
+/** The same with who signed it. @throws {RpcRefusal} where nobody did. */
+export function withSender(tx: TypedTransaction, raw: Uint8Array): SignedTransaction {
   try {
     const sender = tx.getSenderAddress().bytes;
     return { tx, raw, hash: tx.hash(), sender, senderHex: toHex(sender) };
   } catch {
     throw new RpcRefusal(rpcCodes.input, 'invalid sender');
   }
+}
+
+/** What recovering a transaction's sender asks `RecoverKey`; null for one that nobody signed. */
+export function recoveryInput(tx: TypedTransaction): Parameters<RecoverKey> | null {
+  const { v, r, s } = tx;
+  if (v === undefined || r === undefined || s === undefined) return null;
+  const chainId = tx.supports(Capability.EIP155ReplayProtection) ? tx.common.chainId() : undefined;
+  return [tx.getMessageToVerifySignature(), v, bigIntToUnpaddedBytes(r), bigIntToUnpaddedBytes(s), chainId];
 }
 
 function decode(raw: Uint8Array, rules: Common): TypedTransaction {

@@ -1,4 +1,4 @@
-import { createTxFromRLP } from '@ethereumjs/tx';
+import type { TypedTransaction } from '@ethereumjs/tx';
 import {
   bloomOf,
   type ChainSpec,
@@ -8,6 +8,7 @@ import {
   type StoredTransaction,
 } from '../chain/block.ts';
 import type { Chain } from '../chain/chain.ts';
+import type { SignedTransaction } from '../execution/signed-transaction.ts';
 import { embeddedLimits } from '../limits.ts';
 import { toHex } from '../state/hex.ts';
 
@@ -32,7 +33,7 @@ const noRequests = '0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 /** A block, with whole transactions or their hashes. */
 export function blockAnswer(chain: Chain, block: StoredBlock, isWhole: boolean): Json {
   const transactions = chain.database.transactionsOf(block.number);
-  const logs = chain.database.logs(block.number, block.number, embeddedLimits.blockLogsMax);
+  const logs = chain.database.logsOf(block.number);
   return {
     ...headerAnswer(chain.spec, block),
     hash: hex(block.hash),
@@ -95,7 +96,7 @@ export function pendingAnswer(chain: Chain): Json {
 /** A transaction in its block. */
 export function transactionAnswer(chain: Chain, transaction: StoredTransaction, block: StoredBlock): Json {
   return {
-    ...signedAnswer(chain, transaction.raw),
+    ...signedAnswer(chain.transaction(transaction)),
     hash: hex(transaction.hash),
     from: hex(transaction.sender),
     blockHash: hex(block.hash),
@@ -106,14 +107,13 @@ export function transactionAnswer(chain: Chain, transaction: StoredTransaction, 
 }
 
 /** A transaction that waits. */
-export function waitingAnswer(chain: Chain, raw: Uint8Array, hash: Uint8Array, sender: Uint8Array): Json {
+export function waitingAnswer({ tx, hash, sender }: SignedTransaction): Json {
   const nowhere = { blockHash: null, blockNumber: null, transactionIndex: null };
-  return { ...signedAnswer(chain, raw), hash: hex(hash), from: hex(sender), ...nowhere };
+  return { ...signedAnswer(tx), hash: hex(hash), from: hex(sender), ...nowhere };
 }
 
-function signedAnswer(chain: Chain, raw: Uint8Array): { readonly [key: string]: Json } {
-  const json = createTxFromRLP(raw, { common: chain.rules }).toJSON();
-  const { data, gasLimit, to, ...rest } = json;
+function signedAnswer(tx: TypedTransaction): { readonly [key: string]: Json } {
+  const { data, gasLimit, to, ...rest } = tx.toJSON();
   const named: Record<string, Json> = { input: data ?? '0x', gas: gasLimit ?? '0x0', to: to ?? null };
   for (const [key, value] of Object.entries(rest)) if (value !== undefined) named[key] = value as Json; // of the library's JSON
   // Base fee 0: what is paid is the tip.
@@ -123,9 +123,8 @@ function signedAnswer(chain: Chain, raw: Uint8Array): { readonly [key: string]: 
 
 /** What came of a transaction. */
 export function receiptAnswer(chain: Chain, transaction: StoredTransaction, block: StoredBlock): Json {
-  const tx = createTxFromRLP(transaction.raw, { common: chain.rules });
-  const logs = chain.database
-    .logs(block.number, block.number, embeddedLimits.blockLogsMax)
+  const tx = chain.transaction(transaction);
+  const logs = chain.database.logsOf(block.number)
     .filter(({ transactionPlace }) => transactionPlace === transaction.place);
   const price = 'gasPrice' in tx ? tx.gasPrice : tx.getEffectivePriorityFee(0n);
   return {

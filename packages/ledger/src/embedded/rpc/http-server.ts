@@ -123,6 +123,8 @@ function failure(
 function end(response: ServerResponse, status: number, body: unknown): void {
   const text = body === undefined || body === null ? '' : JSON.stringify(body);
   // A body that was not read to its end makes the connection useless.
-  const headers = { 'content-type': 'application/json', ...(status === 200 ? {} : { connection: 'close' }) };
-  response.writeHead(status, headers).end(text);
+  const connection = status === 200 ? {} : { connection: 'close' };
+  // With its length known the answer goes out in one piece.
+  const length = { 'content-length': Buffer.byteLength(text) };
+  response.writeHead(status, { 'content-type': 'application/json', ...length, ...connection }).end(text);
 }

@@ -107,7 +107,7 @@ function transactionByHash(chain: Chain, hash: Uint8Array): Json {
   const sealed = chain.database.transactionByHash(hash);
   if (sealed !== undefined) return transactionAnswer(chain, sealed, blockNumbered(chain, sealed.block));
   const waiting = chain.waiting(hash)?.signed;
-  return waiting === undefined ? null : waitingAnswer(chain, waiting.raw, waiting.hash, waiting.sender);
+  return waiting === undefined ? null : waitingAnswer(waiting);
 }
 
 function receiptByHash(chain: Chain, hash: Uint8Array): Json {

@@ -91,8 +91,8 @@ export class ChainThread implements AsyncDisposable {
       case 'log':
         logger[said.level](said.message, said.fields);
         break;
-      case 'measure':
-        measure(instruments[said.name], said.value);
+      case 'measured':
+        for (const { name, value } of said.measured) measure(instruments[name], value);
         break;
       case 'closed':
         break;

@@ -3,7 +3,8 @@ import { createSystemClock, errorForLog, type LogFields, type Logger, type LogLe
 import type { Instruments } from '../chain/instruments.ts';
 import { RunningChain, type RunSettings } from '../running-chain.ts';
 import { faultOf } from './faults.ts';
-import type { ThreadReport, ThreadRequest } from './messages.ts';
+import type { Measured, ThreadReport, ThreadRequest } from './messages.ts';
+import { RecoveryThread } from './recovery-thread.ts';
 
 // The thread of startEmbeddedChain: everything the chain does happens here. It says nothing but reports.
 
@@ -25,7 +26,16 @@ function loggerTo(bound: LogFields): Logger {
   };
 }
 
-const measure = (name: keyof Instruments) => (value: number) => report({ kind: 'measure', name, value });
+/** What was measured since the last report: one message for all that a turn of the event loop brings. */
+let measured: Measured[] = [];
+const measure = (name: keyof Instruments) => (value: number) => {
+  if (measured.length === 0) setImmediate(reportMeasured);
+  measured.push({ name, value });
+};
+function reportMeasured(): void {
+  report({ kind: 'measured', measured });
+  measured = [];
+}
 const counter = (name: keyof Instruments) => ({ add: (amount = 1) => measure(name)(amount) });
 const instruments: Instruments = {
   blocks: counter('blocks'),
@@ -38,7 +48,9 @@ const logger = loggerTo({});
 
 async function run(): Promise<void> {
   const settings = workerData as RunSettings; // given by startEmbeddedChain
-  const running = await RunningChain.start(settings, { clock: createSystemClock(), logger, instruments });
+  const recoveryHelper = RecoveryThread.start();
+  const dependencies = { clock: createSystemClock(), logger, instruments, recoveryHelper };
+  const running = await RunningChain.start(settings, dependencies);
   port?.on('message', (request: ThreadRequest) => {
     void (request.kind === 'close' ? close(running) : answer(running, request));
   });

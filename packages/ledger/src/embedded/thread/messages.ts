@@ -8,6 +8,12 @@ export type ThreadRequest =
   | { readonly kind: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
   | { readonly kind: 'close' };
 
+/** One step of a counter, or one observation. */
+export interface Measured {
+  readonly name: keyof Instruments;
+  readonly value: number;
+}
+
 /** From the thread. */
 export type ThreadReport =
   | { readonly kind: 'started'; readonly facts: ChainFacts }
@@ -19,7 +25,7 @@ export type ThreadReport =
       readonly message: string;
       readonly fields: LogFields;
     }
-  | { readonly kind: 'measure'; readonly name: keyof Instruments; readonly value: number }
+  | { readonly kind: 'measured'; readonly measured: readonly Measured[] }
   | { readonly kind: 'closed' };
 
 /** A condition, carried over the thread's border by what makes it. */

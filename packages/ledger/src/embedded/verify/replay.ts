@@ -5,8 +5,8 @@ import { type ChainSpec, createRules, type HeaderFields, type StoredBlock, sealM
 import { BlockDraft, type FinishedDraft } from '../execution/block-draft.ts';
 import { Executor } from '../execution/executor.ts';
 import { createGenesis } from '../execution/genesis.ts';
-import { createRecoverKey } from '../execution/recover-key.ts';
-import { parseTransaction } from '../execution/signed-transaction.ts';
+import { RecoveredKeys } from '../execution/recover-key.ts';
+import { readTransaction, withSender } from '../execution/signed-transaction.ts';
 import { FlatState } from '../state/flat-state.ts';
 import { MemoryState } from '../state/memory-state.ts';
 
@@ -69,7 +69,7 @@ export class Replay {
   static async create(spec: ChainSpec): Promise<Replay> {
     const state = new MemoryState();
     const hashes = new Map<number, Uint8Array>();
-    const rules = createRules(spec.chainId, createRecoverKey());
+    const rules = createRules(spec.chainId, new RecoveredKeys().recover);
     const executor = await Executor.create(rules, new FlatState(state), {
       hashOf: (number) => hashes.get(number) ?? null,
     });
@@ -100,7 +100,7 @@ export class Replay {
     const draft = new BlockDraft(this.#spec, this.#rules, this.#executor, parent, timestamp);
     try {
       for (const bytes of raw) {
-        const signed = parseTransaction(bytes, this.#rules);
+        const signed = withSender(readTransaction(bytes, this.#rules), bytes);
         if (!draft.hasRoomFor(signed.tx.gasLimit)) return null;
         await draft.add(signed);
       }

@@ -5,7 +5,6 @@ import { ChainDatabase } from '../chain/chain-database.ts';
 import { parseSpec } from '../chain/spec-text.ts';
 import { ChainDamagedError } from '../errors.ts';
 import type { FinishedDraft } from '../execution/block-draft.ts';
-import { embeddedLimits } from '../limits.ts';
 import { toHex } from '../state/hex.ts';
 import type { MemoryState } from '../state/memory-state.ts';
 import type { ChainSource } from './chain-sources.ts';
@@ -133,7 +132,7 @@ async function* blocksOf(database: ChainDatabase): AsyncGenerator<SealedBlock> {
 /** What JSON-RPC answers from, against what came out. */
 function keptFault(database: ChainDatabase, made: FinishedDraft, block: SealedBlock): ChainFault | null {
   const transactions = database.transactionsOf(block.number);
-  const logs = database.logs(block.number, block.number, embeddedLimits.blockLogsMax);
+  const logs = database.logsOf(block.number);
   const isSame =
     isSameRows(made.transactions, transactions) &&
     isSameRows(made.logs, logs) &&
