@@ -10,8 +10,8 @@ import {
 } from '../config/node-config.ts';
 import { aborted, watchForStop } from '../process/lifetime.ts';
 import type { NodeDependencies } from '../process/node-context.ts';
+import { loadNodeIdentity } from '../process/node-identity.ts';
 import { createNodeLogger, stopOnBugs } from '../process/process-log.ts';
-import { loadNodeIdentity } from '../process/start-node.ts';
 import type { AgentNetwork } from '../relay/agent.ts';
 import { startBoardService } from './board-service.ts';
 import { startWitnessService, type WitnessService } from './witness-service.ts';

@@ -31,6 +31,8 @@ export const ledgerDescriptionSchema = z.strictObject({
   codeHash: hash,
   /** ERC-7913 verifiers of P-256 keys and passkeys. */
   verifiers: z.strictObject({ p256: account, webAuthn: account }),
+  /** The block the contract was deployed in: events are read from there. */
+  fromBlock: z.int().min(0).default(0),
   /** Whether the chain runs within a Pulsemesh node, with one sealer. */
   isEmbedded: z.boolean().default(false),
   /** What amounts of its own coin are called. */

@@ -23,9 +23,14 @@ export interface ConsentParts {
   readonly custodians: readonly { readonly peer: string; readonly account: Hex; readonly logKey: string }[];
   readonly openLedger: () => Promise<NodeLedger>;
   /** Null: no office of that kind. What it gives back is disposed with the desk. */
-  readonly openHome: ((ledger: NodeLedger, onChange: (subject: string) => void) => Promise<Opened<HomeDesk>>) | null;
+  readonly openHome: ((ledger: NodeLedger, onChange: (subject: string) => void) => Promise<OpenedHome>) | null;
   readonly openResearch: ((ledger: NodeLedger, onChange: () => void) => Promise<Opened<ResearchDesk>>) | null;
   readonly readLog: (peer: PeerId, from: number) => Promise<AccessLogPart>;
+}
+
+/** Patients with unanswered requests or alarms, beside the desk. */
+export interface OpenedHome extends Opened<HomeDesk> {
+  waiting(): ProfileView['waiting'];
 }
 
 export interface Opened<Desk> extends AsyncDisposable {
@@ -44,7 +49,7 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
   readonly #stopped = new AbortController();
   readonly #opening: Promise<void>;
   #ledger: { readonly node: NodeLedger; readonly watch: LedgerWatch; readonly book: AuditBook } | null = null;
-  #home: HomeDesk | null = null;
+  #home: OpenedHome | null = null;
   #research: ResearchDesk | null = null;
   #failure: unknown = null;
 
@@ -63,7 +68,7 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
   home(): HomeDesk {
     if (this.#parts.openHome === null) throw new NotHereError('home');
     if (this.#home === null) throw new OfficeStartingError(this.#failure);
-    return this.#home;
+    return this.#home.desk;
   }
 
   research(): ResearchDesk {
@@ -122,7 +127,7 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
     this.#ledger = { node, watch, book };
     if (openHome !== null) {
       const onChange = (subject: string) => this.#emit({ type: 'consent', subject });
-      this.#home = (await this.#untilOpen('home', () => openHome(node, onChange)))?.desk ?? null;
+      this.#home = await this.#untilOpen('home', () => openHome(node, onChange));
     }
     if (openResearch !== null) {
       const onChange = () => this.#emit({ type: 'consent', subject: null });
@@ -152,7 +157,7 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
 
   async #logOf(custodian: ConsentParts['custodians'][number]): Promise<CustodianLogView> {
     const { peer, logKey, account } = custodian;
-    const shown = { peer, logKey, account: this.#ledger?.node.rpc === null ? null : account };
+    const shown = { peer, logKey, account: this.#ledger?.node.kind === 'board' ? null : account };
     try {
       const { checkpoint } = await this.#parts.readLog(peer as PeerId, Number.MAX_SAFE_INTEGER);
       return { ...shown, checkpoint: toBase64(checkpoint), size: sizeOf(checkpoint) };

@@ -1,18 +1,22 @@
 import { type Clock, errorCode, type Logger, startTicker } from '@pulsemesh/base';
-import type { GrantLedger, LedgerStatus } from '@pulsemesh/ledger';
+import type { ConsentDomain, GrantLedger, LedgerStatus, SignatureVerifiers } from '@pulsemesh/ledger';
 import type { Hex, LedgerView } from '../api/types.ts';
 
 /** The ledger of a node, with what its settings say of it. */
 export interface NodeLedger extends AsyncDisposable {
   readonly ledger: GrantLedger;
   /** What signatures are for; on a board 0 and the zero address. */
-  readonly domain: { readonly chainId: number; readonly contract: Hex };
+  readonly domain: ConsentDomain;
+  /** Contracts that check P-256 keys and passkeys as signers (ERC-7913). */
+  readonly verifiers: SignatureVerifiers;
   /** The node's own account on it; null: it has none. */
   readonly account: Hex | null;
-  readonly isEmbedded: boolean;
+  readonly kind: 'embedded' | 'rpc' | 'board';
   readonly symbol: string;
   readonly decimals: number;
   readonly headAgeMsMax: number;
+  /** What the node's account may spend today of the ledger's own coin, whole units; null: there is no limit to tell. */
+  readonly leftToSpend: () => bigint | null;
   /** JSON-RPC by an allow-list; null where there is no chain. */
   readonly rpc: ((body: unknown) => Promise<unknown>) | null;
 }
@@ -92,9 +96,8 @@ export class LedgerWatch implements Disposable {
 }
 
 function viewOf(status: LedgerStatus, node: NodeLedger): LedgerView {
-  const kind = status.kind === 'rpc' && node.isEmbedded ? 'embedded' : status.kind;
   return {
-    kind,
+    kind: status.kind,
     chainId: status.chainId,
     contract: status.contract,
     head: status.head.toString(),
@@ -103,18 +106,17 @@ function viewOf(status: LedgerStatus, node: NodeLedger): LedgerView {
     sealers: status.sealers,
     codeHash: status.codeHash,
     state: status.headAgeMs > node.headAgeMsMax ? 'stale' : 'up',
-    words: wordsOf(kind, status.sealers.length),
+    words: wordsOf(status.kind, status.sealers.length),
     symbol: node.symbol,
     decimals: node.decimals,
   };
 }
 
-function unknownLedger({ domain, isEmbedded, symbol, decimals, rpc }: NodeLedger): LedgerView {
-  const kind = rpc === null ? 'board' : isEmbedded ? 'embedded' : 'rpc';
+function unknownLedger({ domain, kind, symbol, decimals }: NodeLedger): LedgerView {
   return {
     kind,
     chainId: domain.chainId,
-    contract: rpc === null ? null : domain.contract,
+    contract: kind === 'board' ? null : domain.verifyingContract,
     head: '0',
     finalized: '0',
     headAgeMs: 0,

@@ -9,7 +9,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import type { ConsentSettings } from '../config/consent-settings.ts';
 import { startBoardAgent } from '../learning/board-agent.ts';
 import type { NodeContext } from '../process/node-context.ts';
-import { loadNodeIdentity } from '../process/start-node.ts';
+import { loadNodeIdentity } from '../process/node-identity.ts';
 
 /** How others reach an office, and it them. */
 export interface OfficeAgent {

@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, errorMessage, type Random, sleep } from '@pulsemesh/base';
+import { toHex } from '@pulsemesh/wire';
 import type { AlertView } from '../api/types.ts';
 import { ApiClient, GatewayRefusedError } from '../client/api-client.ts';
 import { parseNodeConfig } from '../config/node-config.ts';
@@ -13,17 +14,19 @@ import type { ProcessSpec } from '../supervisor/supervised-process.ts';
 import { Supervisor, type SupervisorEvent } from '../supervisor/supervisor.ts';
 import { boardPolicy } from './board-of-demo.ts';
 import { type CastMember, chooseCast } from './cast.ts';
+import type { ConsentPlaySettings } from './consent-play-settings.ts';
 import type { DevicesSettings } from './devices-settings.ts';
 import { watchGateway } from './gateway-feed.ts';
 import type { HospitalProxySettings } from './hospital-proxy-settings.ts';
 import { type Installation, openInstallation, servicePorts, writeFileAtomically } from './installation.ts';
 import { demoPaths, firstToStart, helpers, learners, members, stopOrder } from './layout.ts';
 import { lockDataDirectory } from './lock.ts';
-import { memberConfig, mqttUrl, pageUrl } from './member-config.ts';
+import { memberConfig, mqttUrl, pageUrl, researchUrl } from './member-config.ts';
 import { proportionalSetBytes } from './memory.ts';
 import { readPositions } from './positions.ts';
 import type { ProcessReport, RunFacts, RunReport } from './report.ts';
 import {
+  consentLine,
   happeningLine,
   learningLine,
   movedLines,
@@ -97,6 +100,7 @@ export async function runDemo(options: DemoOptions, deps: DemoDependencies): Pro
   for (const line of startingLines({ ...options, cast, isNew: installation.isNew })) deps.print(line);
   for (const line of movedLines(installation.moved)) deps.print(line);
   await writeConfigs(options, installation, cast);
+  writePlayConfig(options, installation, cast, deps);
   const demo = new Demo(options, deps, installation, cast);
   const report = await demo.run();
   if (options.seconds === null) return 0;
@@ -111,6 +115,7 @@ class Demo {
   readonly #supervisor: Supervisor;
   readonly #client: ApiClient;
   readonly #token: string;
+  readonly #researchToken: string;
   readonly #startedMs: number;
   /** Recording time from which on an alert is news: where the devices go on now, less a few windows. */
   readonly #newsSinceMs: number;
@@ -134,6 +139,7 @@ class Demo {
     const logger = createNodeLogger({ name: 'supervisor', log: { level: 'info', file: paths.log('supervisor') } });
     this.#supervisor = new Supervisor({}, { ...deps, logger, onEvent: (event) => this.#onEvent(event) });
     this.#token = loadOrCreateToken(tokenFile(paths.node('gateway')), deps.random);
+    this.#researchToken = loadOrCreateToken(tokenFile(paths.node('research')), deps.random);
     this.#client = new ApiClient({ url: pageUrl(installation).replace('localhost', '127.0.0.1'), token: this.#token });
   }
 
@@ -150,7 +156,7 @@ class Demo {
       await Promise.race([network, aborted(this.#deps.stop)]);
       if (!this.#deps.stop.aborted) this.#showReady();
       // Last: their work is for hours, and whoever waits for the page should not wait for it.
-      const learning = this.#startAll(learners);
+      const learning = this.#startAll(this.#cast.length >= 2 ? [...learners, helpers.play] : learners);
       const facts = await this.#measure();
       await learning;
       return await this.#stop(facts);
@@ -206,7 +212,8 @@ class Demo {
   }
 
   #showReady(): void {
-    for (const line of readyLines(this.#installation, this.#token, this.#elapsedMs() / 1000)) this.#deps.print(line);
+    const tokens = { home: this.#token, research: this.#researchToken };
+    for (const line of readyLines(this.#installation, tokens, this.#elapsedMs() / 1000)) this.#deps.print(line);
     this.#deps.onPage?.(`${pageUrl(this.#installation)}/#token=${this.#token}`);
   }
 
@@ -309,6 +316,7 @@ class Demo {
       [helpers.inbox]: './inbox-main.ts',
       [helpers.devices]: './devices-main.ts',
       [helpers.proxy]: './hospital-proxy-main.ts',
+      [helpers.play]: './consent-play-main.ts',
       ...Object.fromEntries(learners.map((learner) => [learner, '../learning/learner-main.ts'])),
     };
     return {
@@ -318,7 +326,8 @@ class Demo {
       nodeFlags: nodeFlagsOf(name),
       // One malloc arena: several keep freed memory from each other.
       env: { NODE_COMPILE_CACHE: join(this.#options.sharedDirectory, 'compile-cache'), MALLOC_ARENA_MAX: '1' },
-      isRestarted: !this.#options.notRestarted.includes(name),
+      // The play ends by itself; what it has not done yet the next start does.
+      isRestarted: name !== helpers.play && !this.#options.notRestarted.includes(name),
     };
   }
 
@@ -328,6 +337,7 @@ class Demo {
       const { message } = event;
       if (message.type === 'pending' && typeof message['count'] === 'number') this.#pending.set(name, message['count']);
       if (message.type === 'task') this.#tellLearning(name, message);
+      if (message.type === 'consent') this.#say(consentLine(message['step']));
       if (message.type === 'sent' && typeof message['count'] === 'number') this.#readingsSent = message['count'];
     }
     if (event.type === 'ready' && event.isRestart) this.#say(`${name} is back (process ${event.message['pid']})`);
@@ -335,6 +345,7 @@ class Demo {
     if (event.restartsInMs === null) this.#pending.delete(name);
     else this.#pending.set(name, 1);
     if (this.#isStopping && event.restartsInMs === null) return;
+    if (name === helpers.play && event.end.exitCode === 0) return;
     const why = event.end.signal ?? `exit ${event.end.exitCode}`;
     const last = event.end.lastWords.trim().split('\n').at(0) ?? '';
     const next = event.restartsInMs === null ? 'and is not started again' : 'and is started again';
@@ -411,4 +422,33 @@ async function writeConfigs(
     devices: cast.map(({ patient, source }) => ({ userId: patient.userId, source })),
   };
   writeFileAtomically(paths.config(helpers.devices), JSON.stringify(devices));
+}
+
+/** What the play of a consent is told: the APIs of both sides, and the passkey of the demo's own patient. */
+function writePlayConfig(
+  { dataDirectory }: DemoOptions,
+  installation: Installation,
+  cast: readonly CastMember[],
+  { random }: Pick<DemoDependencies, 'random'>,
+): void {
+  const [waiting, agreeing] = cast;
+  if (waiting === undefined || agreeing === undefined) return;
+  const paths = demoPaths(dataDirectory);
+  if (!existsSync(paths.patientSecret)) writeFileAtomically(paths.patientSecret, toHex(random.bytes(32)));
+  const placeOf = (url: string, name: string) => ({
+    url: url.replace('localhost', '127.0.0.1'),
+    token: loadOrCreateToken(tokenFile(paths.node(name)), random),
+  });
+  const settings: ConsentPlaySettings = {
+    home: placeOf(pageUrl(installation), 'gateway'),
+    research: placeOf(researchUrl(installation), 'research'),
+    homePeer: installation.peerIds['gateway'] ?? '',
+    waitingUserId: waiting.patient.userId,
+    agreeingUserId: agreeing.patient.userId,
+    page: { origin: pageUrl(installation), rpId: 'localhost' },
+    secret: readFileSync(paths.patientSecret, 'utf8'),
+    fromMs: installation.createdMs,
+    logFile: paths.log(helpers.play),
+  };
+  writeFileAtomically(paths.config(helpers.play), JSON.stringify(settings));
 }

@@ -2,7 +2,7 @@ import type { CastMember } from './cast.ts';
 import type { Happening } from './gateway-feed.ts';
 import type { Installation } from './installation.ts';
 import { firewalledLearner, firewalledMember, helpers, hospitals, learners, members } from './layout.ts';
-import { inboxUrl, mqttUrl, pageUrl } from './member-config.ts';
+import { inboxUrl, mqttUrl, pageUrl, researchUrl } from './member-config.ts';
 import type { MovedPort } from './ports.ts';
 import type { RunReport } from './report.ts';
 
@@ -44,7 +44,11 @@ export function movedLines(moved: readonly MovedPort[]): readonly string[] {
 }
 
 /** The addresses, once the network is up. */
-export function readyLines(installation: Installation, token: string, seconds: number): readonly string[] {
+export function readyLines(
+  installation: Installation,
+  tokens: { readonly home: string; readonly research: string },
+  seconds: number,
+): readonly string[] {
   const topic = 'pulsemesh/vitals';
   const { hostname, port } = new URL(mqttUrl(installation));
   const message = `{"userId":"my-watch","heartrate":"72.5"}`;
@@ -52,7 +56,8 @@ export function readyLines(installation: Installation, token: string, seconds: n
     '',
     `The network is up (${seconds.toFixed(1)} s).`,
     '',
-    `  Page    ${pageUrl(installation)}/#token=${token}`,
+    `  Page    ${pageUrl(installation)}/#token=${tokens.home}`,
+    `  Study   ${researchUrl(installation)}/#token=${tokens.research}, a researcher's page`,
     `  Inbox   ${inboxUrl(installation)}`,
     `  MQTT    ${mqttUrl(installation)}, for a wearable of your own:`,
     `          mosquitto_pub -h ${hostname} -p ${port} -q 1 -t ${topic} -m '${message}'`,
@@ -60,6 +65,22 @@ export function readyLines(installation: Installation, token: string, seconds: n
     '  Ctrl-C stops it; started again it goes on where it was.',
     '',
   ];
+}
+
+/** One line for a step of the consent that the demo plays by itself. */
+export function consentLine(step: unknown): string {
+  switch (step) {
+    case 'asked':
+      return 'a researcher asks for recordings: one patient’s request waits on the page';
+    case 'agreed':
+      return 'the demo’s own patient agrees, with a passkey of software';
+    case 'bought':
+      return 'the researcher pays; the patient is credited once the key is there';
+    case 'read':
+      return 'the researcher reads, and the patient sees it';
+    default:
+      return 'a step of a consent';
+  }
 }
 
 /** One line for something that happened; nothing in it about a person's health. */

@@ -48,8 +48,6 @@ export interface HomeDesk {
   readonly office: HomeOffice;
   /** @throws {NotFoundError} for a subject that is no patient of this home. */
   assertPatient(subject: string): void;
-  /** Patients with unanswered requests or alarms. */
-  waiting(): ProfileView['waiting'];
   /** The patient's own data, of one grant's interval or of the last day, with the receipts of who read them. */
   exported(subject: string, grantId: Hex | null, format: ExportFormat): Promise<Download>;
 }

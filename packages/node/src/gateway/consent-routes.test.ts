@@ -59,7 +59,6 @@ async function build(parts: Partial<ConsentBackend> = {}) {
       assertPatient(subject) {
         if (subject !== ada && subject !== bo) throw new NotFoundError('patient');
       },
-      waiting: () => [],
       exported: async (subject, grantId, format) => ({
         fileName: `own.${format}`,
         contentType: 'text/csv',

@@ -5,8 +5,8 @@ import { parseNodeConfig, readNodeSecrets } from '../config/node-config.ts';
 import { startRelayService } from '../relay/relay-service.ts';
 import { refreshDaily } from './fresh-identity.ts';
 import { aborted, watchForStop } from './lifetime.ts';
+import { loadNodeIdentity } from './node-identity.ts';
 import { createNodeLogger, stopOnBugs } from './process-log.ts';
-import { loadNodeIdentity } from './start-node.ts';
 
 export interface RunRelayOptions {
   /** As in a node's configuration; the role is `relay`. */

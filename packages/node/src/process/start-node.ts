@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { startTicker } from '@pulsemesh/base';
-import { type Identity, type IdentityOptions, identityFileNames, openKeyStore } from '@pulsemesh/identity';
+import type { Identity } from '@pulsemesh/identity';
 import type { RoleName } from '@pulsemesh/network';
 import { makeDirectory } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
@@ -9,8 +9,9 @@ import type { RelaySessions } from '../relay/relay-sessions.ts';
 import { type PeerStatus, processFacts, serveStatus } from '../status/status.ts';
 import { version } from '../version.ts';
 import { createOverlay } from './create-overlay.ts';
-import { openFreshIdentity, refreshDaily } from './fresh-identity.ts';
+import { refreshDaily } from './fresh-identity.ts';
 import { NodeContext, type NodeDependencies, type StartedRole } from './node-context.ts';
+import { loadNodeIdentity } from './node-identity.ts';
 
 /** A node that is up; dispose it to let its roles finish what they hold and stop. */
 export interface RunningNode extends AsyncDisposable {
@@ -45,9 +46,9 @@ const startOrder: readonly RoleName[] = [
 const starters: Readonly<Record<RoleName, ((context: NodeContext) => Promise<StartedRole>) | null>> = {
   bootstrap: null, // the network itself is all it does
   relay: async (context) => (await import('../roles/relay.ts')).startRelayRole(context),
-  ledger: null,
-  custodian: null,
-  research: null,
+  ledger: async (context) => (await import('../roles/ledger.ts')).startLedgerRole(context),
+  custodian: async (context) => (await import('../roles/custodian.ts')).startCustodianRole(context),
+  research: async (context) => (await import('../roles/research.ts')).startResearch(context),
   board: async (context) => (await import('../roles/board.ts')).startBoardRole(context),
   gateway: async (context) => (await import('../roles/gateway.ts')).startGateway(context),
   storage: async (context) => (await import('../roles/storage.ts')).startStorage(context),
@@ -135,35 +136,6 @@ export async function startNode(
 async function connectToRelays(config: NodeConfig, identity: Identity, deps: NodeDependencies): Promise<RelaySessions> {
   const { connectRelays } = await import('../relay/connect-relays.ts');
   return connectRelays(config, identity, deps);
-}
-
-/**
- * The identity that lies in the data directory, made at the first start; its sealing key is replaced when it is due, so that it is
- * called once a day too. @throws as `loadOrCreateIdentity`.
- */
-export function loadNodeIdentity(
-  config: IdentitySettings,
-  secrets: NodeSecrets,
-  deps: Pick<NodeDependencies, 'clock' | 'random'>,
-): Promise<Identity> {
-  return openFreshIdentity(identityOptionsOf(config, secrets, deps), deps);
-}
-
-/** What of a configuration says where the identity is and under what. */
-type IdentitySettings = Pick<NodeConfig, 'dataDirectory' | 'keyFile' | 'keystore'>;
-
-function identityOptionsOf(
-  { dataDirectory, keyFile, keystore }: IdentitySettings,
-  secrets: NodeSecrets,
-  deps: Pick<NodeDependencies, 'random'>,
-): IdentityOptions {
-  const at = (name: string) => join(dataDirectory, name);
-  const file = at(identityFileNames.identity);
-  const passphrase = secrets.passphrase?.reveal();
-  if (passphrase !== undefined) return { file, passphrase };
-  if (keystore === undefined) return { file, keyFile: keyFile ?? at(identityFileNames.keyFile) };
-  const folder = at(identityFileNames.keystore);
-  return { file, keystore: openKeyStore({ folder, ...(keystore === 'auto' ? {} : { name: keystore }) }, deps) };
 }
 
 function countPatients(started: readonly StartedRole[]): number | null {

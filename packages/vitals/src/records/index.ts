@@ -27,6 +27,7 @@ export {
   parseAlertEvent,
   parseAlertEventObject,
   predictionRecord,
+  type RecordOpener,
   readingRecord,
   type StoredPrediction,
   type StoredWindow,

@@ -1,0 +1,118 @@
+import { KeyDirectory } from '@pulsemesh/board';
+import { decodeAccessReceipt } from '@pulsemesh/ledger/browser';
+import type { SubjectId } from '@pulsemesh/network';
+import type { PeopleDirectory } from '@pulsemesh/vitals/people';
+import type { RecordsClient } from '@pulsemesh/vitals/records';
+import { parsePeerId } from '@pulsemesh/wire';
+import type { GrantView } from '../api/types.ts';
+import type { ConsentSettings } from '../config/consent-settings.ts';
+import { NotFoundError } from '../gateway/backend.ts';
+import type { Download, ExportFormat, HomeDesk } from '../gateway/consent-backend.ts';
+import type { NodeContext } from '../process/node-context.ts';
+import type { OpenedHome } from './consent-desk.ts';
+import { exportOf, readOwnRecords, spanOfExport } from './exporting.ts';
+import { createHomePatients } from './home-patients.ts';
+import type { NodeLedger } from './node-ledger.ts';
+import { createNoticeSink } from './notice-sink.ts';
+import type { OfficeAgent } from './office-agent.ts';
+
+/** Patients whose waiting requests are counted for a page at most. */
+const waitingMax = 1_000;
+
+interface HomeParts {
+  readonly settings: ConsentSettings;
+  readonly agent: OfficeAgent;
+  readonly directory: PeopleDirectory;
+  readonly records: RecordsClient;
+}
+
+/** Opens the patients' office of a gateway. @throws as `openHomeOffice`. */
+export async function openHomeDesk(
+  context: NodeContext,
+  { settings, agent, directory, records }: HomeParts,
+  node: NodeLedger,
+  onChange: (subject: string) => void,
+): Promise<OpenedHome> {
+  const { home } = settings;
+  if (home === undefined) throw new TypeError('a home without its settings'); // the caller looks
+  const { openHomeOffice } = await import('@pulsemesh/ledger');
+  const { deps, identity, port, rpc } = context;
+  const { post, store, box, board } = agent;
+  await using stack = new AsyncDisposableStack();
+  const patients = createHomePatients(directory, records);
+  const office = stack.use(
+    await openHomeOffice(
+      {
+        ...{ post, store, box, board, patients },
+        ledger: node.ledger,
+        author: identity,
+        notices: createNoticeSink({ ...deps, port, rpc }),
+        custodians: settings.custodians.map((one) => ({ ...one, peer: parsePeerId(one.peer) })),
+        organisation: settings.organisation,
+        policy: {
+          priceMax: home.priceMax === undefined ? null : BigInt(home.priceMax),
+          offerValidForSeconds: home.offerValidForSeconds,
+          deliverWithinSeconds: home.deliverWithinSeconds,
+          countMin: home.countMin,
+          arbiter: home.arbiter,
+        },
+        domain: node.domain,
+        currency: { symbol: node.symbol, decimals: node.decimals },
+        passkeys: home.passkeys,
+        verifiers: node.verifiers,
+        keys: stack.use(new KeyDirectory(board)),
+      },
+      deps,
+    ),
+  );
+  stack.use(office.onChange(onChange));
+  const assertPatient = (subject: string) => {
+    if (!directory.bySubject(subject as SubjectId)?.isRegistered) throw new NotFoundError('patient');
+  };
+  const desk: HomeDesk = {
+    office,
+    assertPatient,
+    exported: (subject, grantId, format) => {
+      const { grants, accesses } = office.view(subject);
+      const grant = grants.find((one) => one.grantId === grantId) ?? null;
+      const receipts = accesses.filter((access) => grant === null || access.grantId === grant.grantId);
+      return exportOwn(
+        subject,
+        grant,
+        receipts.map(({ receipt }) => receipt),
+        format,
+        { ...deps, directory, records },
+      );
+    },
+  };
+  const rest = stack.move();
+  return {
+    desk,
+    waiting: () =>
+      patients
+        .list()
+        .slice(0, waitingMax)
+        .map((subject) => ({ subject, ...countsOf(office.view(subject)) }))
+        .filter(({ asks, alarms }) => asks > 0 || alarms > 0),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+function countsOf({ asks, alarms }: ReturnType<HomeDesk['office']['view']>) {
+  return { asks: asks.filter(({ state }) => state === 'waiting').length, alarms: alarms.length };
+}
+
+async function exportOwn(
+  subject: string,
+  grant: GrantView | null,
+  receipts: readonly string[],
+  format: ExportFormat,
+  deps: Pick<HomeParts, 'directory' | 'records'> & NodeContext['deps'],
+): Promise<Download> {
+  const patient = deps.directory.bySubject(subject as SubjectId);
+  if (patient === undefined) throw new NotFoundError('patient');
+  const span = spanOfExport(grant, deps.clock.now());
+  const data = await readOwnRecords(deps.records, patient, span);
+  const decoded = receipts.map((receipt) => decodeAccessReceipt(new Uint8Array(Buffer.from(receipt, 'base64'))));
+  return exportOf({ data, receipts: decoded, consent: grant?.consent ?? null, subject }, format);
+}
