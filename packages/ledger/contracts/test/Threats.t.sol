@@ -9,6 +9,7 @@ import {
     BombingPayee,
     CallingPayee,
     CallingSigner,
+    ContractAccount,
     LenientVerifier,
     RefusingAccount
 } from "./fixtures/Accounts.sol";
@@ -301,6 +302,14 @@ contract ThreatsTest is LedgerTest {
         active(2);
         expectRefused(ConsentLedger.MoreThanCredit.selector);
         ledger.withdrawBySignature(signer, address(0), stranger, 2 ether, 0, type(uint40).max, "");
+    }
+
+    /// The verifier of a key is not the key: it cannot withdraw the consent of those whose signatures it checks.
+    function test_verifier_isNotThePatient() public {
+        ContractAccount verifier = new ContractAccount(stranger);
+        Offer memory offer = makeOfferOf(abi.encodePacked(address(verifier), "key"), 1);
+        expectRefused(ConsentLedger.NotPatient.selector);
+        verifier.run(address(ledger), 0, abi.encodeCall(ledger.revoke, (offer)));
     }
 
     /// Somebody may pay into another's purse; that neither opens it nor takes its mark away.
