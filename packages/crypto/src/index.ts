@@ -48,6 +48,12 @@ export {
   passphraseLimits,
 } from './passphrase.ts';
 export {
+  createSecp256k1Key,
+  isSecp256k1PrivateKey,
+  type Secp256k1Key,
+  secp256k1SignatureBytes,
+} from './secp256k1.ts';
+export {
   createX25519Key,
   generateX25519,
   type X25519Key,

@@ -1,6 +1,5 @@
-import { createP256Key, isP256PublicKey } from '@pulsemesh/crypto';
+import { createP256Key, createSecp256k1Key, isP256PublicKey } from '@pulsemesh/crypto';
 import { fromHex, toHex } from '@pulsemesh/wire';
-import { sign } from 'viem/accounts';
 import {
   type ConsentDomain,
   offerIdOf,
@@ -24,7 +23,15 @@ export interface LedgerSigner {
 
 /** An account whose key is at hand, such as a grant's own (`grantKeyOf`). Signatures are r ‖ s ‖ v, s in the lower half. */
 export function accountSigner({ privateKey, signer }: GrantKey): LedgerSigner {
-  return { signer, sign: (digest) => sign({ hash: digest, privateKey, to: 'hex' }) };
+  const key = createSecp256k1Key(fromHex(privateKey.slice(2), 32));
+  return {
+    signer,
+    async sign(digest) {
+      const signature = key.signDigest(fromHex(digest.slice(2), 32));
+      const v = 27 + (signature[64] as number);
+      return `0x${toHex(signature.with(64, v))}`;
+    },
+  };
 }
 
 /** A P-256 key whose private scalar (32 bytes) is at hand, checked on chain by `verifier`. */
