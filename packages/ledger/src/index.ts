@@ -5,6 +5,13 @@ export {
   type AccessLogReport,
   verifyAccessLogs,
 } from './access/verify-logs.ts';
+export { bulletinAccountOf, bulletinDomain, bulletinDomain } from './bulletin/bulletin-account.ts';
+export {
+  type BulletinLedgerOptions,
+  type BulletinLedgerOptions,
+  openBulletinLedger,
+  openBulletinLedger,
+} from './bulletin/bulletin-ledger.ts';
 export * from './chain/index.ts';
 export { type ConsentDomain, domainOf } from './contract/typed-data.ts';
 export {

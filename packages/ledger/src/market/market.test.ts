@@ -300,5 +300,5 @@ describe('deaths', () => {
       }
     }
     expect(deaths).toBeGreaterThan(seeds);
-  }, 120_000);
+  }, seeds * 10_000);
 });

@@ -265,14 +265,16 @@ export class MarketWorld implements AsyncDisposable {
     const agent = this.#agentOf<AsyncDisposable | null>(name);
     const life = new OfficeLife(name, this.#options.plan ?? (() => null), agent.count, () => {
       this.deaths += 1;
-      const office = agent.office;
+      const { office } = agent;
+      agent.office = null;
       // Its timers end; what it waits for is never answered.
       if (office !== null) void end(office);
       if (!this.#isOver) this.clock.setTimer(() => void this.#begin(name).catch(() => {}), restartMs);
     });
     agent.life = life;
-    agent.office = null;
-    agent.office = await this.#openOffice(name, life.store(agent.disk), life.ledger(agent.ledger), life);
+    const office = await this.#openOffice(name, life.store(agent.disk), life.ledger(agent.ledger), life);
+    if (life.isAlive) agent.office = office;
+    else void end(office);
   }
 
   #openOffice(name: AgentName, store: TableStore, ledger: GrantLedger, life: OfficeLife): Promise<AsyncDisposable> {
