@@ -46,10 +46,7 @@ export class RunningChain implements AsyncDisposable {
   }
 
   /** @throws {StoreInUseError}; what opening the chain throws; what the operating system says of the address. */
-  static async start(
-    settings: RunSettings,
-    dependencies: ChainDependencies,
-  ): Promise<RunningChain> {
+  static async start(settings: RunSettings, dependencies: ChainDependencies): Promise<RunningChain> {
     await using parts = new AsyncDisposableStack();
     const lock = parts.use(lockDirectory(settings.directory));
     const chain = parts.use(await Chain.open(settings, dependencies));

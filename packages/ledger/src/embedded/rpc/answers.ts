@@ -124,7 +124,8 @@ function signedAnswer(tx: TypedTransaction): { readonly [key: string]: Json } {
 /** What came of a transaction. */
 export function receiptAnswer(chain: Chain, transaction: StoredTransaction, block: StoredBlock): Json {
   const tx = chain.transaction(transaction);
-  const logs = chain.database.logsOf(block.number)
+  const logs = chain.database
+    .logsOf(block.number)
     .filter(({ transactionPlace }) => transactionPlace === transaction.place);
   const price = 'gasPrice' in tx ? tx.gasPrice : tx.getEffectivePriorityFee(0n);
   return {

@@ -17,7 +17,9 @@ export interface RpcServer extends AsyncDisposable {
  * @throws what the operating system says of the address (`EADDRINUSE`, `EACCES`).
  */
 export async function startRpcServer(dispatch: Dispatch, host: string, port: number): Promise<RpcServer> {
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+  // Kept open for long: a client that was busy finds its connection still there instead of closed under its hands.
+  const times = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 120_000 };
+  const server = createServer(times, (request, response) => {
     void answer(dispatch, host, request, response);
   });
   server.maxConnections = embeddedLimits.connectionsMax;

@@ -21,6 +21,7 @@ export interface RecoveryAnswer {
 export class RecoveryThread implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (key: Uint8Array | null) => void>();
+  #asked: RecoveryQuestion[] = [];
   #count = 0;
   #isGone = false;
 
@@ -32,7 +33,9 @@ export class RecoveryThread implements AsyncDisposable {
   private constructor() {
     this.#worker = new Worker(new URL('./recovery-worker.ts', import.meta.url));
     this.#worker.unref();
-    this.#worker.on('message', ({ id, key }: RecoveryAnswer) => this.#settle(id, key));
+    this.#worker.on('message', (answers: readonly RecoveryAnswer[]) => {
+      for (const { id, key } of answers) this.#settle(id, key);
+    });
     this.#worker.on('error', () => this.#giveUp());
     this.#worker.on('exit', () => this.#giveUp());
   }
@@ -43,14 +46,20 @@ export class RecoveryThread implements AsyncDisposable {
     const answer = Promise.withResolvers<Uint8Array | null>();
     this.#count += 1;
     this.#waiting.set(this.#count, answer.resolve);
-    const question: RecoveryQuestion = { id: this.#count, input };
-    this.#worker.postMessage(question);
+    // One message for all that a turn of the event loop brings: waking the other thread costs more than what is asked.
+    if (this.#asked.length === 0) setImmediate(() => this.#ask());
+    this.#asked.push({ id: this.#count, input });
     return answer.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#giveUp();
     await this.#worker.terminate();
+  }
+
+  #ask(): void {
+    if (!this.#isGone) this.#worker.postMessage(this.#asked);
+    this.#asked = [];
   }
 
   #settle(id: number, key: Uint8Array | null): void {

@@ -7,12 +7,14 @@ import type { RecoveryAnswer, RecoveryQuestion } from './recovery-thread.ts';
 const port = parentPort;
 if (port === null) throw new Error('this file is a worker');
 
-port.on('message', ({ id, input }: RecoveryQuestion) => {
-  let answer: RecoveryAnswer = { id, key: null };
-  try {
-    answer = { id, key: ecrecover(...input) };
-  } catch {
-    // There is no such key; who asked finds the same and says so.
-  }
-  port.postMessage(answer);
+port.on('message', (questions: readonly RecoveryQuestion[]) => {
+  port.postMessage(questions.map(answerTo));
 });
+
+function answerTo({ id, input }: RecoveryQuestion): RecoveryAnswer {
+  try {
+    return { id, key: ecrecover(...input) };
+  } catch {
+    return { id, key: null }; // there is none; who asked finds the same and says so
+  }
+}
