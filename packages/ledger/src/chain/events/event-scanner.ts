@@ -28,7 +28,9 @@ const compareMsMax = 3_000;
 
 /** Final blocks up to one, with all that the contract said in them. */
 interface Stretch {
-  readonly until: ChainBlock;
+  readonly until: bigint;
+  /** The newest blocks of it, oldest first, with the last. */
+  readonly blocks: readonly ChainBlock[];
   readonly events: readonly LedgerEvent[];
 }
 
@@ -44,7 +46,7 @@ export class EventScanner {
   readonly #options: EventScannerOptions;
   readonly #dependencies: EventScannerDependencies;
   readonly #size = new RangeSize();
-  /** Final blocks at which stretches ended, oldest first: where a later stretch must join. */
+  /** Final blocks that were read, oldest first: where a later stretch must join. */
   readonly #joints: ChainBlock[] = [];
 
   constructor(options: EventScannerOptions, dependencies: EventScannerDependencies) {
@@ -67,8 +69,8 @@ export class EventScanner {
           continue;
         }
         if (stretch !== null) {
-          this.#remember(stretch.until);
-          next = stretch.until.number + 1n;
+          for (const block of stretch.blocks) this.#remember(block);
+          next = stretch.until + 1n;
           yield* stretch.events;
           continue;
         }
@@ -98,9 +100,13 @@ export class EventScanner {
           this.#size,
         );
         const headers = await this.#headers(asker, next, until, final, logs);
-        const last = headers.get(until) ?? final;
+        const blocks = [...headers.values()].sort((one, other) => (one.number < other.number ? -1 : 1));
         await this.#assertComplete(asker, logs, headers, { from: next, until });
-        return { until: last, events: eventsOf(logs, headers, asker.label) };
+        return {
+          until,
+          blocks: blocks.slice(-chainLimits.branchBlocksMax),
+          events: eventsOf(logs, headers, asker.label),
+        };
       },
       { signal },
     );

@@ -42,6 +42,7 @@ interface Journey {
   sentAtMs: number | null;
   sentFirstAtMs: number;
   wasAccepted: boolean;
+  wasSealed: boolean;
   looksLost: number;
   looksBehindGap: number;
   toldCap: boolean;
@@ -73,6 +74,7 @@ export class Follower {
       sentAtMs: null,
       sentFirstAtMs: nowMs,
       wasAccepted: false,
+      wasSealed: false,
       looksLost: 0,
       looksBehindGap: 0,
       toldCap: false,
@@ -102,7 +104,8 @@ export class Follower {
     if (look.kind === 'sealed') return this.#sealed(journey, look, signal);
     if (look.kind === 'nonce-used') return this.#nonceUsed(journey, signal);
     journey.looksLost = 0;
-    await this.#wait(journey, look, signal);
+    if (journey.wasSealed) await this.#putBack(journey, signal);
+    else await this.#wait(journey, look, signal);
     return false;
   }
 
@@ -141,7 +144,17 @@ export class Follower {
       await this.#end(intent, done, [gasOf(receipt), { token: zeroAddress, amount: intent.call.value }, ...spent]);
     }
     told.resolve({ kind: 'sealed', done });
+    journey.wasSealed = true;
     return isFinal;
+  }
+
+  /** A reorganisation took the block; the nodes may have dropped the transaction with it. */
+  async #putBack(journey: Journey, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#dependencies;
+    logger.warn('ledger transaction taken back by a reorganisation: it is sent again', { nonce: journey.intent.nonce });
+    journey.wasSealed = false;
+    journey.sentFirstAtMs = clock.monotonicMs();
+    await this.#send(journey, signal);
   }
 
   /** Another transaction has the nonce, unless this provider knows the nonce sooner than the receipt: so all are asked, several times. */
