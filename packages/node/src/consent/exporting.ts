@@ -1,4 +1,4 @@
-import type { AccessReceipt } from '@pulsemesh/ledger';
+import type { ExportContent, ExportReceipt } from '@pulsemesh/ledger';
 import { recordKinds, type SealedRecord } from '@pulsemesh/store';
 import type { AlertEvent } from '@pulsemesh/vitals/alerts';
 import type { Patient } from '@pulsemesh/vitals/people';
@@ -90,19 +90,45 @@ const place = {
 
 interface Exported {
   readonly data: ExportedRecords;
-  readonly receipts: readonly AccessReceipt[];
+  readonly receipts: readonly ExportReceipt[];
   /** FHIR Consent (JSON text) that the records are given under; null: the patient's own export of everything. */
   readonly consent: string | null;
-  /** The patient's pseudonym in the patient's own export; null for a researcher, who is not told. */
-  readonly subject: string | null;
+  /** The patient's pseudonym in the patient's own export; the grant's id for a researcher, who is not told. */
+  readonly subject: string;
+  readonly nowMs: number;
 }
 
-/** The file in the format asked for. */
+/** The file in the format asked for. @throws {ExportLimitError}. */
 export async function exportOf(exported: Exported, format: ExportFormat): Promise<Download> {
-  const isFhir = format === 'fhir';
+  const { csvExport, fhirBundle } = await import('@pulsemesh/ledger');
+  const content = contentOf(exported);
+  return format === 'csv'
+    ? { fileName: 'pulsemesh-records.csv', contentType: 'text/csv; charset=utf-8', body: csvExport(content) }
+    : {
+        fileName: 'pulsemesh-bundle.json',
+        contentType: 'application/fhir+json; charset=utf-8',
+        body: JSON.stringify(fhirBundle(content)),
+      };
+}
+
+function contentOf({ data, receipts, consent, subject, nowMs }: Exported): ExportContent {
   return {
-    fileName: isFhir ? 'pulsemesh-bundle.json' : 'pulsemesh-records.csv',
-    contentType: isFhir ? 'application/fhir+json; charset=utf-8' : 'text/csv; charset=utf-8',
-    body: JSON.stringify(exported.data),
+    subject,
+    generatedMs: nowMs,
+    consents: consent === null ? [] : [consent],
+    receipts,
+    readings: data.readings.map(({ tMs, heartRateBpm, rrMs }) => ({ tMs, bpm: heartRateBpm, rrMs })),
+    windows: data.windows.map(({ startSeconds, readingCount, input, quality }) => ({
+      ...{ startSeconds, readingCount, input },
+      ...quality,
+    })),
+    predictions: data.predictions.map(({ startSeconds, score, input, modelId }) => ({
+      ...{ startSeconds, score, input, modelId },
+    })),
+    alerts: data.alerts.map((event) => ({
+      alertId: event.alertId,
+      event: event.type,
+      atMs: 'atMs' in event ? event.atMs : event.atSeconds * 1000,
+    })),
   };
 }

@@ -1,13 +1,11 @@
 import { KeyDirectory } from '@pulsemesh/board';
-import { decodeAccessReceipt } from '@pulsemesh/ledger/browser';
 import type { SubjectId } from '@pulsemesh/network';
 import type { PeopleDirectory } from '@pulsemesh/vitals/people';
 import type { RecordsClient } from '@pulsemesh/vitals/records';
 import { parsePeerId } from '@pulsemesh/wire';
-import type { GrantView } from '../api/types.ts';
 import type { ConsentSettings } from '../config/consent-settings.ts';
 import { NotFoundError } from '../gateway/backend.ts';
-import type { Download, ExportFormat, HomeDesk } from '../gateway/consent-backend.ts';
+import type { HomeDesk } from '../gateway/consent-backend.ts';
 import type { NodeContext } from '../process/node-context.ts';
 import type { OpenedHome } from './consent-desk.ts';
 import { exportOf, readOwnRecords, spanOfExport } from './exporting.ts';
@@ -18,6 +16,8 @@ import type { OfficeAgent } from './office-agent.ts';
 
 /** Patients whose waiting requests are counted for a page at most. */
 const waitingMax = 1_000;
+/** Receipts in one download, newest first. */
+const receiptsMax = 1_000;
 
 interface HomeParts {
   readonly settings: ConsentSettings;
@@ -72,17 +72,18 @@ export async function openHomeDesk(
   const desk: HomeDesk = {
     office,
     assertPatient,
-    exported: (subject, grantId, format) => {
+    async exported(subject, grantId, format) {
+      const patient = directory.bySubject(subject as SubjectId);
+      if (patient === undefined) throw new NotFoundError('patient');
       const { grants, accesses } = office.view(subject);
       const grant = grants.find((one) => one.grantId === grantId) ?? null;
-      const receipts = accesses.filter((access) => grant === null || access.grantId === grant.grantId);
-      return exportOwn(
-        subject,
-        grant,
-        receipts.map(({ receipt }) => receipt),
-        format,
-        { ...deps, directory, records },
-      );
+      const receipts = accesses
+        .filter((access) => grant === null || access.grantId === grant.grantId)
+        .slice(0, receiptsMax)
+        .map(({ receipt, custodian }) => ({ encoded: new Uint8Array(Buffer.from(receipt, 'base64')), custodian }));
+      const nowMs = deps.clock.now();
+      const data = await readOwnRecords(records, patient, spanOfExport(grant, nowMs));
+      return exportOf({ data, receipts, consent: grant?.consent ?? null, subject, nowMs }, format);
     },
   };
   const rest = stack.move();
@@ -100,19 +101,4 @@ export async function openHomeDesk(
 
 function countsOf({ asks, alarms }: ReturnType<HomeDesk['office']['view']>) {
   return { asks: asks.filter(({ state }) => state === 'waiting').length, alarms: alarms.length };
-}
-
-async function exportOwn(
-  subject: string,
-  grant: GrantView | null,
-  receipts: readonly string[],
-  format: ExportFormat,
-  deps: Pick<HomeParts, 'directory' | 'records'> & NodeContext['deps'],
-): Promise<Download> {
-  const patient = deps.directory.bySubject(subject as SubjectId);
-  if (patient === undefined) throw new NotFoundError('patient');
-  const span = spanOfExport(grant, deps.clock.now());
-  const data = await readOwnRecords(deps.records, patient, span);
-  const decoded = receipts.map((receipt) => decodeAccessReceipt(new Uint8Array(Buffer.from(receipt, 'base64'))));
-  return exportOf({ data, receipts: decoded, consent: grant?.consent ?? null, subject }, format);
 }

@@ -8,7 +8,7 @@ import {
   ledgerDescriptionSchema,
 } from '../config/consent-settings.ts';
 import type { NodeContext } from '../process/node-context.ts';
-import { ledgerKeyOf } from './ledger-account.ts';
+import { ledgerAccountOf, ledgerKeyOf } from './ledger-account.ts';
 import type { NodeLedger } from './node-ledger.ts';
 import type { OfficeAgent } from './office-agent.ts';
 
@@ -55,7 +55,7 @@ async function openChainLedger(
   { store }: OfficeAgent,
 ): Promise<NodeLedger> {
   const description = settings.description ?? readLedgerDescription(settings.descriptionFile ?? '');
-  const { connectChain, createLocalSigner, domainOf } = await import('@pulsemesh/ledger');
+  const { connectChain, createLocalSigner, createRpcGate, domainOf } = await import('@pulsemesh/ledger');
   const { urls, chainId, contract, codeHash, verifiers, isEmbedded, symbol, decimals, fromBlock } = description;
   const signer = createLocalSigner(ledgerKeyOf(identity));
   const headAgeMsMax = settings.headAgeSecondsMax * 1000;
@@ -75,6 +75,8 @@ async function openChainLedger(
     },
     { ...deps, store },
   );
+  const readable = [verifiers.p256, verifiers.webAuthn];
+  const gate = createRpcGate({ urls, chainId, contract, readable }, deps);
   return {
     ledger,
     domain: domainOf(chainId, contract),
@@ -83,7 +85,7 @@ async function openChainLedger(
     kind: isEmbedded ? 'embedded' : 'rpc',
     ...{ symbol, decimals, headAgeMsMax },
     leftToSpend: () => ledger.spendingLeft(noAccount)?.today ?? null,
-    rpc: null,
+    rpc: (body) => gate.handle(body),
     [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose](),
   };
 }
@@ -93,6 +95,22 @@ function finalityOf(finality: ChainSettings['finality']) {
   return { kind: finality } as const;
 }
 
-async function openBoardLedger(_context: NodeContext, _agent: OfficeAgent): Promise<NodeLedger> {
-  throw new Condition('no-board-ledger', 'a ledger on the board is not there yet');
+async function openBoardLedger({ identity, deps }: NodeContext, { board }: OfficeAgent): Promise<NodeLedger> {
+  const { accountSigner, bulletinDomain, openBulletinLedger } = await import('@pulsemesh/ledger');
+  const account = await ledgerAccountOf(identity);
+  const buyer = accountSigner({ privateKey: ledgerKeyOf(identity), signer: account });
+  const ledger = openBulletinLedger({ board, author: identity, buyer }, deps);
+  return {
+    ledger,
+    domain: bulletinDomain,
+    verifiers: { p256: null, webAuthn: null },
+    account,
+    kind: 'board',
+    symbol: 'units',
+    decimals: 0,
+    headAgeMsMax: Number.POSITIVE_INFINITY,
+    leftToSpend: () => null,
+    rpc: null,
+    [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose](),
+  };
 }

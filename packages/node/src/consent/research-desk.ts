@@ -1,5 +1,6 @@
 import { KeyDirectory } from '@pulsemesh/board';
-import { decodeAccessReceipt } from '@pulsemesh/ledger/browser';
+import type { ExportReceipt } from '@pulsemesh/ledger';
+import { decodeAccessReceipt, verifyAccessReceipt } from '@pulsemesh/ledger/browser';
 import { parsePeerId } from '@pulsemesh/wire';
 import type { GrantView, Hex, VitalKind } from '../api/types.ts';
 import type { ConsentSettings } from '../config/consent-settings.ts';
@@ -50,7 +51,13 @@ export async function openResearchDesk(
   stack.use(office.onChange(onChange));
   const rest = stack.move();
   return {
-    desk: { office, data: (grantId, vital, span, format) => readGrant(office, { grantId, vital, span }, format) },
+    desk: {
+      office,
+      data(grantId, vital, span, format) {
+        const wanted = { grantId, vital, span, nowMs: deps.clock.now(), custodians: settings.custodians };
+        return readGrant(office, wanted, format);
+      },
+    },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }
@@ -59,28 +66,44 @@ interface Wanted {
   readonly grantId: Hex;
   readonly vital: VitalKind | null;
   readonly span: ExportSpan;
+  readonly nowMs: number;
+  readonly custodians: ConsentSettings['custodians'];
 }
 
 /** Reads day after day and kind after kind: each is a read of its own in the custodian's log. */
 async function readGrant(
   office: ResearchDesk['office'],
-  { grantId, vital, span }: Wanted,
+  { grantId, vital, span, nowMs, custodians }: Wanted,
   format: ExportFormat,
 ): Promise<Download> {
   const grant = office.view().grants.find((one) => one.grantId === grantId);
   if (grant === undefined) throw new NotFoundError('grant');
   const records: OpenedRecord[] = [];
-  const receipts: Uint8Array[] = [];
+  const receipts: ExportReceipt[] = [];
   for (const kind of vital === null ? grant.vitals : [vital]) {
     for (const part of spansOf(grant, span)) {
       const read = await office.read(grantId, kind, part);
       records.push(...read.records);
-      receipts.push(read.receipt);
+      for (const encoded of [read.receipt, ...(read.furtherReceipts ?? [])]) {
+        receipts.push({ encoded, custodian: custodianOf(encoded, custodians) });
+      }
     }
   }
   const data = records.length === 0 ? noRecords : decodeRecords(records);
-  const decoded = receipts.map((receipt) => decodeAccessReceipt(receipt));
-  return exportOf({ data, receipts: decoded, consent: grant.consent, subject: null }, format);
+  return exportOf({ data, receipts, consent: grant.consent, subject: grantId, nowMs }, format);
+}
+
+/** Whose log the receipt is of; checked again here, because it goes into a file that others rely on. */
+function custodianOf(encoded: Uint8Array, custodians: ConsentSettings['custodians']): string {
+  const receipt = decodeAccessReceipt(encoded);
+  for (const { logKey } of custodians) {
+    try {
+      return verifyAccessReceipt(receipt, { logKey }).custodian;
+    } catch {
+      // of another custodian
+    }
+  }
+  return 'unknown';
 }
 
 function spansOf(grant: GrantView, { fromMs, untilMs }: ExportSpan) {
