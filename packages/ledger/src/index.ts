@@ -1,3 +1,4 @@
+export { openAccessLog } from './access/access-log.ts';
 export type * from './access/access-types.ts';
 export {
   type AccessLogEvidence,
@@ -5,11 +6,9 @@ export {
   type AccessLogReport,
   verifyAccessLogs,
 } from './access/verify-logs.ts';
-export { bulletinAccountOf, bulletinDomain, bulletinDomain } from './bulletin/bulletin-account.ts';
+export { bulletinAccountOf, bulletinDomain } from './bulletin/bulletin-account.ts';
 export {
   type BulletinLedgerOptions,
-  type BulletinLedgerOptions,
-  openBulletinLedger,
   openBulletinLedger,
 } from './bulletin/bulletin-ledger.ts';
 export * from './chain/index.ts';
