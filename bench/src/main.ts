@@ -3,6 +3,7 @@ import { benchBoard } from './board/bench-board.ts';
 import { benchBoxes } from './boxes/bench-boxes.ts';
 import { benchDial } from './dial/bench-dial.ts';
 import { benchFederated } from './federated/bench-federated.ts';
+import { benchLedger } from './ledger/bench-ledger.ts';
 import { benchIdle, benchLink } from './link/bench-link.ts';
 import { benchMailbox } from './mailbox/bench-mailbox.ts';
 import { benchPipeline } from './pipeline/bench-pipeline.ts';
@@ -45,6 +46,11 @@ const benches: Readonly<Record<string, Bench>> = {
     about:
       "the board's log: durable appends beside an audit table in SQLite, proofs, receipts verified here and in a browser",
     run: benchBoard,
+  },
+  ledger: {
+    about:
+      "gas beside a minimal escrow and Ocean's contracts, purchases beside anvil, logged accesses beside an audit table",
+    run: benchLedger,
   },
   seal: { about: 'envelopes, batches and HPKE, beside hpke, @hpke/core and libsodium', run: benchSeal },
 };
