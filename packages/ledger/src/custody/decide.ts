@@ -94,7 +94,9 @@ export function dueSteps({ terms, place, row }: HeldGrant, nowMs: number): reado
     return due;
   }
   if (isEnded) return due;
-  if (row.status === 'funded' && row.releasedMs === 0 && place === 0) due.push('release');
+  const isReadable = row.status === 'active' && nowSeconds < row.deadline;
+  const isOwed = row.status === 'funded' || row.status === 'delivered' || isReadable;
+  if (isOwed && row.releasedMs === 0 && place === 0) due.push('release');
   const isConfirmable = row.status === 'funded' || row.status === 'delivered';
   if (row.receipt !== null && isConfirmable && nowMs >= row.receivedMs + standsInMs) due.push('confirm');
   const { deliverWithin } = terms.signed.offer;

@@ -1,3 +1,4 @@
+export { type Anvil, type AnvilOptions, startAnvil, testKeyOf } from './anvil.ts';
 export { CrashingLife, type CrashPlan, type CrashPoint } from './crashing.ts';
 export { type LedgerTrouble, MemoryLedger, type MemoryLedgerOptions, type MemoryLedgerView } from './memory-ledger.ts';
 export { type MemoryLedgerChecks, memoryLedgerWindows } from './memory-ledger-state.ts';
