@@ -131,6 +131,7 @@ describe.each([
         NoSignerError,
       );
       expect(await reader.status()).toMatchObject({ chainId: world.chain.chainId, kind: world.chain.kind });
+      expect((await reader.status()).sealers).toHaveLength(world.chain.kind === 'embedded' ? 1 : 0);
     });
   });
 });

@@ -15,7 +15,7 @@ import type {
 import type { Hex, Offer } from '../offer/offer.ts';
 import type { AccountSigner } from './accounts/local-signer.ts';
 import { EventScanner } from './events/event-scanner.ts';
-import { ChainAsker } from './reading/chain-answers.ts';
+import { ChainAsker, type ChainBlock } from './reading/chain-answers.ts';
 import { assertPlace, type ChainFinality, ChainView, type ContractPlace } from './reading/chain-view.ts';
 import { type ChainDependencies, createProviderPool, type ProviderPool } from './rpc/provider-pool.ts';
 import { Sender } from './sending/sender.ts';
@@ -156,7 +156,7 @@ class ConnectedChain implements ChainLedger {
         head: head.number,
         finalized: final.number,
         headAgeMs: this.#view.headAgeMs(head),
-        sealers: this.#options.sealers ?? (await this.#sealers(asker)),
+        sealers: this.#options.sealers ?? (await this.#sealers(asker, head)),
         codeHash: this.#place.codeHash,
       };
     }, options);
@@ -215,8 +215,9 @@ class ConnectedChain implements ChainLedger {
     await this.#sender?.[Symbol.asyncDispose]();
   }
 
-  /** A QBFT network names its validators; others do not, and are not asked again. */
-  async #sealers(asker: ChainAsker): Promise<readonly string[]> {
+  /** The embedded chain's key stands in its blocks; a QBFT network names its validators; others say nothing, and are not asked again. */
+  async #sealers(asker: ChainAsker, head: ChainBlock): Promise<readonly string[]> {
+    if (this.#options.kind === 'embedded') return head.extraData === null ? [] : [head.extraData];
     if (!this.#saysSealers) return [];
     const sealers = await asker.validators();
     if (sealers === null) this.#saysSealers = false;

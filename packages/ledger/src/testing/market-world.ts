@@ -1,8 +1,19 @@
 import { createSeededRandom, type Random, silentLogger, silentMeter } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
-import { type TestAuthor, testAuthor } from '@pulsemesh/board/testing';
+import { KeyDirectory } from '@pulsemesh/board';
+import {
+  createMemoryBoard,
+  type MemoryBoard,
+  type MemoryReader,
+  sampleEnrolment,
+  type TestAuthor,
+  testAuthor,
+} from '@pulsemesh/board/testing';
 import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypto';
 import { createMemoryTables, type SealedRecord, type TableStore } from '@pulsemesh/store';
+import { bulletinDomain } from '../bulletin/bulletin-account.ts';
+import { openBulletinLedger } from '../bulletin/bulletin-ledger.ts';
+import type { ConsentDomain } from '../contract/typed-data.ts';
 import { openCustodianOffice } from '../custody/office.ts';
 import type { GrantLedger } from '../grants/grant-ledger.ts';
 import { OfficeClosedError } from '../market/errors.ts';
@@ -34,6 +45,8 @@ export interface MarketWorldOptions {
   readonly policy?: Partial<HomePolicy>;
   readonly plan?: DeathPlan;
   readonly profiles?: (place: number) => PatientProfile;
+  /** True: there is no chain, but the public board alone. */
+  readonly isOnBoard?: boolean;
 }
 
 type AgentName = 'home' | 'research' | 'first' | 'second';
@@ -43,6 +56,8 @@ interface Agent<Office> {
   readonly disk: TableStore;
   readonly count: LifeCount;
   readonly ledger: MemoryLedgerView;
+  /** The board as it reads it. */
+  readonly board: MemoryReader;
   life: OfficeLife;
   office: Office;
 }
@@ -57,6 +72,7 @@ export class MarketWorld implements AsyncDisposable {
   readonly clock = new VirtualClock();
   readonly random: Random;
   readonly ledger: MemoryLedger;
+  readonly board: MemoryBoard;
   readonly post: MarketPost;
   readonly notices: Notice[] = [];
   readonly subjects: readonly string[];
@@ -75,6 +91,7 @@ export class MarketWorld implements AsyncDisposable {
     this.#options = options;
     this.random = createSeededRandom(options.seed ?? 1);
     this.ledger = new MemoryLedger({}, { clock: this.clock });
+    this.board = createMemoryBoard({}, { clock: this.clock });
     this.post = new MarketPost(options.weather ?? calmWeather, { clock: this.clock, random: this.random });
     this.#trees = Array.from({ length: options.patients ?? 1 }, (_, place) =>
       createKeyTree(seedOf(`patient ${place}`)),
@@ -98,6 +115,7 @@ export class MarketWorld implements AsyncDisposable {
         disk: createMemoryTables(),
         count: { points: 0 },
         ledger: world.ledger.connect(accounts[name]),
+        board: world.board.reader(),
         life: new OfficeLife(
           name,
           () => null,
@@ -107,6 +125,7 @@ export class MarketWorld implements AsyncDisposable {
         office: null,
       };
       world.#agents.set(name, agent);
+      await world.board.publish('key', sampleEnrolment(agent.author, organisations[name]), agent.author);
       await world.#begin(name);
     }
     return world;
@@ -178,7 +197,7 @@ export class MarketWorld implements AsyncDisposable {
   async yes(subject: string, draft: DraftView): Promise<AcceptInput> {
     const passkey = this.passkeyOf(subject);
     const offer = parseDraft(draft.offer);
-    const domain = this.ledger.domain;
+    const { domain } = this;
     if (draftDigest(offer, domain) !== draft.challenge) throw new Error('the challenge is not that of the draft');
     const key = grantKeyOf(passkey.secretOf(draft.keySalt));
     const signed = await signOffer(offerOf(offer, key.signer), domain, accountSigner(key));
@@ -197,7 +216,7 @@ export class MarketWorld implements AsyncDisposable {
     const salt = grant?.signing?.keySalt;
     if (salt == null) throw new Error('the grant has no key of its own');
     const signer = accountSigner(grantKeyOf(this.passkeyOf(subject).secretOf(salt)));
-    const signature = await signRevocation(grantId, this.ledger.domain, signer);
+    const signature = await signRevocation(grantId, this.domain, signer);
     await this.again(() => this.home.revoke(grantId, signature));
   }
 
@@ -272,23 +291,41 @@ export class MarketWorld implements AsyncDisposable {
       if (!this.#isOver) this.clock.setTimer(() => void this.#begin(name).catch(() => {}), restartMs);
     });
     agent.life = life;
-    const office = await this.#openOffice(name, life.store(agent.disk), life.ledger(agent.ledger), life);
+    const office = await this.#openOffice(name, life.store(agent.disk), life.ledger(this.#reach(name)), life);
     if (life.isAlive) agent.office = office;
     else void end(office);
+  }
+
+  get domain(): ConsentDomain {
+    return this.#options.isOnBoard === true ? bulletinDomain : this.ledger.domain;
+  }
+
+  #reach(name: AgentName): GrantLedger {
+    const { author, board, ledger } = this.#agentOf(name);
+    if (this.#options.isOnBoard !== true) return ledger;
+    const buyer = name === 'research' ? this.signer : null;
+    return openBulletinLedger({ board, author, buyer }, { clock: this.clock, logger: silentLogger });
   }
 
   #openOffice(name: AgentName, store: TableStore, ledger: GrantLedger, life: OfficeLife): Promise<AsyncDisposable> {
     const agent = this.#agentOf(name);
     const post = this.post.endpoint(agent.author.peerId, store, () => life.isAlive);
     const box = createBox(seedOf(`box ${name}`), { random: this.random });
-    const shared = { post, ledger, store, box, author: agent.author, domain: this.ledger.domain, verifiers };
+    const { author, board } = agent;
+    const shared = { post, ledger, store, box, author, board, domain: this.domain, verifiers };
     const dependencies = { clock: this.clock, random: this.random, logger: silentLogger, meter: silentMeter };
     switch (name) {
       case 'home':
         return openHomeOffice({ ...shared, ...this.#homeMeans() }, dependencies);
       case 'research': {
         const custodians = this.#custodians();
-        const means = { board: null, keys: null, currency, organisation: 'Institute', signer: this.signer, custodians };
+        const means = {
+          keys: new KeyDirectory(board),
+          currency,
+          organisation: 'Institute',
+          signer: this.signer,
+          custodians,
+        };
         return openResearchOffice({ ...shared, ...means }, dependencies);
       }
       default: {
@@ -296,7 +333,7 @@ export class MarketWorld implements AsyncDisposable {
           read: async (...asked: Parameters<MarketWorld['sealedRecords']>) => this.sealedRecords(...asked),
         };
         const homes = [testAuthor('home').peerId];
-        return openCustodianOffice({ ...shared, shelf, board: null, homes }, dependencies);
+        return openCustodianOffice({ ...shared, shelf, homes }, dependencies);
       }
     }
   }
@@ -324,8 +361,7 @@ export class MarketWorld implements AsyncDisposable {
       policy,
       currency,
       passkeys: { rpId: 'localhost', origins: ['http://localhost'] },
-      keys: null,
-      board: null,
+      keys: new KeyDirectory(this.#agentOf('home').board),
     };
   }
 
@@ -357,6 +393,7 @@ export class MarketWorld implements AsyncDisposable {
   }
 }
 
+const organisations = { home: 'Clinic', research: 'Institute', first: 'First', second: 'Second' } as const;
 const verifiers = { p256: null, webAuthn: null };
 const currency = { symbol: 'units', decimals: 0 };
 

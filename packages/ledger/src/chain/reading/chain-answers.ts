@@ -17,7 +17,8 @@ export interface ChainBlock {
   /** Wei for a unit of gas; null on a chain older than EIP-1559. */
   readonly baseFee: bigint | null;
   readonly logsBloom: Hex | null;
-  readonly miner: Hex | null;
+  /** What the sealer wrote into it; the embedded chain: its public key. */
+  readonly extraData: Hex | null;
 }
 
 export interface ChainLog {
@@ -76,15 +77,15 @@ const blockSchema = z
     timestamp: secondsSchema,
     baseFeePerGas: quantity.nullish(),
     logsBloom: bytesOf(256).nullish(),
-    miner: address.nullish(),
+    extraData: data.nullish(),
   })
   .transform(
-    ({ timestamp, baseFeePerGas, logsBloom, miner, ...block }): ChainBlock => ({
+    ({ timestamp, baseFeePerGas, logsBloom, extraData, ...block }): ChainBlock => ({
       ...block,
       timeMs: timestamp,
       baseFee: baseFeePerGas ?? null,
       logsBloom: logsBloom ?? null,
-      miner: miner ?? null,
+      extraData: extraData ?? null,
     }),
   );
 
