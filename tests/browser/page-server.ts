@@ -1,5 +1,6 @@
 import { createSystemClock, silentLogger, silentMeter } from '@pulsemesh/base';
 import type { BoardSource } from '../../packages/node/src/gateway/board-source.ts';
+import type { ConsentBackend } from '../../packages/node/src/gateway/consent-backend.ts';
 import { startHttpServer } from '../../packages/node/src/gateway/http-server.ts';
 import { ScriptedMesh, type ScriptOptions } from './scripted-mesh.ts';
 
@@ -20,10 +21,14 @@ export async function startPageServer(
     readonly webDirectory: string;
     readonly port?: number;
     readonly board?: BoardSource;
+    /** What is about consent; it may ask for the page's origin. */
+    readonly consent?: (mesh: ScriptedMesh, origin: () => string) => ConsentBackend;
   },
 ): Promise<PageServer> {
   const clock = createSystemClock();
   const mesh = new ScriptedMesh({ historySeconds: 600, nowMs: () => clock.now(), ...options });
+  let origin = '';
+  const consent = options.consent?.(mesh, () => origin);
   const server = await startHttpServer(
     {
       host: '127.0.0.1',
@@ -33,11 +38,12 @@ export async function startPageServer(
       webDirectory: options.webDirectory,
       version: '0.1.0',
       board: options.board ?? null,
+      ...(consent === undefined ? {} : { consent }),
     },
     mesh,
     { clock, logger: silentLogger, meter: silentMeter },
   );
-  const origin = `http://localhost:${server.port}`;
+  origin = `http://localhost:${server.port}`;
   return {
     mesh,
     origin,

@@ -63,7 +63,8 @@ export function AcceptPanel(props: {
       </p>
       <details className="raw">
         <summary>The document itself</summary>
-        <section aria-label="FHIR Consent" tabIndex={-1}>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and a keyboard has to reach what scrolls */}
+        <section aria-label="FHIR Consent" tabIndex={0}>
           <pre>{found.pretty}</pre>
         </section>
       </details>

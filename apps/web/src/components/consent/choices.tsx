@@ -62,18 +62,21 @@ export function ChoicesPanel(props: { readonly isAskable: boolean; readonly acti
   const { isAskable, actions } = props;
   const act = useAct();
   const hintId = useId();
+  // Shown at once; taken back where the home does not take it.
+  const [wanted, setWanted] = useState<boolean | null>(null);
   return (
     <section className="panel" aria-labelledby="choices-title">
       <h2 id="choices-title">Your choices</h2>
       <label className="tick">
         <input
           type="checkbox"
-          checked={isAskable}
+          checked={wanted ?? isAskable}
           disabled={act.busy !== null}
           aria-describedby={hintId}
           onChange={(event) => {
-            const wanted = event.target.checked;
-            void act.run('askable', () => actions.setAskable(wanted));
+            const next = event.target.checked;
+            setWanted(next);
+            void act.run('askable', () => actions.setAskable(next)).finally(() => setWanted(null));
           }}
         />
         <span>Researchers may ask me</span>
