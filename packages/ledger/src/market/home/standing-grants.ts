@@ -18,7 +18,8 @@ const farMs = 8.64e15;
 export function standingGrants({ desk }: HomeHouse, purpose: string): readonly StandingGrant[] {
   const grants: StandingGrant[] = [];
   for (const [grantId, grant] of desk.all('grant')) {
-    if (grant.purpose !== purpose || grant.status !== 'active') continue;
+    const wasTakenUp = grant.status === 'active' || (grant.status === 'revoked' && grant.purchaseTransaction !== null);
+    if (grant.purpose !== purpose || !wasTakenUp) continue;
     grants.push({
       id: grantId.slice(2),
       patient: grant.subject,
