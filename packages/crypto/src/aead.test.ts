@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { decryptFrom, encryptInto } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 

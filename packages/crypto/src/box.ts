@@ -1,5 +1,5 @@
 import type { Random } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { decryptFrom, encryptInto, nonceBytes } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 import { assertKey, hkdfSha256 } from './hash.ts';

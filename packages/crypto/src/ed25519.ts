@@ -1,5 +1,5 @@
 import { assert, type Random } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { assertKey } from './hash.ts';
 
 /** Signs with one Ed25519 key (RFC 8032). */

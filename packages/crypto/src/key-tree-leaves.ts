@@ -1,5 +1,5 @@
 import { assert } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { decryptFrom, encryptInto, nonceBytes } from './aead.ts';
 import { SealBrokenError } from './errors.ts';
 import { hkdfSha256 } from './hash.ts';

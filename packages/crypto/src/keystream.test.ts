@@ -2,8 +2,8 @@ import { AssertionError } from '@pulsemesh/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createKeystream } from './keystream.ts';
-import { primitives as browser } from './primitives/browser.ts';
-import { primitives as node } from './primitives/node.ts';
+import * as browser from './primitives/browser.ts';
+import * as node from './primitives/node.ts';
 
 const hex = (value: Uint8Array) => Buffer.from(value).toString('hex');
 const zeroKey = new Uint8Array(32);

@@ -1,5 +1,5 @@
 import { assert } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { assertKey } from './hash.ts';
 
 /** Bytes that look random to whoever does not hold the key, as many as are wanted, the same again for the same key. */

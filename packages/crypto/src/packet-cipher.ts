@@ -1,5 +1,5 @@
 import { assert } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { nonceBytes, tagBytes } from './aead.ts';
 import { assertKey } from './hash.ts';
 

@@ -1,5 +1,5 @@
 import { Condition, type Random } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 
 /** How a key was made from a passphrase: not secret, kept beside what the key seals. */
 export interface PassphraseParameters {

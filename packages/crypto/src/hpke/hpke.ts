@@ -1,5 +1,5 @@
 import { assert, Condition, type Random } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { nonceBytes, tagBytes } from '../aead.ts';
 import { SealBrokenError } from '../errors.ts';
 import type { AeadAlgorithm, AeadKey } from '../primitives/primitives.ts';

@@ -1,5 +1,5 @@
 import { assert } from '@pulsemesh/base';
-import { primitives } from '#primitives';
+import * as primitives from '#primitives';
 import { generateSeed } from '../ed25519.ts';
 import { WeakKeyError } from '../errors.ts';
 import { assertKey } from '../hash.ts';

@@ -9,8 +9,8 @@ import nodeCrypto, {
   diffieHellman,
   hash,
   type KeyObject,
+  scrypt as nodeScrypt,
   type ScryptOptions,
-  scrypt,
   sign,
   timingSafeEqual,
   verify,
@@ -19,7 +19,7 @@ import { promisify } from 'node:util';
 import { LruMap } from '../lru-map.ts';
 import type { AeadAlgorithm, AeadKey, Ed25519Key, MlKem768Key, Primitives, X25519PrivateKey } from './primitives.ts';
 
-const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
+const scryptAsync = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(nodeScrypt);
 const tagBytes = 16;
 /** Below this freeing costs more than it saves. */
 const freedBytesMin = 2048;
@@ -33,7 +33,7 @@ const mlKem768SpkiHead = Buffer.from('308204b2300b0609608648016503040402038204a1
 // Through the default export: naming what Node has only since 24.7 would keep older ones from loading all the rest.
 
 /** The primitives of node:crypto. */
-export const primitives: Primitives = {
+const primitives: Primitives = {
   sha256: (bytes) => plain(hash('sha256', bytes, 'buffer')),
   sha3of256: (bytes) => plain(hash('sha3-256', bytes, 'buffer')),
   shake256: (bytes, length) => plain(createHash('shake256', { outputLength: length }).update(bytes).digest()),
@@ -63,6 +63,19 @@ export const primitives: Primitives = {
     }
   },
 };
+
+export const {
+  sha256,
+  sha3of256,
+  shake256,
+  hmacSha256,
+  equalSecrets,
+  scrypt,
+  importAead,
+  importEd25519Public,
+  mlKem768Encapsulate,
+} = primitives;
+export { aes256Counter, importEd25519, importMlKem768, importX25519 };
 
 class NodeAeadKey implements AeadKey {
   // TypeScript knows the GCM and ChaCha names under different types; both have all that is used here.

@@ -1,8 +1,8 @@
 import { createSeededRandom } from '@pulsemesh/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives as browser } from './browser.ts';
-import { primitives as node } from './node.ts';
+import * as browser from './browser.ts';
+import * as node from './node.ts';
 import type { AeadAlgorithm, Primitives } from './primitives.ts';
 
 const both: readonly { readonly name: string; readonly ours: Primitives; readonly other: Primitives }[] = [
