@@ -16,7 +16,7 @@ import { verifyOfferSignature, verifyRevocation, verifyWithdrawal } from './offe
 import { SoftPasskey } from './testing/soft-passkey.ts';
 
 /** What a page loads when somebody opens consent or audit: kilobytes, gzip. */
-const kilobytesMax = 64;
+const kilobytesMax = 48;
 const directory = mkdtempSync(join(tmpdir(), 'pulsemesh-browser-ledger-'));
 const domain = domainOf(31_337, `0x${'c0'.repeat(20)}`);
 const verifiers = { p256: `0x${'a1'.repeat(20)}`, webAuthn: `0x${'a2'.repeat(20)}` } as const;
