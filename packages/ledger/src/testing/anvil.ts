@@ -77,8 +77,9 @@ function askOf(url: string) {
 
 /** The program itself, not its wrapper: what is killed is then what runs. */
 function anvilBinary(): string {
-  const resolve = createRequire(import.meta.url).resolve;
+  const require = createRequire(import.meta.url);
+  const wrapper = require.resolve('@foundry-rs/anvil/package.json');
   const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
   const binary = process.platform === 'win32' ? 'anvil.exe' : 'anvil';
-  return resolve(`@foundry-rs/anvil-${process.platform}-${architecture}/bin/${binary}`);
+  return createRequire(wrapper).resolve(`@foundry-rs/anvil-${process.platform}-${architecture}/bin/${binary}`);
 }
