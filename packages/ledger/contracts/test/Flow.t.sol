@@ -292,6 +292,16 @@ contract FlowTest is LedgerTest {
         expectCredit(address(0), offer.payee, 0);
     }
 
+    function test_refund_inTheTokenThatWasPaid() public {
+        Offer memory offer = makeOffer(PATIENT, 1);
+        offer.token = address(token);
+        buy(offer, signOffer(PATIENT, offer));
+        vm.warp(START + 1 days + 1);
+        ledger.refund(offer);
+        expectCredit(address(token), buyer, 1 ether);
+        expectCredit(address(0), buyer, 0);
+    }
+
     function test_refundMany_passesOverTheRest() public {
         Offer memory late = funded(1);
         Offer memory done = active(2);
