@@ -43,6 +43,17 @@ const rolesOf: Readonly<Record<Exclude<Name, 'ledger'>, readonly RoleName[]>> = 
 /** Where the page of the home would be. */
 export const page = { origin: 'http://localhost:8080', rpId: 'localhost' } as const;
 
+export interface ConsentWorldOptions {
+  /** The built page; home and researcher serve it. Default: the API alone. */
+  readonly webDirectory?: string;
+  /** Where the home listens, so that its page's origin is known; default a free port, and the origin of {@link page}. */
+  readonly homePort?: number;
+  /** Who has what on the embedded chain, beside the researcher's own account. */
+  readonly genesis?: readonly { readonly account: `0x${string}`; readonly units: string }[];
+  /** Starts another chain than the embedded one and writes its description. The accounts are those that need the chain's coin. */
+  readonly startChain?: (descriptionFile: string, accounts: readonly `0x${string}`[]) => Promise<void>;
+}
+
 /**
  * A real relay, board and chain, and a home, two custodians and a researcher around them, each with its HTTP API where it has one. What goes
  * over libp2p is simulated. Disposing ends and removes all of it.
@@ -61,9 +72,11 @@ export class ConsentWorld implements AsyncDisposable {
   readonly notices: string[] = [];
   readonly #nodes = new Map<Name, AsyncDisposableStack>();
   readonly #contexts = new Map<Name, NodeContext>();
+  readonly #options: ConsentWorldOptions;
   #config: ((name: Exclude<Name, 'ledger'>) => NodeConfigInput) | undefined;
 
-  constructor() {
+  constructor(options: ConsentWorldOptions = {}) {
+    this.#options = options;
     this.stack.defer(() => rmSync(this.root, { recursive: true, force: true, maxRetries: 5 }));
   }
 
@@ -97,7 +110,7 @@ export class ConsentWorld implements AsyncDisposable {
       return identity;
     };
     const researcher = await ledgerAccountOf(identityOf('research'));
-    if (ledger === 'chain') await this.#startChain(identityOf('ledger'), researcher);
+    if (ledger === 'chain') await this.#startChain(identities, researcher);
     const arbiter = await ledgerAccountOf(identityOf('ledger'));
     const custodians = await Promise.all(
       (['custodian-1', 'custodian-2'] as const).map(async (name) => {
@@ -113,7 +126,7 @@ export class ConsentWorld implements AsyncDisposable {
       dataDirectory: this.place(name),
       keyFile: join(this.place(name), 'identity.key'),
       relays: [{ url: relay.url, peerId: relayIdentity.peerId }],
-      ...(name === 'home' || name === 'research' ? { http: { port: 0 } } : {}),
+      ...(name === 'home' || name === 'research' ? { http: this.#http(name) } : {}),
       consent: {
         organisation: `Office of ${name}`,
         boardFile,
@@ -127,7 +140,7 @@ export class ConsentWorld implements AsyncDisposable {
                 spending: { perDay: '1000', inTotal: '1000' },
               },
         ...(name === 'home'
-          ? { home: { countMin: 2, arbiter, passkeys: { origins: [page.origin], rpId: page.rpId } } }
+          ? { home: { countMin: 2, arbiter, passkeys: { origins: [this.#origin], rpId: page.rpId } } }
           : {}),
         ...(name === 'research' ? { research: {} } : {}),
         ...(name === 'home' || name === 'research'
@@ -174,6 +187,11 @@ export class ConsentWorld implements AsyncDisposable {
 
   readonly #ports = new Map<Name, number>();
 
+  /** Address that opens the page of a node with its key. */
+  entry(name: 'home' | 'research'): string {
+    return `http://localhost:${this.#ports.get(name)}/#token=${readToken(tokenFile(this.place(name)))}`;
+  }
+
   api(name: 'home' | 'research'): ApiClient {
     const token = readToken(tokenFile(this.place(name))) ?? '';
     return new ApiClient({ url: `http://127.0.0.1:${this.#ports.get(name)}`, token, timeoutMs: 30_000 });
@@ -197,14 +215,31 @@ export class ConsentWorld implements AsyncDisposable {
     records[Symbol.dispose]();
   }
 
-  async #startChain(identity: Identity, researcher: `0x${string}`): Promise<void> {
+  get #origin(): string {
+    const { homePort } = this.#options;
+    return homePort === undefined ? page.origin : `http://localhost:${homePort}`;
+  }
+
+  #http(name: 'home' | 'research') {
+    const { webDirectory, homePort = 0 } = this.#options;
+    return { port: name === 'home' ? homePort : 0, ...(webDirectory === undefined ? {} : { webDirectory }) };
+  }
+
+  async #startChain(identities: ReadonlyMap<Name, Identity>, researcher: `0x${string}`): Promise<void> {
+    const { startChain, genesis = [] } = this.#options;
+    const [dataDirectory, identity] = [this.place('ledger'), identities.get('ledger')];
+    if (identity === undefined) throw new TypeError('a ledger has an identity');
+    if (startChain !== undefined) {
+      const accounts = await Promise.all([...identities.values()].map(ledgerAccountOf));
+      return startChain(ledgerDescriptionFile(dataDirectory), accounts);
+    }
     const settings = chainSchema.parse({
       port: 0,
       chainId: 4242,
-      genesis: [{ account: researcher, units: '1000' }],
+      genesis: [{ account: researcher, units: '1000' }, ...genesis],
       decimals: 0,
     });
-    this.stack.use(await startChainService(settings, { dataDirectory: this.place('ledger'), identity }, this.deps));
+    this.stack.use(await startChainService(settings, { dataDirectory, identity }, this.deps));
   }
 
   readonly #records = new Map<string, ReturnType<typeof createMemoryRecords>>();
