@@ -62,6 +62,16 @@ export class Committer {
     });
   }
 
+  /** Lets go of what was deposited for a grant that is long over; what is logged of it stays. */
+  forget(grantId: Hex): Promise<void> {
+    return this.#inTurn(async () => {
+      const { rows, book } = this.#means;
+      const part = book.forget(grantId);
+      await rows.store.commit(part.changes);
+      part.taken();
+    });
+  }
+
   /** Resolves once an access is in the log for good. */
   async receiptOf(leaf: Uint8Array): Promise<AccessReceipt | null> {
     await this.#means.log.logged(leaf);
@@ -104,7 +114,7 @@ export class Committer {
 
   #prepare(outcome: Outcome, leaves: readonly Uint8Array[]): readonly Prepared[] {
     const { book, outbox, entries } = this.#means;
-    const { grantId = null, row, deposit, request, accesses = [], out = [], stops = false } = outcome;
+    const { grantId = null, row, deposit, request, accesses = [], out = [], stops, prunes } = outcome;
     const messages = out.map(({ to, message, after }) => {
       const leaf = after === null ? null : (leaves[after] ?? null);
       return { to, message, leaf, grantId };
@@ -113,8 +123,9 @@ export class Committer {
       ...(grantId === null || row === undefined ? [] : [book.changesOf(grantId, row, deposit)]),
       ...(grantId === null || request === undefined
         ? []
-        : [book.answer(grantId, request.readId, request.hash, request.atMs, this.#clock.now())]),
-      ...(grantId === null || !stops ? [] : [outbox.callBack(grantId)]),
+        : [book.answer(grantId, request.readId, request.hash, request.atMs)]),
+      ...(prunes === true ? [book.prune(this.#clock.now())] : []),
+      ...(grantId === null || stops !== true ? [] : [outbox.callBack(grantId)]),
       ...(entries === null ? [] : [entries.prepare(accesses, leaves)]),
       outbox.prepare(messages),
     ];

@@ -6,7 +6,7 @@ import { keyNumber, numberKey, type SealedRows } from '../access/sealed-rows.ts'
 import { decodeMessage, encodeMessage } from '../market/message-codec.ts';
 import type { DepositBody } from '../market/messages.ts';
 import type { Hex } from '../offer/offer.ts';
-import { custodyLimits } from './custody-limits.ts';
+import { custodyLimits, type HoldingLimits } from './custody-limits.ts';
 import type { GrantRow, HeldGrant, HeldTerms } from './grant-row.ts';
 
 const tables = { deposits: 'custody/deposits', grants: 'custody/grants', requests: 'custody/requests' } as const;
@@ -22,25 +22,22 @@ export class CustodyBook {
   readonly #self: PeerId;
   readonly #grants = new Map<Hex, HeldGrant>();
   readonly #ofHome = new Map<PeerId, number>();
-  /** Requests that were answered, the oldest first. */
+  /** Requests that were answered. */
   readonly #requests = new Map<string, Answered>();
+  readonly #limits: HoldingLimits;
   #envelopeBytes = 0;
 
   /** @throws {SealBrokenError}; {MessageRefusedError}; when rows were damaged. */
-  constructor(rows: SealedRows, self: PeerId) {
+  constructor(rows: SealedRows, self: PeerId, limits: HoldingLimits = custodyLimits) {
+    this.#limits = limits;
     this.#rows = rows;
     this.#self = self;
     for (const { key, value } of rows.store.range(tables.grants)) {
       const row = rows.open(tables.grants, key, value) as GrantRow; // as `changesOf` writes it
       this.#keep(this.#depositOf(key), row);
     }
-    const requests = Array.from(rows.store.range(tables.requests), ({ key, value }) => ({
-      name: toHex(key),
-      hash: hexOf(value.slice(8)),
-      atMs: keyNumber(value),
-    }));
-    for (const { name, hash, atMs } of requests.sort((one, other) => one.atMs - other.atMs))
-      this.#requests.set(name, { hash, atMs });
+    for (const { key, value } of rows.store.range(tables.requests))
+      this.#requests.set(toHex(key), { hash: hexOf(value.slice(8)), atMs: keyNumber(value) });
   }
 
   get size(): number {
@@ -61,8 +58,7 @@ export class CustodyBook {
 
   hasRoomFor(envelopeBytes: number): boolean {
     return (
-      this.#grants.size < custodyLimits.grantsMax &&
-      this.#envelopeBytes + envelopeBytes <= custodyLimits.envelopeBytesMax
+      this.#grants.size < this.#limits.grantsMax && this.#envelopeBytes + envelopeBytes <= this.#limits.envelopeBytesMax
     );
   }
 
@@ -76,8 +72,9 @@ export class CustodyBook {
     return this.#requests.get(requestName(grantId, readId))?.hash ?? null;
   }
 
-  get requests(): number {
-    return this.#requests.size;
+  /** As many answered requests are remembered as may be: one more could not be told from one that comes again. */
+  get isFullOfRequests(): boolean {
+    return this.#requests.size >= this.#limits.requestsMax;
   }
 
   /** Holds a deposit, or changes the row of one that is held. */
@@ -96,20 +93,24 @@ export class CustodyBook {
     };
   }
 
-  /** Remembers that a request was answered, and forgets some that nobody would be served for again. */
-  answer(grantId: Hex, readId: string, hash: Hex, atMs: number, nowMs: number) {
+  /** Remembers that a request was answered; where there is no room, it was denied, and may be again. */
+  answer(grantId: Hex, readId: string, hash: Hex, atMs: number): { readonly changes: TableChange[]; taken(): void } {
+    if (this.isFullOfRequests) return { changes: [], taken: () => {} };
     const name = requestName(grantId, readId);
-    const old = this.#oldRequests(nowMs);
     const value = concatBytes(numberKey(atMs), bytesOfHex(hash, 32));
-    const changes: TableChange[] = [
-      ...old.map((one) => this.#rows.remove(tables.requests, fromHex(one))),
-      { kind: 'put', table: tables.requests, key: fromHex(name), value },
-    ];
     return {
-      changes,
+      changes: [{ kind: 'put', table: tables.requests, key: fromHex(name), value }],
+      taken: () => void this.#requests.set(name, { hash, atMs }),
+    };
+  }
+
+  /** Forgets requests that are too old to be served whether they come again or not. */
+  prune(nowMs: number): { readonly changes: TableChange[]; taken(): void } {
+    const old = this.#oldRequests(nowMs);
+    return {
+      changes: old.map((name) => this.#rows.remove(tables.requests, fromHex(name))),
       taken: () => {
-        for (const one of old) this.#requests.delete(one);
-        this.#requests.set(name, { hash, atMs });
+        for (const name of old) this.#requests.delete(name);
       },
     };
   }
@@ -136,12 +137,8 @@ export class CustodyBook {
   }
 
   #oldRequests(nowMs: number): string[] {
-    const old: string[] = [];
-    for (const [name, { atMs }] of this.#requests) {
-      if (old.length === prunedAtOnce || nowMs - atMs <= custodyLimits.requestAgeMsMax) break;
-      old.push(name);
-    }
-    return old;
+    const old = [...this.#requests].filter(([, { atMs }]) => nowMs - atMs > custodyLimits.requestAgeMsMax);
+    return old.slice(0, prunedAtOnce).map(([name]) => name);
   }
 
   #depositOf(key: Uint8Array): DepositBody {
@@ -158,8 +155,7 @@ export class CustodyBook {
   }
 }
 
-/** As many old requests go as new ones come, and a few more. */
-const prunedAtOnce = 4;
+const prunedAtOnce = 1_000;
 
 function requestName(grantId: Hex, readId: string): string {
   return `${grantId.slice(2)}${readId}`;

@@ -47,6 +47,11 @@ export const custodyLimits = {
   strangersMax: 4_096,
 } as const;
 
+/** Limits of what a custodian holds, which an operator or a test may lower. */
+export type HoldingLimits = {
+  readonly [Name in 'grantsMax' | 'envelopeBytesMax' | 'outboxMax' | 'outboxBytesMax' | 'requestsMax']: number;
+};
+
 /** What one grant, or one stranger, may cost. */
 export interface CustodyQuotas {
   /** Reads and claims of one grant in an hour. */

@@ -8,7 +8,7 @@ import { encodeMessage } from '../market/message-codec.ts';
 import type { Post } from '../market/post.ts';
 import type { Hex } from '../offer/offer.ts';
 import type { CustodyBook } from './custody-book.ts';
-import { custodyLimits } from './custody-limits.ts';
+import { custodyLimits, type HoldingLimits } from './custody-limits.ts';
 import type { OutMessage } from './outcome.ts';
 
 const table = 'custody/outbox';
@@ -44,6 +44,7 @@ export interface CustodyOutboxMeans {
   readonly post: Pick<Post<never>, 'send'>;
   readonly log: AccessLog;
   readonly book: CustodyBook;
+  readonly limits: HoldingLimits;
 }
 
 /**
@@ -78,11 +79,8 @@ export class CustodyOutbox {
   }
 
   get isFull(): boolean {
-    return this.#waiting.size >= custodyLimits.outboxMax || this.#bytes >= custodyLimits.outboxBytesMax;
-  }
-
-  get waiting(): number {
-    return this.#waiting.size;
+    const { outboxMax, outboxBytesMax } = this.#means.limits;
+    return this.#waiting.size >= outboxMax || this.#bytes >= outboxBytesMax;
   }
 
   /** What makes these wait, for the commit of whoever sends; call `taken` after it. */

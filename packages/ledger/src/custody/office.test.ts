@@ -1,5 +1,6 @@
 import { sha256 } from '@pulsemesh/crypto';
 import { createMemoryTables, StoreFullError, type TableStore } from '@pulsemesh/store';
+import type { PeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { AccessFollower } from '../access/access-follower.ts';
 import { hexOf } from '../access/fields.ts';
@@ -16,6 +17,7 @@ import {
 } from '../testing/custody-world.ts';
 import { accountOf } from '../testing/some-offer.ts';
 import { custodyLimits } from './custody-limits.ts';
+import { DenialCounter } from './denial-counter.ts';
 import { isHeldBy } from './held.ts';
 
 const daySeconds = 24 * hourSeconds;
@@ -576,6 +578,53 @@ describe('limits', () => {
     expect(rowsOf(world)).toBe(3 * 24);
   });
 
+  it('what is held, waits and is remembered is bounded', async () => {
+    const limits = { grantsMax: 2, envelopeBytesMax: 250, outboxMax: 3, requestsMax: 2 };
+    const world = new CustodyWorld({ custodian: { limits } });
+    let isOpen = true;
+    const custodian = await world.custodian(0, createMemoryTables(), () => isOpen);
+    await using office = custodian.office;
+    const deposit = await world.grant(custodian, 'active');
+    await world.grant(custodian, 'held', { envelope: new Uint8Array(151) });
+    expect(office.grants).toBe(1);
+    await world.grant(custodian, 'held');
+    await world.grant(custodian, 'held', { envelope: new Uint8Array(1) });
+    expect(office.grants).toBe(2);
+    isOpen = false;
+    for (let index = 0; index < 4; index += 1) {
+      await world.buyer.write(custodian.author.peerId, 'read', world.read(deposit));
+      await world.settle(3_000);
+    }
+    const size = office.log(0, 100).leaves.length;
+    isOpen = true;
+    await world.settle(600_000);
+    expect(size).toBe(3);
+    for (let index = 0; index < 2; index += 1)
+      await world.buyer.write(custodian.author.peerId, 'read', world.read(deposit));
+    await world.settle();
+    expect(deniedOf(world).map(([, reason]) => reason)).toEqual(['quota', 'quota']);
+    expect(custodian.disk.count('custody/requests')).toBe(2);
+    const served = rowsOf(world);
+    await world.clock.advance(custodyLimits.requestAgeMsMax + 60_000);
+    await world.buyer.write(custodian.author.peerId, 'read', world.read(deposit));
+    await world.settle();
+    expect(rowsOf(world)).toBe(served + 24);
+    expect(unloggedIn(custodian)).toEqual([]);
+  });
+
+  it('what is long over is forgotten', async () => {
+    const world = new CustodyWorld();
+    const custodian = await world.custodian();
+    await using office = custodian.office;
+    const deposit = await world.grant(custodian, 'held');
+    await world.clock.advance(deposit.signed.offer.validUntil * 1000 - world.clock.now());
+    await world.settle();
+    expect(office.grants).toBe(1);
+    await world.clock.advance(custodyLimits.keepUnboughtMs);
+    await world.settle();
+    expect(office.grants).toBe(0);
+  });
+
   it('deposits of strangers, for others, unsigned, or of another offer are not taken', async () => {
     const world = new CustodyWorld();
     const custodian = await world.custodian();
@@ -644,5 +693,18 @@ describe('beside the course', () => {
     const entries = world.ledger.final.events.flatMap((event) => (event.kind === 'accessed' ? [event.entry] : []));
     expect(new Set(entries)).toEqual(new Set(office.log(0, 10).leaves.map(hexOf)));
     expect(entries).toHaveLength(2);
+  });
+});
+
+describe('denials', () => {
+  it('are counted for a bounded number of senders, each for an hour', () => {
+    const counter = new DenialCounter(2);
+    const sender = (number: number) => `sender ${number}` as PeerId; // nobody parses it here
+    expect([1, 2, 3].map(() => counter.take(sender(0), 0))).toEqual([true, true, false]);
+    for (let number = 1; number < custodyLimits.strangersMax; number += 1)
+      expect(counter.take(sender(number), 1)).toBe(true);
+    expect(counter.take(sender(-1), 2)).toBe(false);
+    expect(counter.take(sender(0), 3_600_000)).toBe(true);
+    expect(counter.take(sender(-1), 3_600_001)).toBe(true);
   });
 });

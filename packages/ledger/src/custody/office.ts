@@ -35,7 +35,7 @@ import { type CustodyChecks, createCustodyChecks } from './checks.ts';
 import { Committer } from './committer.ts';
 import { CustodyBook } from './custody-book.ts';
 import { createCustodyEvents } from './custody-events.ts';
-import { type CustodyQuotas, custodyLimits, defaultQuotas } from './custody-limits.ts';
+import { type CustodyQuotas, custodyLimits, defaultQuotas, type HoldingLimits } from './custody-limits.ts';
 import { CustodyOutbox } from './custody-outbox.ts';
 import { whyNotReleased } from './decide.ts';
 import { DenialCounter } from './denial-counter.ts';
@@ -84,6 +84,7 @@ export interface CustodianOptions {
   /** Oldest head of the ledger that is relied upon; null (default): as the ledger judges itself. */
   readonly headAgeMsMax?: number | null;
   readonly quotas?: Partial<CustodyQuotas>;
+  readonly limits?: Partial<HoldingLimits>;
   /** For tests: instead of real signatures. */
   readonly checks?: CustodyChecks;
 }
@@ -154,8 +155,9 @@ class Office implements CustodianOffice {
     const events = createCustodyEvents(logger, meter);
     const entries = options.logsOnLedger === true ? new LedgerEntries(rows) : null;
     const denials = new DenialCounter(this.#quotas.deniedPerHourMax);
-    this.#book = new CustodyBook(rows, post.self);
-    this.#outbox = new CustodyOutbox({ rows, post, log, book: this.#book }, dependencies);
+    const limits: HoldingLimits = { ...custodyLimits, ...options.limits };
+    this.#book = new CustodyBook(rows, post.self, limits);
+    this.#outbox = new CustodyOutbox({ rows, post, log, book: this.#book, limits }, dependencies);
     const means = { rows, book: this.#book, log, outbox: this.#outbox, events, denials, entries };
     this.#committer = new Committer(means, dependencies);
     const headAgeMsMax = options.headAgeMsMax ?? null;
@@ -311,7 +313,8 @@ class Office implements CustodianOffice {
 
   async #doAllDue(): Promise<void> {
     const { signal } = this.#stopping;
-    for (const [grantId] of this.#work.due('forget')) await this.#committer.erase(grantId);
+    for (const [grantId] of this.#work.due('forget')) await this.#committer.forget(grantId);
+    await this.#committer.commit(() => ({ prunes: true }));
     for (const [grantId] of this.#work.due('release')) {
       const facts = await this.#work.factsOf(grantId, signal);
       await this.#committer.commit(() => {

@@ -48,6 +48,8 @@ export interface Outcome {
   readonly out?: readonly Outgoing[];
   /** What of this grant waits for the post, and gives something away, is called back. */
   readonly stops?: boolean;
+  /** Requests that are too old to be served are forgotten. */
+  readonly prunes?: boolean;
 }
 
 export function refused(refusal: CustodyRefusal): Outcome {

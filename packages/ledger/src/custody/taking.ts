@@ -14,7 +14,6 @@ import type {
 import type { Hex } from '../offer/offer.ts';
 import type { CustodyBook } from './custody-book.ts';
 import type { CustodyQuotas } from './custody-limits.ts';
-import { custodyLimits } from './custody-limits.ts';
 import { type LedgerFacts, whyNotRead, whyNotReleased } from './decide.ts';
 import { type HeldGrant, noUsage, usageAt } from './grant-row.ts';
 import { signHeld } from './held.ts';
@@ -139,7 +138,7 @@ export function takeRead(
 function whyNotHere(desk: Desk, grant: HeldGrant, body: ReadBody, facts: LedgerFacts): DenialReason | null {
   const reason = whyNotRead(grant, body, facts, desk.quotas, desk.nowMs);
   if (reason !== null) return reason;
-  return desk.isOutboxFull || desk.book.requests >= custodyLimits.requestsMax ? 'quota' : null;
+  return desk.isOutboxFull || desk.book.isFullOfRequests ? 'quota' : null;
 }
 
 function serve(
