@@ -35,6 +35,11 @@ export interface ConnectChainOptions extends SendingOptions {
   readonly finality?: ChainFinality;
   /** A head older than this is not relied on, milliseconds; default 120,000, of `embedded` 300,000 (it seals an empty block each minute). Null: blocks come only with transactions. */
   readonly headAgeMsMax?: number | null;
+  /**
+   * How many providers must say the same of a grant's final state; default 2 with three addresses or more, so that one that lies releases
+   * nothing and one that is away stops nothing, else 1: the one that answers is believed.
+   */
+  readonly agreeing?: number;
   /** The block the contract was deployed in; default 0. */
   readonly fromBlock?: bigint;
   /** Between two looks for new events, milliseconds; default 1,000. */
@@ -130,7 +135,10 @@ class ConnectedChain implements ChainLedger {
     this.chainId = place.chainId;
     this.contract = place.contract;
     this.account = options.signer?.address ?? null;
-    this.#view = new ChainView({ ...place, finality, headAgeMsMax }, { pool, clock: dependencies.clock });
+    const agreeing = options.agreeing ?? (options.urls.length >= 3 ? 2 : 1);
+    if (agreeing < 1 || agreeing > options.urls.length)
+      throw new RangeError('no more providers can agree than there are');
+    this.#view = new ChainView({ ...place, finality, headAgeMsMax, agreeing }, { pool, clock: dependencies.clock });
     const { signer } = options;
     const own = { ...dependencies, pool, view: this.#view };
     this.#sender =

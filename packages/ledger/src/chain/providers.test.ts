@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LedgerStaleError, LedgerUnreachableError, LedgerWrongError } from '../grants/errors.ts';
 import { ChainWorld } from './chain-world.testing.ts';
-import { type FaultyAnswer, FaultyProvider } from './faulty-provider.testing.ts';
+import { type Fault, type FaultyAnswer, FaultyProvider } from './faulty-provider.testing.ts';
 
 let world: ChainWorld;
 beforeAll(async () => {
@@ -77,6 +77,22 @@ describe('providers', () => {
     expect((await alone.status()).headAgeMs).toBeGreaterThan(1_000_000);
     await using both = await world.connect({ urls: [faulty.url, world.chain.url], headAgeMsMax: 3_600_000 });
     expect(await both.stateOf(grantId, 'final')).toMatchObject({ status: 'none' });
+  });
+
+  it('relies on a grant’s final state only where two of three say the same', async () => {
+    const active = `0x${'4'.padStart(64, '0')}${(4_000_000_000).toString(16).padStart(64, '0')}`;
+    const lie: Fault = ({ method }) => (method === 'eth_call' ? { kind: 'result', result: active } : null);
+    await using liar = await FaultyProvider.start(world.chain.url, lie);
+    await using second = await FaultyProvider.start(world.chain.url);
+    const { grantId } = await world.offer();
+    await using believing = await world.connect({ urls: [liar.url] });
+    expect(await believing.stateOf(grantId, 'final')).toMatchObject({ isAllowed: true });
+    await using ledger = await world.connect({ urls: [liar.url, second.url, world.chain.url], requestMsMax: 2_000 });
+    expect(await ledger.stateOf(grantId, 'final')).toMatchObject({ status: 'none', isAllowed: false });
+    second.fault = () => ({ kind: 'drop' });
+    await expect(ledger.stateOf(grantId, 'final')).rejects.toMatchObject({ code: 'ledger-unreachable' });
+    liar.fault = () => null;
+    expect(await ledger.stateOf(grantId, 'final')).toMatchObject({ status: 'none', isAllowed: false });
   });
 
   it('never shows an address in an error, since it may hold a key', async () => {

@@ -1,11 +1,11 @@
-import type { Clock, WaitOptions } from '@pulsemesh/base';
+import { type Clock, raceSignal, type WaitOptions } from '@pulsemesh/base';
 import { decodeFunctionResult, encodeFunctionData } from 'viem';
 import { consentLedgerAbi as abi, codeHashOf } from '../../contract/index.ts';
-import { LedgerStaleError, LedgerWrongError } from '../../grants/errors.ts';
+import { LedgerStaleError, LedgerUnreachableError, LedgerWrongError } from '../../grants/errors.ts';
 import type { Finality, GrantState } from '../../grants/grant-ledger.ts';
 import type { Hex } from '../../offer/offer.ts';
 import type { Ask } from '../rpc/json-rpc.ts';
-import type { ProviderPool } from '../rpc/provider-pool.ts';
+import type { ProviderAnswer, ProviderPool } from '../rpc/provider-pool.ts';
 import { ProviderFailure } from '../rpc/rpc-errors.ts';
 import { type BlockTag, ChainAsker, type ChainBlock } from './chain-answers.ts';
 import { grantStatuses } from './contract-events.ts';
@@ -46,19 +46,15 @@ export interface ChainViewOptions extends ContractPlace {
   readonly finality: ChainFinality;
   /** Null: blocks come only when something happens, so that an old head says nothing (embedded). */
   readonly headAgeMsMax: number | null;
+  /** How many providers must say the same of a grant before it is relied on for good. */
+  readonly agreeing: number;
 }
-
-/** How far a provider's head may lie behind the highest that was seen while others are asked instead, blocks. */
-const lagBlocksMax = 16n;
-/** After this long a highest head that nobody confirms is forgotten: the chain went back. Milliseconds. */
-const highestHeadMs = 600_000;
 
 /** What the contract says, read so that head and state belong together. Fails closed. */
 export class ChainView {
   readonly #options: ChainViewOptions;
   readonly #pool: ProviderPool;
   readonly #clock: Clock;
-  #highest: { readonly number: bigint; readonly atMs: number } = { number: -1n, atMs: 0 };
 
   constructor(options: ChainViewOptions, { pool, clock }: { readonly pool: ProviderPool; readonly clock: Clock }) {
     this.#options = options;
@@ -72,16 +68,21 @@ export class ChainView {
   }
 
   async stateOf(grantId: Hex, need: Finality, options?: WaitOptions): Promise<GrantState> {
-    return this.use(async (asker) => {
-      const head = await this.freshHead(asker);
-      const now = await this.#wordAt(asker, grantId, 'latest');
-      const nowAllowed = this.#isAllowed(now, head);
-      const final = need === 'final' ? await this.finalBlock(asker, head) : head;
-      if (final.number === head.number) return { ...now, isAllowed: nowAllowed };
-      const then = await this.#wordAt(asker, grantId, final.number);
-      // Access that was given must stand for good; access that is taken ends at once.
-      return { ...then, isAllowed: nowAllowed && this.#isAllowed(then, head) };
-    }, options);
+    const { agreeing } = this.#options;
+    const read = (ask: Ask, label: string) => this.#stateBy(new ChainAsker(ask, label), grantId, need);
+    if (need === 'sealed' || agreeing === 1) return this.#pool.use(read, options);
+    return firstAgreed(this.#pool.useAll(read, options), agreeing, options);
+  }
+
+  async #stateBy(asker: ChainAsker, grantId: Hex, need: Finality): Promise<GrantState> {
+    const head = await this.freshHead(asker);
+    const now = await this.#wordAt(asker, grantId, 'latest');
+    const nowAllowed = this.#isAllowed(now, head);
+    const final = need === 'final' ? await this.finalBlock(asker, head) : head;
+    if (final.number === head.number) return { ...now, isAllowed: nowAllowed };
+    const then = await this.#wordAt(asker, grantId, final.number);
+    // Access that was given must stand for good; access that is taken ends at once.
+    return { ...then, isAllowed: nowAllowed && this.#isAllowed(then, head) };
   }
 
   async creditOf(payee: Hex, token: Hex, options?: WaitOptions): Promise<bigint> {
@@ -107,12 +108,6 @@ export class ChainView {
     const { headAgeMsMax } = this.#options;
     const ageMs = this.headAgeMs(head);
     if (headAgeMsMax !== null && ageMs > headAgeMsMax) throw new LedgerStaleError(ageMs, headAgeMsMax);
-    const nowMs = this.#clock.monotonicMs();
-    const { number, atMs } = this.#highest;
-    if (head.number >= number || nowMs - atMs > highestHeadMs) this.#highest = { number: head.number, atMs: nowMs };
-    else if (this.#pool.size > 1 && head.number + lagBlocksMax < number) {
-      throw new LedgerStaleError(ageMs, headAgeMsMax ?? 0);
-    }
     return head;
   }
 
@@ -156,6 +151,35 @@ export class ChainView {
   #call(asker: ChainAsker, data: Hex, tag: BlockTag): Promise<Hex> {
     return asker.call({ to: this.#options.contract, data }, tag);
   }
+}
+
+/** The first answer that enough providers gave. Settles as soon as there is one: those that are slow hold nothing up. */
+function firstAgreed(
+  answers: readonly Promise<ProviderAnswer<GrantState>>[],
+  agreeing: number,
+  options: WaitOptions = {},
+): Promise<GrantState> {
+  const counts = new Map<string, number>();
+  const errors: unknown[] = [];
+  const agreed = new Promise<GrantState>((resolve, reject) => {
+    const counted = answers.map(async (answer) => {
+      const given = await answer;
+      if (!given.isGiven) return void errors.push(given.error);
+      const { status, deadline, isAllowed } = given.value;
+      const key = `${status} ${deadline} ${isAllowed}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      if (counts.get(key) === agreeing) resolve(given.value);
+    });
+    void Promise.all(counted).then(() => reject(disagreement(errors, counts.size)));
+  });
+  return raceSignal(agreed, options.signal);
+}
+
+function disagreement(errors: readonly unknown[], answerCount: number): Error {
+  const known = errors.find((error) => error instanceof LedgerStaleError || error instanceof LedgerWrongError);
+  if (known !== undefined && answerCount === 0) return known as Error; // both are errors
+  const why = answerCount > 1 ? 'its providers say different things' : 'too few of its providers answer';
+  return new LedgerUnreachableError(why, { cause: errors[0] });
 }
 
 /** An answer that is not what the function returns is the provider's fault. */
