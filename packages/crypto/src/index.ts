@@ -19,6 +19,7 @@ export {
 export type { Encapsulation, HpkeKem } from './hpke/kem.ts';
 export { createHybridKey, type HybridKey, hybridPublicKeyBytes, xWing } from './hpke/x-wing.ts';
 export {
+  countSubtreeKeys,
   type KeySubtree,
   OutsideSubtreeError,
   openSubtree,

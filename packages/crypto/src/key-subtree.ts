@@ -97,6 +97,11 @@ function coverOf(fromHour: number, untilHour: number): Cover {
   };
 }
 
+/** How many keys a span needs, to be compared with `subtreeLimits.keysMax` before one is promised. */
+export function countSubtreeKeys({ kinds, fromHour, untilHour }: SubtreeSpan): number {
+  return coverOf(fromHour, untilHour).keys * kinds.length;
+}
+
 /**
  * Encodes the keys of exactly `span`.
  * @param kindKeyOf the key of a kind's node in the whole tree.

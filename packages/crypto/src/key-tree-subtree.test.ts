@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SealBrokenError } from './errors.ts';
 import {
+  countSubtreeKeys,
   OutsideSubtreeError,
   openSubtree,
   SubtreeLimitError,
@@ -124,6 +125,15 @@ describe('a part of a key tree', () => {
     expect(() => part.open({ ...place, bucketSeconds: place.bucketSeconds + 3600 }, sealed)).toThrow(SealBrokenError);
     const other = createKeyTree(new Uint8Array(32).fill(2));
     expect(() => part.open(place, other.seal(place, plaintext, random))).toThrow(SealBrokenError);
+  });
+
+  it('is counted before it is made', () => {
+    fc.assert(
+      fc.property(spans, (span) => {
+        expect(countSubtreeKeys(span)).toBe(keysIn(tree.subtree(span), span.kinds.length).length);
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('refuses more keys than one release holds, and takes as many', () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isReleasable } from '../release/span.ts';
 import { messageLimits as limits } from './message-limits.ts';
 import {
   account,
@@ -54,7 +55,8 @@ const ask = z
     createdMs: timeMs,
     expiresMs: timeMs,
   })
-  .refine(isInterval, mustBeInterval);
+  .refine(isInterval, mustBeInterval)
+  .refine(isReleasable, 'must fit into one release');
 
 const offer = z
   .strictObject({

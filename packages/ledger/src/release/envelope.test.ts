@@ -14,6 +14,7 @@ import { describe, expect, it } from 'vitest';
 import type { Hex } from '../offer/offer.ts';
 import { deliveryOf, envelopeLimits, openEnvelope, sealEnvelope, wrappedKeyOf } from './envelope.ts';
 import { type EnvelopeRefusal, EnvelopeRefusedError } from './errors.ts';
+import { isReleasable } from './span.ts';
 
 const random = createSystemRandom();
 const tree = createKeyTree(new Uint8Array(32).fill(1));
@@ -132,6 +133,10 @@ describe('an envelope', () => {
     expect(refusalOf(large, tenYears)).toBeNull();
     const vitals = ['readings', 'windows', 'predictions', 'alerts'] as const;
     expect(() => sealEnvelope({ ...input, ...tenYears, vitals }, { random })).toThrow(SubtreeLimitError);
+    expect(isReleasable({ ...agreed, ...tenYears })).toBe(true);
+    expect(isReleasable({ ...tenYears, vitals })).toBe(false);
+    expect(isReleasable({ vitals, fromSeconds: 0, untilSeconds: 2_000 * 24 * hour })).toBe(true);
+    expect(isReleasable({ vitals, fromSeconds: 0, untilSeconds: 2_000 * 24 * hour + hour })).toBe(false);
   });
 
   it('cannot be made for a key that gives no secret', () => {

@@ -1,5 +1,5 @@
 import { assert } from '@pulsemesh/base';
-import type { SubtreeSpan } from '@pulsemesh/crypto';
+import { countSubtreeKeys, type SubtreeSpan, subtreeLimits } from '@pulsemesh/crypto';
 import { type RecordKind, recordKinds } from '@pulsemesh/store';
 import type { VitalKind } from '../market/messages.ts';
 
@@ -29,4 +29,10 @@ export function subtreeSpanOf({ vitals, fromSeconds, untilSeconds }: ReleaseSpan
     fromHour: fromSeconds / secondsPerHour,
     untilHour: untilSeconds / secondsPerHour,
   };
+}
+
+/** Whether one envelope holds the keys of all that: ten years of two vitals, five of four, whole hours. What is asked for has to. */
+export function isReleasable(span: ReleaseSpan): boolean {
+  const areHours = span.fromSeconds % secondsPerHour === 0 && span.untilSeconds % secondsPerHour === 0;
+  return areHours && countSubtreeKeys(subtreeSpanOf(span)) <= subtreeLimits.keysMax;
 }
