@@ -1,6 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import {
   createPublicClient,
   createWalletClient,
@@ -15,6 +12,7 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { consentLedgerAbi } from '../contract/consent-ledger.ts';
 import { deployments } from '../contract/deploy.ts';
+import { type Anvil, startAnvil } from '../testing/anvil.ts';
 import {
   bank,
   chainOf,
@@ -28,47 +26,23 @@ import { type EmbeddedChain, startEmbeddedChain } from './start-embedded-chain.t
 
 // The same calls of the same contract on both chains: gas, logs, state and refusals are the same to the unit.
 
-const anvilFile = fileURLToPath(new URL('../../../../node_modules/@foundry-rs/anvil/bin.mjs', import.meta.url));
 const directory = temporaryDirectory();
 const buyer = privateKeyToAccount(keccak256(toHex('conformance buyer')));
-let anvil: ChildProcess;
+let anvil: Anvil;
 let chain: EmbeddedChain;
 let urls: readonly [string, string];
 
 beforeAll(async () => {
-  const options = [
-    '--port',
-    '0',
-    '--hardfork',
-    'osaka',
-    '--chain-id',
-    String(testChainId),
-    '--base-fee',
-    '0',
-    '--gas-price',
-    '0',
-  ];
-  anvil = spawn(process.execPath, [anvilFile, ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+  anvil = await startAnvil({ chainId: testChainId, args: ['--base-fee', '0', '--gas-price', '0'] });
   chain = await startEmbeddedChain(testOptions(directory.path), systemDependencies);
-  urls = [chain.url ?? '', await addressOf(anvil)];
+  urls = [chain.url ?? '', anvil.url];
 }, 120_000);
 
 afterAll(async () => {
-  anvil.kill();
+  await anvil[Symbol.asyncDispose]();
   await chain[Symbol.asyncDispose]();
   directory[Symbol.dispose]();
 });
-
-async function addressOf({ stdout }: ChildProcess): Promise<string> {
-  if (stdout === null) throw new Error('no output');
-  for await (const line of createInterface({ input: stdout })) {
-    const found = /Listening on (127\.0\.0\.1:\d+)/.exec(line);
-    if (found === null) continue;
-    stdout.resume();
-    return `http://${found[1]}`;
-  }
-  throw new Error('anvil ended before it listened');
-}
 
 /** Everything both chains have to agree on: no times, no block numbers. */
 async function runThrough(url: string) {

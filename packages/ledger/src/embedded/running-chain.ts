@@ -61,7 +61,13 @@ export class RunningChain implements AsyncDisposable {
     return this.#dispatch.call(method, params);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+  #closing: Promise<void> | undefined;
+
+  async #close(): Promise<void> {
     await this.#server?.[Symbol.asyncDispose]();
     await this.chain[Symbol.asyncDispose]();
     this.#lock[Symbol.dispose]();

@@ -49,7 +49,7 @@ export interface EmbeddedChain extends ChainFacts, AsyncDisposable {
    * @throws {EmbeddedRpcError} with JSON-RPC's `code` and `data`; {ChainClosedError}.
    */
   request(call: { readonly method: string; readonly params?: unknown }): Promise<Json>;
-  /** Resolves when it has ended, asked to or not. */
+  /** Resolves when it has ended, asked to or because its database broke. */
   readonly ended: Promise<void>;
 }
 
@@ -99,16 +99,18 @@ export async function startEmbeddedChainHere(
     instruments: createInstruments(meter),
   });
   const ended = Promise.withResolvers<void>();
+  const close = async () => {
+    await running[Symbol.asyncDispose]();
+    ended.resolve();
+  };
+  void running.chain.failed.then(close);
   return {
     ...running.facts,
     chainId: options.chainId,
     ended: ended.promise,
     request: async ({ method, params }) => resultOf(await running.call(method, params)),
     sealNow: () => running.chain.sealNow(),
-    async [Symbol.asyncDispose]() {
-      await running[Symbol.asyncDispose]();
-      ended.resolve();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 

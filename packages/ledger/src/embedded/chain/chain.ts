@@ -54,6 +54,7 @@ export class Chain implements AsyncDisposable {
   readonly #heartbeatMs: number;
   readonly #counts: Instruments;
   #head: StoredBlock;
+  readonly #failed = Promise.withResolvers<void>();
   #failure: unknown;
   #isClosed = false;
   #seal: Promise<void> | undefined;
@@ -96,6 +97,19 @@ export class Chain implements AsyncDisposable {
     }
   }
 
+  /** The database broke, as whoever read from it found: what waits is refused, and nothing more is taken. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined || this.#isClosed) return;
+    this.#failure = error;
+    this.#failed.resolve();
+    this.#pool.rejectAll(new ChainClosedError({ cause: error }));
+  }
+
+  /** Resolves if the database breaks: this chain takes nothing more; what is on the disk is looked at again by the next that opens it. */
+  get failed(): Promise<void> {
+    return this.#failed.promise;
+  }
+
   get head(): StoredBlock {
     return this.#head;
   }
@@ -111,9 +125,9 @@ export class Chain implements AsyncDisposable {
    * @throws {RpcRefusal} when it may not stand in a block; {ChainClosedError}; what the store says when it is full or broken.
    */
   async submit(raw: Uint8Array): Promise<Uint8Array> {
-    this.#assertRunning();
+    this.assertRunning();
     const signed = await this.#read(raw);
-    this.#assertRunning();
+    this.assertRunning();
     if (this.database.transactionByHash(signed.hash) !== undefined) return signed.hash;
     const sealed = this.#pool.add(signed, this.nonceOf(signed.senderHex));
     this.#wake();
@@ -148,7 +162,7 @@ export class Chain implements AsyncDisposable {
 
   /** Executes a call on the head's state, in the head's block or the one to come. @throws {RpcRefusal} over the limit. */
   async call(input: CallInput, where: 'head' | 'next'): Promise<CallOutcome> {
-    this.#assertRunning();
+    this.assertRunning();
     if (this.#readsWaiting >= embeddedLimits.executionsWaitingMax) throw overLimit('executionsWaitingMax');
     this.#readsWaiting += 1;
     const earlier = this.#reads;
@@ -167,7 +181,7 @@ export class Chain implements AsyncDisposable {
   /** Seals a block of what waits, or an empty one. Resolves when it is durable. */
   async sealNow(): Promise<void> {
     while (this.#seal !== undefined) await this.#seal.catch(() => {});
-    this.#assertRunning();
+    this.assertRunning();
     await this.#startSeal(true);
   }
 
@@ -191,7 +205,8 @@ export class Chain implements AsyncDisposable {
     return Math.max(this.#head.timestamp, Math.floor(this.#dependencies.clock.now() / 1_000));
   }
 
-  #assertRunning(): void {
+  /** @throws {ChainClosedError} once it is closed or its database broke. */
+  assertRunning(): void {
     if (this.#isClosed) throw new ChainClosedError();
     if (this.#failure !== undefined) throw new ChainClosedError({ cause: this.#failure });
   }
@@ -286,8 +301,7 @@ export class Chain implements AsyncDisposable {
     for (const { done } of included) done.reject(error);
     this.#dependencies.logger.error('the ledger could not seal a block', errorForLog(error));
     if (error instanceof StoreFullError) return; // there may be room again
-    this.#failure = error;
-    this.#pool.rejectAll(new ChainClosedError({ cause: error }));
+    this.fail(error);
   }
 
   /** Once a second: late transactions are refused; a head that has grown old gets a successor, so that the chain's time goes on. */

@@ -1,7 +1,7 @@
 import { Condition, errorForLog, type Logger } from '@pulsemesh/base';
-import { StoreFullError } from '@pulsemesh/store';
+import { StoreFailedError, StoreFullError } from '@pulsemesh/store';
 import type { Chain } from '../chain/chain.ts';
-import { ChainClosedError, overLimit, RpcRefusal, rpcCodes } from '../errors.ts';
+import { ChainClosedError, ChainDamagedError, overLimit, RpcRefusal, rpcCodes } from '../errors.ts';
 import { embeddedLimits } from '../limits.ts';
 import type { Json } from './answers.ts';
 import { methods } from './methods.ts';
@@ -31,6 +31,7 @@ export class Dispatch {
     if (this.#running >= embeddedLimits.callsMax) return { error: faultOf(overLimit('callsMax')) };
     this.#running += 1;
     try {
+      this.#chain.assertRunning();
       const answer = methods.get(method);
       if (answer === undefined)
         throw new RpcRefusal(rpcCodes.method, `the method ${method.slice(0, 64)} does not exist`);
@@ -44,7 +45,9 @@ export class Dispatch {
   }
 
   #faultOf(error: unknown): RpcFault {
-    if (!(error instanceof Condition)) this.#logger.error('a JSON-RPC call failed', errorForLog(error));
+    if (error instanceof StoreFailedError || error instanceof ChainDamagedError) this.#chain.fail(error);
+    if (!(error instanceof RpcRefusal || error instanceof ChainClosedError))
+      this.#logger.error('a JSON-RPC call failed', errorForLog(error));
     return faultOf(error);
   }
 }

@@ -12,8 +12,8 @@ export interface RpcServer extends AsyncDisposable {
 }
 
 /**
- * JSON-RPC 2.0 over HTTP POST, with batches. No page may use it: a request with an `Origin`, without `application/json`, or for another
- * host's name (a name turned to this machine) is refused; pages go through their node's own API.
+ * JSON-RPC 2.0 over HTTP POST, with batches. No page may use it: a request with an `Origin`, without `application/json`, or, on the loopback,
+ * for another host's name (a name turned to this machine) is refused; pages go through their node's own API.
  * @throws what the operating system says of the address (`EADDRINUSE`, `EACCES`).
  */
 export async function startRpcServer(dispatch: Dispatch, host: string, port: number): Promise<RpcServer> {
@@ -64,10 +64,13 @@ function refusedStatus(request: IncomingMessage, host: string): number | null {
   return type?.trim().toLowerCase() === 'application/json' ? null : 415;
 }
 
+const loopbackNames: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+/** On the loopback only its own names will do; who listens for others is called by names that are not known here. */
 function isOwnName(asked: string | undefined, host: string): boolean {
   const name = asked?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
   if (name === undefined) return false;
-  return name === host || ['localhost', '127.0.0.1', '::1'].includes(name) || /^[\d.]+$/.test(name);
+  return !loopbackNames.includes(host) || loopbackNames.includes(name);
 }
 
 async function readBody(request: IncomingMessage): Promise<string | null> {

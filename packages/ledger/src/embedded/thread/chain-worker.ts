@@ -46,14 +46,21 @@ const instruments: Instruments = {
 
 const logger = loggerTo({});
 
+const recoveryHelper = RecoveryThread.start();
+
 async function run(): Promise<void> {
   const settings = workerData as RunSettings; // given by startEmbeddedChain
-  const recoveryHelper = RecoveryThread.start();
-  const dependencies = { clock: createSystemClock(), logger, instruments, recoveryHelper };
-  const running = await RunningChain.start(settings, dependencies);
+  const running = await RunningChain.start(settings, {
+    clock: createSystemClock(),
+    logger,
+    instruments,
+    recoveryHelper,
+  });
   port?.on('message', (request: ThreadRequest) => {
     void (request.kind === 'close' ? close(running) : answer(running, request));
   });
+  // Nothing more can be done here: whoever started the thread sees it end.
+  void running.chain.failed.then(() => close(running));
   report({ kind: 'started', facts: running.facts });
 }
 
@@ -68,12 +75,18 @@ async function close(running: RunningChain): Promise<void> {
     logger.error('the ledger did not close cleanly', errorForLog(error));
   }
   report({ kind: 'closed' });
-  port?.close(); // nothing keeps the thread alive any more
+  await end();
+}
+
+/** Nothing keeps the thread alive any more. */
+async function end(): Promise<void> {
+  await recoveryHelper?.[Symbol.asyncDispose]();
+  port?.close();
 }
 
 try {
   await run();
 } catch (error) {
   report({ kind: 'not-started', fault: faultOf(error) });
-  port.close();
+  await end();
 }
