@@ -678,6 +678,11 @@ describe('beside the course', () => {
     const receipt = await receiving;
     expect(verifyAccessReceipt(receipt, office).record).toMatchObject({ kind: 'emergency', reader, records: 0 });
     expect(world.home.receipts()).toMatchObject([{ record: { kind: 'emergency' } }]);
+    const deposit = await world.grant(custodian, 'held');
+    const known = office.emergency({ reader, subject, reason: 'still unconscious' });
+    await world.settle();
+    expect((await known).record.grantId).toBe(deposit.signed.grantId);
+    expect(world.home.receipts().at(-1)?.record).toMatchObject({ kind: 'emergency', reason: 'still unconscious' });
     await expect(office.emergency({ reader, subject, reason: 'two\nlines' })).rejects.toMatchObject({
       code: 'emergency-reason',
     });

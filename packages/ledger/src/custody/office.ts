@@ -43,7 +43,7 @@ import { EventFeed } from './event-feed.ts';
 import { rowAfter } from './grant-row.ts';
 import { LedgerEntries } from './ledger-entries.ts';
 import { LedgerWork } from './ledger-work.ts';
-import { refused } from './outcome.ts';
+import { type Outgoing, refused } from './outcome.ts';
 import { takeOff } from './pages.ts';
 import {
   accessOf,
@@ -198,11 +198,16 @@ class Office implements CustodianOffice {
     const { reasonCharactersMax } = accessLimits;
     if (reason === '' || reason.length > reasonCharactersMax || /\p{Cc}/u.test(reason))
       throw new EmergencyReasonError(reasonCharactersMax);
-    const grantId = emergencyId(subject);
-    const homes = this.#homesOf(subject);
+    const places = this.#placesOf(subject);
     const [leaf] = await this.#committer.commit(() => ({
-      accesses: [{ ...accessOf(this.#desk(), grantId, reader, 'emergency'), kind: 'emergency', reason }],
-      out: homes.map((to) => ({ to, message: { kind: 'accessed' }, after: 0 })),
+      accesses: places.map(({ grantId }) => ({
+        ...accessOf(this.#desk(), grantId, reader, 'emergency'),
+        kind: 'emergency',
+        reason,
+      })),
+      out: places.flatMap(({ homes }, after) =>
+        homes.map((to): Outgoing => ({ to, message: { kind: 'accessed' }, after })),
+      ),
     }));
     const receipt = leaf === undefined ? null : await this.#committer.receiptOf(leaf);
     assert(receipt !== null, 'what was logged has its receipt');
@@ -327,13 +332,17 @@ class Office implements CustodianOffice {
     await this.#work.doDue(signal);
   }
 
-  /** Homes that deposited something of this patient; where nobody did, all of them: one of them is the patient's. */
-  #homesOf(subject: Uint8Array): readonly PeerId[] {
+  /**
+   * Under which id an access without a grant is written down for each home: the last grant of this patient that it deposited, so that the
+   * home knows whose it is. Where nobody did, all homes are told, under an id that is the patient's alone.
+   */
+  #placesOf(subject: Uint8Array): readonly { readonly grantId: Hex; readonly homes: readonly PeerId[] }[] {
     const wanted = hexOf(subject);
-    const homes = [...this.#book.all()]
-      .filter(([, { terms }]) => hexOf(terms.subject) === wanted)
-      .map(([, { row }]) => row.home);
-    return homes.length === 0 ? [...this.#homes] : [...new Set(homes)];
+    const last = new Map<PeerId, Hex>();
+    for (const [grantId, { terms, row }] of this.#book.all())
+      if (hexOf(terms.subject) === wanted) last.set(row.home, grantId);
+    if (last.size === 0) return [{ grantId: emergencyId(subject), homes: [...this.#homes] }];
+    return [...last].map(([home, grantId]) => ({ grantId, homes: [home] }));
   }
 
   #desk(): Desk {
