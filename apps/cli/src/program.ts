@@ -7,6 +7,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEnrol } from './commands/enrol.ts';
 import { addIdentity } from './commands/identity/identity.ts';
 import { addLearn } from './commands/learn/learn.ts';
+import { addLedger } from './commands/ledger/ledger.ts';
 import { addModel } from './commands/model.ts';
 import { addNode } from './commands/node.ts';
 import { addPatients } from './commands/patients.ts';
@@ -76,6 +77,7 @@ Begin with:
   addStatus(program, output);
   addPatients(program, output);
   addReplay(program, output, setExitCode);
+  addLedger(program, output, setExitCode);
   addConsent(program, output);
   addResearch(program, output);
   addLearn(program, output, setExitCode);

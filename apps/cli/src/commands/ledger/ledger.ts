@@ -1,0 +1,225 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConsentClient, dataDirectory, type NodeConfigInput } from '@pulsemesh/node';
+import type { AuditView, LedgerView } from '@pulsemesh/node/api';
+import type { Command } from 'commander';
+import { connectGateway, type GatewayFlags, withGatewayFlags } from '../../gateway-access.ts';
+import { exitCodes, type Output, table, UsageError } from '../../output.ts';
+import { parseCount, parseList, parsePort } from '../../parse.ts';
+import { hexOf } from '../consent/consent.ts';
+import { dayText } from '../consent/consent-words.ts';
+
+interface PlaceFlags {
+  readonly data?: string;
+  readonly keyFile?: string;
+  readonly passphraseFile?: string;
+}
+
+interface ServeFlags extends PlaceFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly chainId: number;
+  readonly publicUrl?: string;
+  readonly fund: readonly string[];
+}
+
+interface ChainFlags extends PlaceFlags {
+  readonly chain?: readonly string[];
+  readonly chainId?: number;
+  readonly symbol: string;
+  readonly decimals: string;
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+const chainIdDefault = 7_357;
+
+/** `pulsemesh ledger`: run one, put the contract on one, look at it, verify it. */
+export function addLedger(program: Command, output: Output, setExitCode: (code: number) => void): void {
+  const ledger = program
+    .command('ledger')
+    .summary('the ledger that consents and compensations stand on: run, deploy, look, verify')
+    .addHelpText(
+      'after',
+      `
+Three ways, one line of configuration each (docs/operations/ledger.md):
+  a chain of one node    $ pulsemesh ledger serve --data /srv/pulsemesh/ledger
+                         others take the ledger.json it writes; one sealer: a signed log with rules
+  any EVM network        $ pulsemesh ledger deploy --chain https://validator.example:8545 --chain-id 1337 --out ledger.json
+  none at all            "ledger": {"kind": "board"} in the node's configuration: grants on the public board, no payment
+
+Looking:
+  $ pulsemesh ledger status           what the node's ledger is worth, in words
+  $ pulsemesh ledger events           what it says publicly
+  $ pulsemesh ledger verify           execute a chain of one node again and compare every block`,
+    );
+  addServe(ledger, output, setExitCode);
+  addDeploy(ledger, output);
+  addFund(ledger, output);
+  addLooking(ledger, output);
+  addVerify(ledger, output, setExitCode);
+}
+
+function withPlace(command: Command): Command {
+  return command
+    .option('--data <directory>', 'where the ledger node keeps its key and its chain')
+    .option('--key-file <file>', 'the key that protects its identity (default: in the data directory)')
+    .option('--passphrase-file <file>', 'a passphrase instead of the key file');
+}
+
+function addServe(ledger: Command, output: Output, setExitCode: (code: number) => void): void {
+  withPlace(ledger.command('serve'))
+    .summary('run a chain with one sealer and the consent contract, until Ctrl-C')
+    .description('The first line on standard output is JSON: {"ledger": {…}, "file": …}. Others are given the file.')
+    .option('--port <port>', 'where JSON-RPC listens; 0 takes a free one', parsePort, 8545)
+    .option('--host <address>', '0.0.0.0 for all: whoever reaches it may send', '127.0.0.1')
+    .option(
+      '--chain-id <number>',
+      'one that no other network has; fixed at the first start',
+      parseCount,
+      chainIdDefault,
+    )
+    .option('--public-url <url>', 'under which others reach it, where that is not the address it listens on')
+    .option('--fund <list>', 'accounts that hold units at the beginning: 0x…=1000,0x…=5', parseList, [])
+    .action(async (flags: ServeFlags) => {
+      const { runLedger } = await import('@pulsemesh/node/process');
+      const onListening = (started: { readonly description: object; readonly file: string }) =>
+        output.out(JSON.stringify({ ledger: started.description, file: started.file }));
+      setExitCode(await runLedger({ config: serveSettings(flags), onListening }));
+    });
+}
+
+/** What the flags say, in the shape of a node's configuration. @throws {UsageError}. */
+export function serveSettings(flags: ServeFlags): Omit<NodeConfigInput, 'roles'> {
+  const genesis = flags.fund.map((grant) => {
+    const [account = '', units = ''] = grant.split('=');
+    if (!/^0x[0-9a-f]{40}$/.test(account) || !/^\d+$/.test(units))
+      throw new UsageError('--fund takes accounts with units, as 0x…=1000');
+    return { account: account as `0x${string}`, units }; // as just checked
+  });
+  const { host, port, chainId, publicUrl } = flags;
+  const url = publicUrl === undefined ? {} : { url: publicUrl };
+  return { ...placeOf(flags), chain: { host, port, chainId, genesis, decimals: 0, ...url } };
+}
+
+function addDeploy(ledger: Command, output: Output): void {
+  withPlace(ledger.command('deploy'))
+    .summary('put the consent contract on a network that is there already')
+    .requiredOption('--chain <urls>', 'JSON-RPC addresses, best first, with commas between', parseList)
+    .requiredOption('--chain-id <number>', 'which network that is', parseCount)
+    .option('--symbol <text>', 'what its coin is called', 'ETH')
+    .option('--decimals <count>', 'of its coin', '18')
+    .option('--out <file>', 'where the description goes that others are given; default standard output')
+    .option('--show-account', 'only say which account pays, so that it can be sent coins')
+    .action(async (flags: ChainFlags & { readonly showAccount?: true }) => {
+      const { deployLedger, ledgerAccount } = await import('@pulsemesh/node/process');
+      if (flags.showAccount) return output.out(await ledgerAccount(placeOf(flags)));
+      const description = await deployLedger({
+        config: placeOf(flags),
+        urls: flags.chain ?? [],
+        chainId: flags.chainId ?? 0,
+        symbol: flags.symbol,
+        decimals: Number(flags.decimals),
+      });
+      const text = JSON.stringify(description, null, 2);
+      if (flags.out === undefined) output.out(text);
+      else writeFileSync(resolve(flags.out), `${text}\n`);
+    });
+}
+
+function addFund(ledger: Command, output: Output): void {
+  withPlace(ledger.command('fund <account> <units>'))
+    .summary("send units from the treasury (the ledger node's own account) to an account")
+    .requiredOption('--chain <urls>', 'JSON-RPC address of the chain', parseList)
+    .requiredOption('--chain-id <number>', 'which network that is', parseCount)
+    .action(async (account: string, units: string, flags: ChainFlags) => {
+      if (!/^\d{1,29}$/.test(units)) throw new UsageError('whole units in digits are wanted');
+      const { fundAccount } = await import('@pulsemesh/node/process');
+      const [url = ''] = flags.chain ?? [];
+      const gift = { url, chainId: flags.chainId ?? 0, to: hexOf(account.toLowerCase()), units: BigInt(units) };
+      output.out(await fundAccount(placeOf(flags), gift));
+    });
+}
+
+function addLooking(ledger: Command, output: Output): void {
+  withGatewayFlags(ledger.command('status'))
+    .summary('which ledger a node follows and what that is worth')
+    .option('--json', 'as JSON')
+    .action(async (flags: GatewayFlags & { readonly json?: boolean }) => {
+      const { ledger: view } = await new ConsentClient(connectGateway(flags)).profile();
+      if (flags.json) return output.out(JSON.stringify(view, null, 2));
+      for (const line of ledgerLines(view)) output.out(line);
+    });
+  withGatewayFlags(ledger.command('events'))
+    .summary('the newest thousand public events of the ledger, oldest first')
+    .option('--json', 'as JSON')
+    .action(async (flags: GatewayFlags & { readonly json?: boolean }) => {
+      const { events } = await new ConsentClient(connectGateway(flags)).audit();
+      if (flags.json) return output.out(JSON.stringify(events, null, 2));
+      for (const line of eventLines(events)) output.out(line);
+    });
+}
+
+function addVerify(ledger: Command, output: Output, setExitCode: (code: number) => void): void {
+  ledger
+    .command('verify')
+    .summary('execute a chain of one node again from its beginning and compare every hash and seal')
+    .option('--data <directory>', "data directory of the ledger node (default: the demo's); it may be running")
+    .option('--sealer <key>', 'the public key that must have sealed it, hex')
+    .option('--json', 'as JSON')
+    .action(async (flags: { readonly data?: string; readonly sealer?: string; readonly json?: boolean }) => {
+      const { verifyEmbeddedChain } = await import('@pulsemesh/ledger/embedded');
+      const place = resolve(flags.data ?? `${dataDirectory()}/nodes/ledger`);
+      const expected = flags.sealer === undefined ? {} : { sealer: flags.sealer };
+      const verdict = await verifyEmbeddedChain({ directory: `${place}/chain` }, expected);
+      const { fault, blocks, transactions, headHash } = verdict;
+      if (flags.json) output.out(JSON.stringify(verdict, null, 2));
+      else if (fault === null) output.out(`Sound: ${blocks} blocks, ${transactions} transactions, head ${headHash}.`);
+      else output.out(`NOT SOUND (${fault.kind}) at block ${fault.block ?? '?'}; ${blocks} blocks before it are.`);
+      if (fault !== null) setExitCode(exitCodes.failed);
+    });
+}
+
+function placeOf({ data, keyFile, passphraseFile }: PlaceFlags): Omit<NodeConfigInput, 'roles'> {
+  return {
+    name: 'ledger',
+    dataDirectory: resolve(data ?? `${dataDirectory()}/nodes/ledger`),
+    ...(keyFile === undefined ? {} : { keyFile: resolve(keyFile) }),
+    ...(passphraseFile === undefined ? {} : { passphraseFile: resolve(passphraseFile) }),
+    log: { level: 'warn' },
+    chain: { chainId: chainIdDefault },
+  };
+}
+
+/** A ledger as text. */
+export function ledgerLines(view: LedgerView | null): readonly string[] {
+  if (view === null) return ['This node follows no ledger, or waits for it to be there.'];
+  return [
+    view.words,
+    '',
+    ...table([
+      ['state', view.state],
+      ['kind', view.kind],
+      ['chain', String(view.chainId)],
+      ['contract', view.contract ?? 'none'],
+      ['head', `${view.head} (final ${view.finalized}, ${Math.round(view.headAgeMs / 1000)} s old)`],
+      ['sealers', view.sealers.join(', ') || 'not said'],
+    ]),
+  ];
+}
+
+/** Events as text, oldest first. */
+export function eventLines(events: AuditView['events']): readonly string[] {
+  if (events.length === 0) return ['Nothing has happened on the ledger yet.'];
+  return table([
+    ['when', 'what', 'about', 'block'],
+    ...events
+      .toReversed()
+      .map(({ timeMs, kind, grantId, root, at, status }) => [
+        dayText(timeMs),
+        status === null ? kind : `${kind} (${status})`,
+        grantId ?? root ?? '',
+        at,
+      ]),
+  ]);
+}
