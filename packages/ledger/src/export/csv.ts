@@ -50,8 +50,13 @@ const title = '# Pulsemesh export 1';
  * @throws {ExportLimitError}
  */
 export function csvExport(content: ExportContent): string {
+  return [...csvPieces(content)].join('');
+}
+
+/** The text of {@link csvExport} in pieces of at most 4,096 rows. @throws {ExportLimitError} */
+export function* csvPieces(content: ExportContent): Iterable<string> {
   checkLimits(content);
-  const lines = [
+  let lines: string[] = [
     title,
     `# subject: ${commentOf(content.subject)}`,
     `# generated: ${instant(content.generatedMs)}`,
@@ -61,9 +66,16 @@ export function csvExport(content: ExportContent): string {
     `# ${screeningNote}`,
     columns.join(','),
   ];
-  for (const row of rowsOf(content)) lines.push(columns.map((column) => writeCell(row[column])).join(','));
-  return lines.join(lineEnd) + lineEnd;
+  for (const row of rowsOf(content)) {
+    lines.push(columns.map((column) => writeCell(row[column])).join(','));
+    if (lines.length < rowsPerPiece) continue;
+    yield lines.join(lineEnd) + lineEnd;
+    lines = [];
+  }
+  if (lines.length > 0) yield lines.join(lineEnd) + lineEnd;
 }
+
+const rowsPerPiece = 4_096;
 
 /** What a table says, read back. */
 export interface CsvContent {

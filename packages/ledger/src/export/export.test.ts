@@ -7,11 +7,11 @@ import type { AccessKind, AccessReceipt, AccessRecord } from '../access/access-t
 import { decodeAccessReceipt, encodeAccessReceipt } from '../access/receipt-codec.ts';
 import { consentText } from '../offer/consent.ts';
 import { auditEvent } from './audit-event.ts';
-import { csvExport, readCsv } from './csv.ts';
+import { csvExport, csvPieces, readCsv } from './csv.ts';
 import { readCell, readLines, writeCell } from './csv-cells.ts';
 import { ExportLimitError, ExportMalformedError } from './errors.ts';
 import { type ExportContent, exportLimits, screeningNote } from './export-types.ts';
-import { fhirBundle } from './fhir-bundle.ts';
+import { fhirBundle, fhirBundlePieces } from './fhir-bundle.ts';
 import { readFhirBundle } from './read-bundle.ts';
 
 const reader = peerIdOfEd25519(createSigner(new Uint8Array(32).fill(1)).publicKey);
@@ -132,6 +132,18 @@ describe('a FHIR bundle', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('and a table come in pieces too, for those who have others waiting', () => {
+    const readings = Array.from({ length: 5_000 }, (_, index) => ({ tMs: index, bpm: 60 }));
+    for (const some of [content, { ...content, readings }, { ...content, readings: readings.slice(0, 505) }]) {
+      const pieces = [...fhirBundlePieces(some)];
+      expect(pieces.join('')).toBe(JSON.stringify(fhirBundle(some)));
+      expect(Math.max(...pieces.map((piece) => piece.split('"fullUrl"').length - 1))).toBeLessThanOrEqual(512);
+      const parts = [...csvPieces(some)];
+      expect(parts.join('')).toBe(csvExport(some));
+      expect(Math.max(...parts.map((part) => part.split('\r\n').length - 1))).toBeLessThanOrEqual(4_096);
+    }
   });
 
   it('is a collection of R4 resources with names of their own', () => {

@@ -21,38 +21,70 @@ export interface FhirBundle {
 
 /**
  * A FHIR R4 Bundle of everything: the consents it was read under; for each read a Provenance with the custodian's receipt inside and an
- * AuditEvent; Observations of what was recorded. The same content gives the same bundle.
+ * AuditEvent; Observations of what was recorded. The same content gives the same bundle. Large ones: {@link fhirBundlePieces}.
  * @throws {ExportLimitError}; {DecodeError} for a receipt that is none.
  */
 export function fhirBundle(content: ExportContent): FhirBundle {
   checkLimits(content);
-  const { subject } = content;
   const names = namesOf(content);
-  const identifier = { system: 'urn:ietf:rfc:3986', value: names() };
-  const entry: { fullUrl: string; resource: FhirResource }[] = [];
-  const add = (resource: FhirResource) => {
-    const fullUrl = names();
-    entry.push({ fullUrl, resource });
-    return fullUrl;
-  };
-  const consents = content.consents.map((text) => add(JSON.parse(text) as FhirResource));
-  for (const { encoded, custodian } of content.receipts) {
-    const receipt = decodeAccessReceipt(encoded);
-    const digest = toHex(sha256(encoded));
-    add(provenance({ receipt, encoded, digest, custodian, bundle: identifier, consents }));
-    add(auditEvent(receipt.record, { custodian, receiptDigest: digest }));
+  const head = headOf(content, names);
+  return { ...head, entry: [...entriesOf(content, head.identifier, names)] };
+}
+
+/**
+ * The text of {@link fhirBundle} in pieces of at most 512 entries, so that whoever writes it can let others work between two: a day of readings
+ * is 70 MB.
+ * @throws as `fhirBundle`.
+ */
+export function* fhirBundlePieces(content: ExportContent): Iterable<string> {
+  checkLimits(content);
+  const names = namesOf(content);
+  const head = headOf(content, names);
+  yield `${JSON.stringify(head).slice(0, -1)},"entry":[`;
+  let piece: string[] = [];
+  let separator = '';
+  for (const entry of entriesOf(content, head.identifier, names)) {
+    piece.push(JSON.stringify(entry));
+    if (piece.length < entriesPerPiece) continue;
+    yield separator + piece.join(',');
+    separator = ',';
+    piece = [];
   }
-  for (const reading of content.readings) add(readingObservation(subject, reading));
-  for (const window of content.windows) add(windowObservation(subject, window));
-  for (const prediction of content.predictions) add(predictionObservation(subject, prediction));
-  for (const alert of content.alerts) add(alertObservation(subject, alert));
+  if (piece.length > 0) yield separator + piece.join(',');
+  yield ']}';
+}
+
+const entriesPerPiece = 512;
+
+function headOf(content: ExportContent, names: () => string): Omit<FhirBundle, 'entry'> {
   return {
     resourceType: 'Bundle',
     type: 'collection',
-    identifier,
+    identifier: { system: 'urn:ietf:rfc:3986', value: names() },
     timestamp: instant(content.generatedMs),
-    entry,
   };
+}
+
+function* entriesOf(
+  content: ExportContent,
+  bundle: FhirBundle['identifier'],
+  names: () => string,
+): Iterable<FhirBundle['entry'][number]> {
+  const { subject } = content;
+  const entry = (resource: FhirResource) => ({ fullUrl: names(), resource });
+  const consents = content.consents.map((text) => entry(JSON.parse(text) as FhirResource));
+  yield* consents;
+  const references = consents.map(({ fullUrl }) => fullUrl);
+  for (const { encoded, custodian } of content.receipts) {
+    const receipt = decodeAccessReceipt(encoded);
+    const digest = toHex(sha256(encoded));
+    yield entry(provenance({ receipt, encoded, digest, custodian, bundle, consents: references }));
+    yield entry(auditEvent(receipt.record, { custodian, receiptDigest: digest }));
+  }
+  for (const reading of content.readings) yield entry(readingObservation(subject, reading));
+  for (const window of content.windows) yield entry(windowObservation(subject, window));
+  for (const prediction of content.predictions) yield entry(predictionObservation(subject, prediction));
+  for (const alert of content.alerts) yield entry(alertObservation(subject, alert));
 }
 
 /** @throws {ExportLimitError} */

@@ -1,5 +1,5 @@
 export { type AuditSource, auditEvent } from './audit-event.ts';
-export { type CsvContent, type CsvRow, csvExport, readCsv } from './csv.ts';
+export { type CsvContent, type CsvRow, csvExport, csvPieces, readCsv } from './csv.ts';
 export { ExportLimitError, ExportMalformedError } from './errors.ts';
 export {
   type ExportAlert,
@@ -12,5 +12,5 @@ export {
   exportLimits,
 } from './export-types.ts';
 export type { FhirResource } from './fhir.ts';
-export { type FhirBundle, fhirBundle } from './fhir-bundle.ts';
+export { type FhirBundle, fhirBundle, fhirBundlePieces } from './fhir-bundle.ts';
 export { readFhirBundle } from './read-bundle.ts';
