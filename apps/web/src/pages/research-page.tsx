@@ -1,5 +1,5 @@
-import type { GrantView, LedgerView, ResearchView } from '@pulsemesh/node/api';
-import { useMemo, useState } from 'react';
+import type { GrantView, Hex, LedgerView, ResearchView } from '@pulsemesh/node/api';
+import { useCallback, useMemo, useState } from 'react';
 import { AccessTable } from '../components/consent/access-table.tsx';
 import { MyAsks } from '../components/research/my-asks.tsx';
 import { type PurchaseActions, PurchaseCard } from '../components/research/purchase-card.tsx';
@@ -27,6 +27,7 @@ export function ResearchPage({ view, put, ledger }: ResearchPageProps) {
   const [chosen, setChosen] = useState<ChosenWallet | null>(null);
   const { sent, follow } = useTransactions(view.grants);
   const office = useMemo(() => researchOf(client), [client]);
+  const hasReceipt = useCallback(async (grantId: Hex) => (await office.receipt(grantId)) !== null, [office]);
   const symbol = ledger?.symbol ?? 'units';
   const decimals = ledger?.decimals ?? 0;
   const refresh = async () => put(await office.view());
@@ -44,6 +45,7 @@ export function ResearchPage({ view, put, ledger }: ResearchPageProps) {
       await office.refund(grantId);
       await refresh();
     },
+    hasReceipt,
     confirm: async (grantId, { wallet, account }) => {
       const receipt = await office.receipt(grantId);
       if (receipt === null) throw new WalletError('The key has not come yet. This page shows it when it does.');

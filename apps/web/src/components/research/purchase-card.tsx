@@ -1,4 +1,5 @@
 import type { GrantView, Hex, LedgerView } from '@pulsemesh/node/api';
+import { useEffect, useState } from 'react';
 import { formatPrice } from '../../consent/amount.ts';
 import { useAct } from '../../consent/use-act.ts';
 import { purchaseWords, type SentPurchase } from '../../consent/use-transactions.ts';
@@ -12,7 +13,9 @@ export interface PurchaseActions {
   readonly buyWithWallet: (grantId: Hex, chosen: ChosenWallet) => Promise<void>;
   readonly buy: (grantId: Hex) => Promise<void>;
   readonly refund: (grantId: Hex) => Promise<void>;
-  /** Signs that the key came, where there is something to sign; else says so. */
+  /** Whether the key came and its receipt waits for a signature. */
+  readonly hasReceipt: (grantId: Hex) => Promise<boolean>;
+  /** Signs that the key came. */
   readonly confirm: (grantId: Hex, chosen: ChosenWallet) => Promise<void>;
   readonly save: (grantId: Hex, format: 'fhir' | 'csv') => Promise<void>;
 }
@@ -70,6 +73,29 @@ export function PurchaseCard(props: PurchaseCardProps) {
   );
 }
 
+/** Looks for the key's receipt whenever the office says something new of the grant. */
+function useReceipt(grant: GrantView, isAsked: boolean, { hasReceipt }: PurchaseActions): boolean {
+  const [found, setFound] = useState<Hex | null>(null);
+  const { grantId, phase } = grant;
+  const isOpen = isAsked && (phase === 'paid' || phase === 'delivered');
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new view of the grant is a reason to look
+  useEffect(() => {
+    if (!isOpen || found === grantId) return;
+    let isHere = true;
+    // What fails is looked for again with the next view.
+    void hasReceipt(grantId).then(
+      (isThere) => {
+        if (isHere && isThere) setFound(grantId);
+      },
+      () => undefined,
+    );
+    return () => {
+      isHere = false;
+    };
+  }, [grant, isOpen, hasReceipt]);
+  return isOpen && found === grantId;
+}
+
 function NextStep(props: PurchaseCardProps) {
   const { grant, ledger, nowMs, chosen, ownAccount, sent, actions } = props;
   const act = useAct();
@@ -78,6 +104,7 @@ function NextStep(props: PurchaseCardProps) {
   const isOver = deadlineMs !== null && deadlineMs <= nowMs;
   const isOffice = ownAccount?.toLowerCase() === buyer || ledger?.kind === 'board';
   const isWallet = chosen?.account.toLowerCase() === buyer;
+  const hasReceipt = useReceipt(grant, !isOffice && !isOver, actions);
   const isOnItsWay = sent !== undefined && ['pending', 'unknown', 'sealed'].includes(sent.state.kind);
   const buttons = [];
   if (phase === 'offered' && !isOver && isOffice) {
@@ -108,7 +135,7 @@ function NextStep(props: PurchaseCardProps) {
       </ActButton>,
     );
   }
-  if ((phase === 'paid' || phase === 'delivered') && !isOver && isWallet && !isOffice) {
+  if (hasReceipt && isWallet) {
     buttons.push(
       <ActButton
         key="confirm"
@@ -137,6 +164,7 @@ function NextStep(props: PurchaseCardProps) {
       );
     }
   }
+  const isComing = (phase === 'paid' || phase === 'delivered') && !isOver && !hasReceipt;
   const needsWallet = (phase === 'offered' || phase === 'paid') && !isOver && !isOffice && !isWallet;
   return (
     <>
@@ -145,6 +173,7 @@ function NextStep(props: PurchaseCardProps) {
           The account {shortId(grant.buyer)} has to act next: choose it in a wallet under “Who pays”.
         </p>
       ) : null}
+      {isComing ? <p className="hint">The key has not come yet. This page shows it when it does.</p> : null}
       {buttons.length === 0 ? null : <div className="form-actions">{buttons}</div>}
       {phase === 'active' && !isOver ? (
         <p className="hint">
