@@ -75,6 +75,9 @@ describe('providers', () => {
     await expect(alone.stateOf(grantId, 'final')).rejects.toBeInstanceOf(LedgerStaleError);
     await expect(alone.creditOf(world.buyer.address, world.buyer.address)).rejects.toBeInstanceOf(LedgerStaleError);
     expect((await alone.status()).headAgeMs).toBeGreaterThan(1_000_000);
+    const signed = await world.offer();
+    await alone.perform({ step: 'purchase', grants: [signed] }); // what is sent, the chain decides
+    await expect(alone.stateOf(signed.grantId, 'sealed')).rejects.toBeInstanceOf(LedgerStaleError);
     await using both = await world.connect({ urls: [faulty.url, world.chain.url], headAgeMsMax: 3_600_000 });
     expect(await both.stateOf(grantId, 'final')).toMatchObject({ status: 'none' });
   });

@@ -90,8 +90,9 @@ export class EventScanner {
     return pool.use(
       async (ask, label) => {
         const asker = new ChainAsker(ask, label);
-        const final = await view.finalBlock(asker, await view.freshHead(asker));
-        if (final.number < next) return null;
+        const head = await asker.head();
+        const final = await view.finalBlock(asker, head);
+        if (final.number < next) return view.assertFresh(head); // one that lags may have a neighbour that does not
         if (!(await this.#joins(asker, next))) return 'other-branch';
         const { contract } = this.#options;
         const { logs, until } = await logsFrom(

@@ -105,10 +105,16 @@ export class ChainView {
   /** The newest block. @throws {LedgerStaleError}. */
   async freshHead(asker: ChainAsker): Promise<ChainBlock> {
     const head = await asker.head();
+    this.assertFresh(head);
+    return head;
+  }
+
+  /** @throws {LedgerStaleError} for a head that is older than it may be. */
+  assertFresh(head: ChainBlock): null {
     const { headAgeMsMax } = this.#options;
     const ageMs = this.headAgeMs(head);
     if (headAgeMsMax !== null && ageMs > headAgeMsMax) throw new LedgerStaleError(ageMs, headAgeMsMax);
-    return head;
+    return null;
   }
 
   headAgeMs(head: ChainBlock): number {

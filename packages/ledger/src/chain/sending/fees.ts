@@ -1,4 +1,5 @@
 import type { ChainAsker } from '../reading/chain-answers.ts';
+import { RpcError } from '../rpc/rpc-errors.ts';
 
 /** What a unit of gas is offered, wei. */
 export interface Fees {
@@ -19,8 +20,19 @@ export async function currentFees(asker: ChainAsker): Promise<Fees> {
     const price = await asker.gasPrice();
     return { feePerGas: price, tip: price, isLegacy: true, needed: price };
   }
-  const tip = await asker.tip();
+  const tip = await tipOf(asker, baseFee);
   return { feePerGas: 2n * baseFee + tip, tip, isLegacy: false, needed: baseFee + tip };
+}
+
+/** Where the question is not known, what the asked price holds beyond the base fee. */
+async function tipOf(asker: ChainAsker, baseFee: bigint): Promise<bigint> {
+  try {
+    return await asker.tip();
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    const price = await asker.gasPrice();
+    return price > baseFee ? price - baseFee : 0n;
+  }
 }
 
 /** Within the cap, or null where not even what is needed now is. */
