@@ -1,3 +1,6 @@
+import type { AccessReceipt } from '../access/access-types.ts';
+import { decodeAccessReceipt } from '../access/receipt-codec.ts';
+import { base64 } from './base64.ts';
 import { decodeMessage } from './message-codec.ts';
 import type { AskBody, OfferBody } from './messages.ts';
 
@@ -23,4 +26,22 @@ export function offerOf(row: { readonly offer: Uint8Array }): OfferBody {
     offers.set(row.offer, offer);
   }
   return offer;
+}
+
+/** An access receipt that is kept, and as pages get it. */
+export interface KeptReceipt {
+  readonly receipt: AccessReceipt;
+  readonly base64: string;
+}
+
+const receipts = new WeakMap<Uint8Array, KeptReceipt>();
+
+/** The access receipt in a row, likewise: pages are given hundreds of them again and again. */
+export function receiptOf(row: { readonly receipt: Uint8Array }): KeptReceipt {
+  let kept = receipts.get(row.receipt);
+  if (kept === undefined) {
+    kept = { receipt: decodeAccessReceipt(row.receipt), base64: base64(row.receipt) };
+    receipts.set(row.receipt, kept);
+  }
+  return kept;
 }

@@ -1,8 +1,13 @@
 import { createSeededRandom } from '@pulsemesh/base';
+import { sha256 } from '@pulsemesh/crypto';
+import { toHex } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
-import type { Hex } from '../offer/offer.ts';
+import type { Hex, Offer } from '../offer/offer.ts';
 import { MarketWorld } from '../testing/market-world.ts';
+import { SoftPasskey } from '../testing/soft-passkey.ts';
+import { accountOf } from '../testing/some-offer.ts';
 import { decodeMessage } from './message-codec.ts';
+import type { AssertionView } from './views.ts';
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -39,6 +44,41 @@ describe('a grant', () => {
     await world.until('the notices', () => world.notices.length >= 4);
     expect(world.notices.map(({ kind }) => kind)).toEqual(['asked', 'accepted', 'paid', 'read']);
     expect(world.research.view().accesses.length).toBeGreaterThan(0);
+  });
+});
+
+describe('money', () => {
+  it('is withdrawn by the grant’s own key, to any address, once', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    const [earning] = world.home.view(subject).earnings.amounts;
+    expect(earning).toMatchObject({ grantId, withdrawable: '100', nonce: '0' });
+    const to = accountOf(77);
+    const until = Math.floor(world.clock.now() / 1000) + 3600;
+    await world.home.withdraw(grantId, to, 100n, 0n, until, '0x01');
+    await world.until('the purse', () => world.home.view(subject).earnings.amounts[0]?.withdrawable === '0');
+    expect(world.home.view(subject).earnings.amounts[0]?.nonce).toBe('1');
+    expect(world.ledger.final.balance(to, accountOf(0))).toBe(100n);
+  });
+
+  it('is disputed where the ledger shows a key whose envelope never came', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await offered(world, subject);
+    world.ledgerOf('first').setTrouble('away');
+    world.ledgerOf('second').setTrouble('away');
+    await world.again(() => world.research.buy([grantId]));
+    const offer = world.ledger.performed.find(({ step }) => step.step === 'purchase')?.step;
+    const signed = offer?.step === 'purchase' ? offer.grants[0]?.offer : undefined;
+    const custodian = world.ledger.connect(accountOf(11));
+    await custodian.perform({ step: 'deliver', offer: signed as Offer, wrapped: '0x00' });
+    await world.until('delivered', () => world.research.view().grants[0]?.phase === 'delivered');
+    await world.clock.advance(17 * 3600_000);
+    expect(world.research.view().grants[0]?.phase).toBe('delivered');
+    await world.clock.advance(2 * 3600_000);
+    expect(world.research.view().grants[0]?.phase).toBe('disputed');
+    expect(world.home.view(subject).grants[0]?.phase).toBe('disputed');
   });
 });
 
@@ -139,6 +179,39 @@ describe('a yes', () => {
     });
     await expect(world.home.draft(askId, subject, null)).rejects.toMatchObject({ code: 'ask-gone' });
     expect(world.home.view(subject).grants).toHaveLength(1);
+  });
+
+  it('is given by the passkey itself where it has no secret to make keys of', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    for (const count of [1, 2]) {
+      const askId = await world.research.ask(world.question());
+      await world.until('the request', () => world.home.view(subject).asks.length === count);
+      const draft = await world.home.draft(askId, subject, null);
+      const grantId = await world.home.accept(subject, await world.yesByPasskey(subject, draft));
+      await world.until('the offer', () => world.research.view().grants.length === count);
+      await world.again(() => world.research.buy([grantId]));
+    }
+    await world.until('both stand', () => world.research.view().grants.every(({ phase }) => phase === 'active'));
+    const { grants, earnings } = world.home.view(subject);
+    expect(grants.map(({ signing }) => signing?.keySalt)).toEqual([null, null]);
+    // One purse for both: shown once.
+    expect(earnings.amounts.map(({ withdrawable }) => withdrawable)).toEqual(['200', '0']);
+  });
+
+  it('needs a passkey, and a new one the leave of the one before', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const { credentialId, publicKey } = new SoftPasskey();
+    const enrol = (approval: AssertionView | null) =>
+      world.home.enrolPasskey(subject, { credentialId, publicKey, approval });
+    await expect(enrol(null)).rejects.toMatchObject({ code: 'passkey-refused' });
+    const other = world.passkeyOf(subject).answer(`0x${'00'.repeat(32)}`);
+    await expect(enrol(other)).rejects.toMatchObject({ code: 'passkey-refused' });
+    await enrol(world.passkeyOf(subject).answer(`0x${toHex(sha256(publicKey))}`));
+    expect(world.home.view(subject).passkey?.credentialId).toBe(credentialId);
   });
 
   it('costs what was asked at most, less where the operator caps it, nothing for treatment', async () => {

@@ -13,7 +13,7 @@ import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypt
 import { createMemoryTables, type SealedRecord, type TableStore } from '@pulsemesh/store';
 import { bulletinDomain } from '../bulletin/bulletin-account.ts';
 import { openBulletinLedger } from '../bulletin/bulletin-ledger.ts';
-import type { ConsentDomain } from '../contract/typed-data.ts';
+import { type ConsentDomain, offerIdOf } from '../contract/typed-data.ts';
 import { openCustodianOffice } from '../custody/office.ts';
 import type { GrantLedger } from '../grants/grant-ledger.ts';
 import { OfficeClosedError } from '../market/errors.ts';
@@ -27,6 +27,7 @@ import { draftDigest, offerOf } from '../offer/draft.ts';
 import { grantKeyOf } from '../offer/grant-key.ts';
 import type { Hex } from '../offer/offer.ts';
 import { parseDraft } from '../offer/offer-fields.ts';
+import { passkeySignature } from '../offer/passkey-signature.ts';
 import { accountSigner, type LedgerSigner, signOffer, signRevocation } from '../offer/signing.ts';
 import { kindOfVital } from '../release/span.ts';
 import { type DeathPlan, type LifeCount, OfficeLife } from './market-life.ts';
@@ -126,7 +127,9 @@ export class MarketWorld implements AsyncDisposable {
       };
       world.#agents.set(name, agent);
       await world.board.publish('key', sampleEnrolment(agent.author, organisations[name]), agent.author);
-      await world.#begin(name);
+      // It may die while it opens, and its next life begins by itself.
+      void world.#begin(name).catch(() => {});
+      await world.until('its first life', () => agent.office !== null);
     }
     return world;
   }
@@ -191,6 +194,16 @@ export class MarketWorld implements AsyncDisposable {
     const { credentialId, publicKey } = this.passkeyOf(subject);
     await this.again(() => this.home.enrolPasskey(subject, { credentialId, publicKey, approval: null }));
     await this.again(() => this.home.setAskable(subject, true));
+  }
+
+  /** The same of a device whose passkey has no PRF: the passkey itself is the signer. */
+  async yesByPasskey(subject: string, draft: DraftView): Promise<AcceptInput> {
+    const passkey = this.passkeyOf(subject);
+    const signer = draft.passkeySigner;
+    if (signer === null) throw new Error('the ledger checks no passkeys');
+    const grantId = offerIdOf(offerOf(parseDraft(draft.offer), signer), this.domain);
+    const signature = passkeySignature(passkey.answer(grantId));
+    return { draftId: draft.draftId, signer, signature, assertion: passkey.answer(draft.challenge) };
   }
 
   /** What the patient's device answers a draft with. */
@@ -394,7 +407,7 @@ export class MarketWorld implements AsyncDisposable {
 }
 
 const organisations = { home: 'Clinic', research: 'Institute', first: 'First', second: 'Second' } as const;
-const verifiers = { p256: null, webAuthn: null };
+const verifiers = { p256: null, webAuthn: accountOf(0xfeed) };
 const currency = { symbol: 'units', decimals: 0 };
 
 function alive<Office>(office: Office | null): Office {

@@ -37,9 +37,10 @@ function world(bytesMax?: number) {
     },
   };
   const notices = { tell: async (notice: Notice) => void told.push(notice) };
+  const limits = { ...deskLimits, outboxMax: 50 };
   const open = (key = 1) =>
     new Desk<Rows>(
-      { store, post, notices, table: 'desk', box: createBox(new Uint8Array(32).fill(key), { random }) },
+      { limits, store, post, notices, table: 'desk', box: createBox(new Uint8Array(32).fill(key), { random }) },
       dependencies,
     );
   return { clock, dependencies, store, sent, told, away, open };
@@ -111,9 +112,9 @@ describe('a desk', () => {
         change.put('thing', 'full', { count });
         for (let at = 0; at < count; at += 1) change.send(to, 'claim', { grantId: grantOf(1) }, '');
       });
-    await fill(deskLimits.outboxMax - 1);
+    await fill(49);
     await expect(fill(2)).rejects.toBeInstanceOf(OfficeFullError);
-    expect(desk.get('thing', 'full')).toEqual({ count: deskLimits.outboxMax - 1 });
+    expect(desk.get('thing', 'full')).toEqual({ count: 49 });
     await fill(1);
     await clock.advance(1_000);
     await desk.transact((change) => change.callBack(''));

@@ -8,7 +8,7 @@ import type { MessageBodies, MessageKind } from '../messages.ts';
 import type { Notice, NoticeSink } from '../offices.ts';
 import type { Post } from '../post.ts';
 import { DeskRows } from './desk-rows.ts';
-import { Outbox, type OutRow } from './outbox.ts';
+import { Outbox, type OutboxLimits, type OutRow } from './outbox.ts';
 
 export interface DeskMeans {
   readonly store: TableStore;
@@ -17,6 +17,8 @@ export interface DeskMeans {
   readonly post: Pick<Post<unknown>, 'send'>;
   readonly notices: NoticeSink | null;
   readonly table: string;
+  /** Default {@link deskLimits}. */
+  readonly limits?: OutboxLimits;
 }
 
 export interface DeskDependencies {

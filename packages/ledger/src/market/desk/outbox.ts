@@ -15,6 +15,12 @@ export interface OutRow {
     | { readonly way: 'notice'; readonly notice: Notice };
 }
 
+/** What may wait at one time. */
+export interface OutboxLimits {
+  readonly outboxMax: number;
+  readonly outboxBytesMax: number;
+}
+
 const noticeLane = 'notices';
 const idDigits = 16;
 
@@ -23,6 +29,7 @@ export class Outbox {
   readonly #rows: DeskRows;
   readonly #post: Pick<Post<unknown>, 'send'>;
   readonly #notices: NoticeSink | null;
+  readonly #limits: OutboxLimits;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #logger: Logger;
@@ -36,12 +43,17 @@ export class Outbox {
 
   constructor(
     rows: DeskRows,
-    means: { readonly post: Pick<Post<unknown>, 'send'>; readonly notices: NoticeSink | null },
+    means: {
+      readonly post: Pick<Post<unknown>, 'send'>;
+      readonly notices: NoticeSink | null;
+      readonly limits?: OutboxLimits;
+    },
     dependencies: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
   ) {
     this.#rows = rows;
     this.#post = means.post;
     this.#notices = means.notices;
+    this.#limits = means.limits ?? deskLimits;
     this.#clock = dependencies.clock;
     this.#random = dependencies.random;
     this.#logger = dependencies.logger;
@@ -62,8 +74,10 @@ export class Outbox {
     calledBack: ReadonlySet<string>,
   ): { readonly changes: readonly TableChange[]; committed(): void } {
     const size = sent.reduce((sum, what) => sum + sizeOf(what), 0);
-    if (sent.length > 0 && this.#kept.size + sent.length > deskLimits.outboxMax) throw new OfficeFullError('outboxMax');
-    if (sent.length > 0 && this.#bytes + size > deskLimits.outboxBytesMax) throw new OfficeFullError('outboxBytesMax');
+    if (sent.length > 0 && this.#kept.size + sent.length > this.#limits.outboxMax)
+      throw new OfficeFullError('outboxMax');
+    if (sent.length > 0 && this.#bytes + size > this.#limits.outboxBytesMax)
+      throw new OfficeFullError('outboxBytesMax');
     const gone = [...this.#kept].filter(([, { what }]) => what.way === 'post' && calledBack.has(what.about));
     const takenMs = this.#clock.now();
     const rows = sent.map((what) => {

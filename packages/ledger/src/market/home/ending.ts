@@ -37,7 +37,9 @@ export class Ending {
       change.put('revoking', grantId, { offer: encodeMessage('offer', offer), signature });
       // What has not gone out need not: an offer that nobody saw cannot be bought.
       change.callBack(grantId);
-      for (const to of [...grant.custodians, grant.researcher]) {
+      // Who never saw the offer need not know that there was one.
+      const hasSeen = grant.held.length === grant.custodians.length ? [grant.researcher] : [];
+      for (const to of [...grant.custodians, ...hasSeen]) {
         change.send(to, 'withdrawn', { grantId, signature }, `withdrawn ${grantId}`);
       }
       change.tell({ noticeId: `revoked/${grantId}`, subject: grant.subject, kind: 'revoked' });

@@ -48,7 +48,7 @@ async function takeEvent(
     return 'grantId' in event ? takeGrantEvent(change, event) : [];
   });
   for (const subject of subjects) house.changed(subject);
-  if (event?.kind === 'confirmed') parts.ending.settle(event.grantId);
+  if (event?.kind === 'confirmed' || event?.kind === 'ended') parts.ending.settle(event.grantId);
 }
 
 function takeGrantEvent(change: Change<HomeRows>, event: GrantEvent): readonly string[] {

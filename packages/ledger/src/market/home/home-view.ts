@@ -1,7 +1,5 @@
-import { decodeAccessReceipt } from '../../access/receipt-codec.ts';
 import type { Hex } from '../../offer/offer.ts';
-import { base64 } from '../base64.ts';
-import { askOf, offerOf } from '../kept-messages.ts';
+import { askOf, offerOf, receiptOf } from '../kept-messages.ts';
 import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
 import type { AccessView, AnchorView, AskView, EarningsView, GrantView, PatientConsentView } from '../views.ts';
 import { homeLimits } from './home-limits.ts';
@@ -112,7 +110,8 @@ function accessesOf(
   for (const [id, row] of desk.all('access')) if (grants.has(id.slice(0, id.indexOf('/')))) rows.push([id, row]);
   rows.sort(([, one], [, other]) => other.atMs - one.atMs);
   return rows.slice(0, homeLimits.accessesShownMax).map(([, row]) => {
-    const { record, index } = decodeAccessReceipt(row.receipt);
+    const kept = receiptOf(row);
+    const { record, index } = kept.receipt;
     return {
       grantId: record.grantId,
       kind: record.kind,
@@ -127,7 +126,7 @@ function accessesOf(
       bytes: record.bytes,
       reason: record.reason,
       index,
-      receipt: base64(row.receipt),
+      receipt: kept.base64,
       anchor: anchorOf(row.custodian, index),
     };
   });

@@ -55,7 +55,7 @@ export class Receiving {
     });
   }
 
-  /** Asks again for keys that did not come, puts receipts on the ledger that nobody else did. To be called from time to time. */
+  /** Asks again for keys that did not come, does on the ledger what nobody else did. To be called from time to time. */
   async tick(): Promise<void> {
     const { desk, clock, means, errands } = this.#house;
     const nowMs = clock.now();
@@ -66,6 +66,10 @@ export class Receiving {
       const isOpen = grant.status === 'funded' || grant.status === 'delivered';
       if (isSilent && isOpen && means.signer !== null) {
         errands.run(`confirm ${grantId}`, (signal) => this.#confirmItself(grantId, signal));
+      }
+      const isOverdue = grant.deadline * 1000 - nowMs <= researchLimits.disputeBeforeMs;
+      if (grant.status === 'delivered' && grant.envelope === null && isOverdue && isBoughtBy(this.#house, grant)) {
+        errands.run(`dispute ${grantId}`, (signal) => this.#dispute(grantId, signal));
       }
     }
   }
@@ -197,18 +201,31 @@ export class Receiving {
     for (const to of custodians) change.send(to, 'received', { grantId, delivery, signature }, grantId);
   }
 
+  /** What was delivered on the ledger is worth nothing here: without a word it would be paid for. */
+  async #dispute(grantId: Hex, signal: AbortSignal): Promise<void> {
+    const grant = this.#house.desk.get('grant', grantId);
+    if (grant === undefined || grant.status !== 'delivered' || grant.envelope !== null) return;
+    const { offer } = offerOf(grant).signed;
+    await performOrOver(this.#house.means.ledger.perform({ step: 'dispute', offer }, { signal }));
+    this.#house.events.happened('disputed');
+  }
+
   async #confirmItself(grantId: Hex, signal: AbortSignal): Promise<void> {
     const grant = this.#house.desk.get('grant', grantId);
     if (grant === undefined || grant.receipt === null) return;
     if (grant.status !== 'funded' && grant.status !== 'delivered') return;
     const { signed, delivery } = offerOf(grant);
     const grants = [{ offer: signed.offer, delivery, receipt: grant.receipt }];
-    try {
-      await this.#house.means.ledger.perform({ step: 'confirm', grants }, { signal });
-    } catch (error) {
-      // Somebody else did, or it is over: the events say which.
-      if (!(error instanceof LedgerRefusedError)) throw error;
-    }
+    await performOrOver(this.#house.means.ledger.perform({ step: 'confirm', grants }, { signal }));
+  }
+}
+
+/** Somebody else did it, or it is over: the events say which. */
+async function performOrOver(performed: Promise<unknown>): Promise<void> {
+  try {
+    await performed;
+  } catch (error) {
+    if (!(error instanceof LedgerRefusedError)) throw error;
   }
 }
 

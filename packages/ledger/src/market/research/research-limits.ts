@@ -17,6 +17,8 @@ export const researchLimits = {
   claimMsMax: 10 * 60_000,
   /** Custodians have so long to put a receipt on the ledger before the office does it itself. */
   confirmAfterMs: 60_000,
+  /** A key on the ledger whose envelope did not come or does not open is disputed so long before the window for that ends. */
+  disputeBeforeMs: 6 * 3600_000,
   readsAtOnceMax: 64,
   /** A custodian that does not go on answering for so long is given up, and the next one asked. */
   readWithinMs: 60_000,

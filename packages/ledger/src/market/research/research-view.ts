@@ -1,7 +1,5 @@
-import { decodeAccessReceipt } from '../../access/receipt-codec.ts';
 import type { Hex } from '../../offer/offer.ts';
-import { base64 } from '../base64.ts';
-import { askOf, offerOf } from '../kept-messages.ts';
+import { askOf, offerOf, receiptOf } from '../kept-messages.ts';
 import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
 import type { AccessView, CatalogueEntryView, GrantView, ResearchView } from '../views.ts';
 import { researchLimits } from './research-limits.ts';
@@ -100,14 +98,15 @@ function grantView({ means, desk, clock }: ResearchHouse, grantId: Hex, grant: R
 
 function accessesOf({ desk, means }: ResearchHouse): readonly AccessView[] {
   const rows = [...desk.all('access').values()].sort((one, other) => other.atMs - one.atMs);
-  return rows.slice(0, researchLimits.accessesShownMax).map(({ custodian, receipt }) => {
-    const { record, index } = decodeAccessReceipt(receipt);
+  return rows.slice(0, researchLimits.accessesShownMax).map((row) => {
+    const kept = receiptOf(row);
+    const { record, index } = kept.receipt;
     return {
       grantId: record.grantId,
       kind: record.kind,
       reader: record.reader,
       organisation: means.organisation,
-      custodian,
+      custodian: row.custodian,
       atMs: record.atMs,
       purpose: record.purpose,
       fromMs: record.fromSeconds * 1000,
@@ -116,7 +115,7 @@ function accessesOf({ desk, means }: ResearchHouse): readonly AccessView[] {
       bytes: record.bytes,
       reason: record.reason,
       index,
-      receipt: base64(receipt),
+      receipt: kept.base64,
       anchor: null,
     };
   });
