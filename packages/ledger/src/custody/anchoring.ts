@@ -66,6 +66,11 @@ export class Anchoring {
     await turn;
   }
 
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#last;
+  }
+
   #places(): readonly Place[] {
     return [
       ...(this.#hasSigner ? (['ledger'] as const) : []),

@@ -220,6 +220,8 @@ class Office implements CustodianOffice {
     for (const ticker of this.#tickers) ticker.stop();
     this.#outbox.stop();
     await this.#following;
+    await this.#looking?.catch(() => {}); // what was cut short is due again in the next life
+    await this.#anchoring.idle();
     await this.#committer.close();
     await this.#log[Symbol.asyncDispose]();
   }
