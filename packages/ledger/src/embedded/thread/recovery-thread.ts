@@ -30,7 +30,7 @@ export class RecoveryThread implements AsyncDisposable {
     return availableParallelism() > 1 ? new RecoveryThread() : undefined;
   }
 
-  private constructor() {
+  constructor() {
     this.#worker = new Worker(new URL('./recovery-worker.ts', import.meta.url));
     this.#worker.unref();
     this.#worker.on('message', (answers: readonly RecoveryAnswer[]) => {
