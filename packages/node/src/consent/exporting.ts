@@ -98,17 +98,30 @@ interface Exported {
   readonly nowMs: number;
 }
 
-/** The file in the format asked for. @throws {ExportLimitError}. */
+/** The file in the format asked for. Others have their turn meanwhile. @throws {ExportLimitError}. */
 export async function exportOf(exported: Exported, format: ExportFormat): Promise<Download> {
-  const { csvExport, fhirBundle } = await import('@pulsemesh/ledger');
+  const { csvPieces, fhirBundlePieces } = await import('@pulsemesh/ledger');
   const content = contentOf(exported);
   return format === 'csv'
-    ? { fileName: 'pulsemesh-records.csv', contentType: 'text/csv; charset=utf-8', body: csvExport(content) }
+    ? {
+        fileName: 'pulsemesh-records.csv',
+        contentType: 'text/csv; charset=utf-8',
+        body: await joined(csvPieces(content)),
+      }
     : {
         fileName: 'pulsemesh-bundle.json',
         contentType: 'application/fhir+json; charset=utf-8',
-        body: JSON.stringify(fhirBundle(content)),
+        body: await joined(fhirBundlePieces(content)),
       };
+}
+
+async function joined(pieces: Iterable<string>): Promise<string> {
+  const all: string[] = [];
+  for (const piece of pieces) {
+    all.push(piece);
+    await new Promise<void>((resolve) => setImmediate(resolve)); // others have their turn
+  }
+  return all.join('');
 }
 
 function contentOf({ data, receipts, consent, subject, nowMs }: Exported): ExportContent {
