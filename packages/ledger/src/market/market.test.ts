@@ -253,6 +253,44 @@ describe('a yes', () => {
   });
 });
 
+describe('who read what', () => {
+  it('is told once a day for each grant, kept with its proof, and found under a root on the ledger', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+    const read = () => world.again(() => world.research.read(grantId, 'readings', span));
+    const told = () => world.notices.filter(({ kind }) => kind === 'read').length;
+    await read();
+    await read();
+    await world.until('both', () => world.home.view(subject).grants[0]?.accesses === 2);
+    expect(told()).toBe(1);
+    await world.clock.advance(24 * 3600_000);
+    await read();
+    await world.until('the third', () => world.home.view(subject).grants[0]?.accesses === 3);
+    await world.until('the notice', () => told() === 2);
+    await world.until('roots', () => world.home.view(subject).accesses.every(({ anchor }) => anchor !== null));
+    const [access] = world.home.view(subject).accesses;
+    expect(access).toMatchObject({ kind: 'read', records: 1, organisation: 'Institute' });
+    expect(world.home.view(subject).alarms).toEqual([]);
+    world.kill('home');
+    await world.until('the next life', () => world.home.view(subject).accesses.length > 0);
+    expect(world.home.view(subject).accesses[0]).toEqual(access);
+  });
+
+  it('is an alarm where more was asked for than was agreed', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await active(world, subject);
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 25 * 3600 };
+    const read = world.again(() => world.research.read(grantId, 'readings', span));
+    await expect(read).rejects.toMatchObject({ code: 'access-denied', facts: { reason: 'outside-grant' } });
+    await world.until('the alarm', () => world.home.view(subject).alarms.length === 1);
+    expect(world.home.view(subject).alarms[0]).toMatchObject({ kind: 'denied-read', grantId });
+    await world.until('the notice', () => world.notices.some(({ kind }) => kind === 'alarm'));
+  });
+});
+
 describe('an end', () => {
   it('by the patient: custodians stop at once, the ledger follows, and nothing more is read', async () => {
     await using world = await MarketWorld.open();

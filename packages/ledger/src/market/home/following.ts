@@ -25,11 +25,16 @@ export function followForHome(house: HomeHouse, parts: Parts): Promise<void> {
     signal,
     clock: house.clock,
     logger: house.logger,
-    isOurs: (event) =>
-      'grantId' in event
-        ? desk.get('grant', event.grantId) !== undefined || desk.get('revoking', event.grantId) !== undefined
-        : event.kind === 'anchored' ||
-          (event.kind === 'withdrawn' && desk.get('credit', creditIdOf(event)) !== undefined),
+    isOurs: (event) => {
+      switch (event.kind) {
+        case 'anchored':
+          return means.custodians.some(({ account }) => account.toLowerCase() === event.custodian.toLowerCase());
+        case 'withdrawn':
+          return desk.get('credit', creditIdOf(event)) !== undefined;
+        default:
+          return desk.get('grant', event.grantId) !== undefined || desk.get('revoking', event.grantId) !== undefined;
+      }
+    },
     take: (event, place) => takeEvent(house, parts, event, place),
   });
 }
