@@ -66,6 +66,32 @@ describe('an access log', () => {
     expect(receipts.map(({ record }) => record.ordinal)).toEqual([0, 0, 1]);
   });
 
+  it('writes down together what comes together, and one that fails takes no number from the others', async () => {
+    const inner = createMemoryTables();
+    let commits = 0;
+    const store: TableStore = {
+      get: (table, key) => inner.get(table, key),
+      range: (table, range) => inner.range(table, range),
+      count: (table) => inner.count(table),
+      commit: (changes) => {
+        commits += 1;
+        return inner.commit(changes);
+      },
+      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    };
+    await using log = await open(store);
+    const failing = log.note([someRead()], () => {
+      throw new RangeError('no room for what depends on it');
+    });
+    const receipts = await Promise.all([
+      ...Array.from({ length: 50 }, () => log.append(someRead())),
+      expect(failing).rejects.toBeInstanceOf(RangeError),
+    ]);
+    const ordinals = receipts.slice(0, 50).map((receipt) => receipt?.record.ordinal);
+    expect(ordinals).toEqual(Array.from({ length: 50 }, (_, index) => index));
+    expect(commits).toBeLessThan(10);
+  });
+
   it('shows nothing but hashes', async () => {
     const store = createMemoryTables();
     await using log = await open(store);

@@ -78,6 +78,8 @@ const present = Uint8Array.of(1);
 const leafBytes = 32;
 /** Leaves that are known to be in the log and whose mark goes away with one note. */
 const settledPerNoteMax = 64;
+/** Callers whose records share a commit. */
+const notesPerCommitMax = 256;
 
 /**
  * Opens the log that the store holds, or begins it. What was noted before a crash and not logged is logged before it resolves.
@@ -100,12 +102,20 @@ export async function openAccessLog(
   return access;
 }
 
+/** A caller whose records are to be written down. */
+interface Noting {
+  readonly accesses: readonly NewAccess[];
+  readonly changesOf: (leaves: readonly Uint8Array[]) => readonly TableChange[];
+  readonly settled: PromiseWithResolvers<readonly Uint8Array[]>;
+}
+
 class StoredAccessLog implements AccessLog {
   readonly logKey: string;
   readonly #rows: SealedRows;
   readonly #log: BoardLog;
   readonly #author: Author;
   readonly #random: Random;
+  readonly #noting: Noting[] = [];
   /** One note at a time: each counts on from the one before. */
   #last: Promise<unknown> = Promise.resolve();
   /** In the log, and still marked as on its way there. */
@@ -129,24 +139,47 @@ class StoredAccessLog implements AccessLog {
     await Promise.all(pending.map((leaf) => this.logged(leaf)));
   }
 
-  note(
+  async note(
     accesses: readonly NewAccess[],
     changesOf: (leaves: readonly Uint8Array[]) => readonly TableChange[],
   ): Promise<readonly Uint8Array[]> {
-    return this.#inTurn(async () => {
-      const counts = new Map<Hex, number>();
-      const noted = accesses.map((access) => this.#noteOne(access, counts));
-      const leaves = noted.map(({ leaf }) => leaf);
-      const settled = this.#settled.slice(0, settledPerNoteMax);
+    const noting: Noting = { accesses, changesOf, settled: Promise.withResolvers() };
+    this.#noting.push(noting);
+    // Whoever's turn comes first writes for all that wait by then; the others find nothing to do.
+    this.#inTurn(() => this.#writeNoted()).catch(noting.settled.reject);
+    return await noting.settled.promise;
+  }
+
+  async #writeNoted(): Promise<void> {
+    const batch = this.#noting.splice(0, notesPerCommitMax);
+    if (batch.length === 0) return;
+    let counts: ReadonlyMap<Hex, number> = new Map();
+    const prepared = batch.flatMap((noting) => {
+      try {
+        const counted = new Map(counts);
+        const noted = noting.accesses.map((access) => this.#noteOne(access, counted));
+        const leaves = noted.map(({ leaf }) => leaf);
+        const changes = [...noting.changesOf(leaves), ...noted.flatMap((one) => one.changes)];
+        counts = counted;
+        return [{ noting, leaves, changes }];
+      } catch (error) {
+        noting.settled.reject(error); // its own fault: the others go on
+        return [];
+      }
+    });
+    const settled = this.#settled.slice(0, settledPerNoteMax * batch.length);
+    try {
       await this.#rows.store.commit([
-        ...changesOf(leaves),
-        ...noted.flatMap(({ changes }) => changes),
+        ...prepared.flatMap(({ changes }) => changes),
         ...[...counts].map(([grantId, count]) => putCount(grantId, count)),
         ...settled.map((leaf) => this.#rows.remove(pendingTable, leaf)),
       ]);
-      this.#settled = this.#settled.slice(settled.length);
-      return leaves;
-    });
+    } catch (error) {
+      for (const { noting } of prepared) noting.settled.reject(error);
+      return;
+    }
+    this.#settled = this.#settled.slice(settled.length);
+    for (const { noting, leaves } of prepared) noting.settled.resolve(leaves);
   }
 
   #noteOne(
