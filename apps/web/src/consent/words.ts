@@ -9,7 +9,7 @@ import type {
   LedgerView,
   VitalKind,
 } from '@pulsemesh/node/api';
-import { formatCount, formatPlural } from '../format.ts';
+import { formatPlural } from '../format.ts';
 
 /** Consent, money and access in plain words. */
 
@@ -280,15 +280,9 @@ const ledgerKinds: Readonly<Record<LedgerView['kind'], string>> = {
   none: 'no ledger',
 };
 
-/** What a ledger is, in one sentence; its own words come besides. */
+/** What a ledger is; what it is worth it says itself. */
 export function ledgerWords(ledger: LedgerView): string {
-  const kind = capital(ledgerKinds[ledger.kind]);
-  if (ledger.kind === 'none') return `${kind}.`;
-  const sealers =
-    ledger.sealers.length === 1
-      ? 'One party seals it: it is a signed log with rules, and worth what that party is worth'
-      : `${formatCount(ledger.sealers.length)} parties seal it`;
-  return ledger.kind === 'board' ? `${kind}.` : `${kind}. ${sealers}.`;
+  return `${capital(ledgerKinds[ledger.kind])}.`;
 }
 
 export const ledgerStates: Readonly<Record<LedgerView['state'], { readonly name: string; readonly text: string }>> = {
