@@ -1,4 +1,4 @@
-import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem';
+import { createPublicClient, decodeFunctionResult, encodeFunctionData, http, parseAbi } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { consentLedgerAbi, deployments, domainOf, offerIdOf, purseOf } from '../contract/index.ts';
 import { type Anvil, startAnvil } from '../testing/anvil.ts';
@@ -30,9 +30,10 @@ afterAll(() => anvil[Symbol.asyncDispose]());
 async function deploy(index: number): Promise<Hex> {
   const [from] = (await anvil.ask('eth_accounts')) as Hex[];
   const { data } = deployments[index] ?? { data: '0x' };
-  const hash = await anvil.ask('eth_sendTransaction', [{ from, data, gas: '0x4c4b40' }]);
-  const receipt = (await anvil.ask('eth_getTransactionReceipt', [hash])) as { contractAddress: Hex };
-  return receipt.contractAddress.toLowerCase() as Hex;
+  const hash = (await anvil.ask('eth_sendTransaction', [{ from, data, gas: '0x4c4b40' }])) as Hex;
+  const reader = createPublicClient({ transport: http(anvil.url), pollingInterval: 20 });
+  const { contractAddress } = await reader.waitForTransactionReceipt({ hash, timeout: 60_000 });
+  return (contractAddress ?? '0x').toLowerCase() as Hex;
 }
 
 /** What the deployed verifier says; a revert is a no. */
