@@ -177,11 +177,16 @@ async function press(page: Page, target: ReturnType<Page['getByRole']>, key = 'E
   await page.keyboard.press(key);
 }
 
-/** A chain in a process of its own, with the contract on it. Fees are nothing, as accounts may spend only compensation. */
+/**
+ * A chain in a process of its own, with the contract on it: a block a second, of which the second last is final, so that what was paid
+ * counts after a while.
+ */
 async function anvilFor(wallet: `0x${string}`, own: AsyncDisposableStack): Promise<ConsentWorldOptions> {
-  const anvil = own.use(await startAnvil({ chainId: 4_343, args: ['--base-fee', '0', '--gas-price', '0'] }));
+  const args = ['--block-time', '1', '--slots-in-an-epoch', '1'];
+  const anvil = own.use(await startAnvil({ chainId: 4_343, args }));
   await anvil.enrich(wallet);
   return {
+    spending: (10n ** 18n).toString(),
     async startChain(descriptionFile, accounts) {
       for (const account of accounts) await anvil.enrich(account);
       const signer = createLocalSigner(testKeyOf('operator'));

@@ -50,6 +50,8 @@ export interface ConsentWorldOptions {
   readonly homePort?: number;
   /** Who has what on the embedded chain, beside the researcher's own account. */
   readonly genesis?: readonly { readonly account: `0x${string}`; readonly units: string }[];
+  /** What each node's own account may spend, fees among it; default 1,000 units. */
+  readonly spending?: string;
   /** Starts another chain than the embedded one and writes its description. The accounts are those that need the chain's coin. */
   readonly startChain?: (descriptionFile: string, accounts: readonly `0x${string}`[]) => Promise<void>;
 }
@@ -120,6 +122,7 @@ export class ConsentWorld implements AsyncDisposable {
         return { peer: peerId as string, account: await ledgerAccountOf(identityOf(name)), logKey };
       }),
     );
+    const { spending = '1000' } = this.#options;
     this.#config = (name) => ({
       name,
       roles: [...rolesOf[name]],
@@ -137,7 +140,7 @@ export class ConsentWorld implements AsyncDisposable {
             : {
                 kind: 'chain',
                 descriptionFile: ledgerDescriptionFile(this.place('ledger')),
-                spending: { perDay: '1000', inTotal: '1000' },
+                spending: { perDay: spending, inTotal: spending },
               },
         ...(name === 'home'
           ? { home: { countMin: 2, arbiter, passkeys: { origins: [this.#origin], rpId: page.rpId } } }
