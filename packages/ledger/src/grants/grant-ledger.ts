@@ -106,7 +106,8 @@ export interface GrantLedger extends AsyncDisposable {
   perform(step: LedgerStep, options?: WaitOptions): Promise<DoneStep>;
   /**
    * Final events with `at` >= `from`, in order and without gaps, then as they come, until aborted. A reader that kept the last `at` and
-   * `place` goes on after a restart. Reconnects by itself.
+   * `place` goes on after a restart. Reconnects by itself. Should the ledger take back what it had called final, the events of what stands
+   * instead follow, from where they part: `at` then goes back once.
    */
   events(from: bigint, options: { readonly signal: AbortSignal }): AsyncIterable<LedgerEvent>;
 }

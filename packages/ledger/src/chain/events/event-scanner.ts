@@ -6,7 +6,7 @@ import { ChainAsker, type ChainBlock, type ChainLog } from '../reading/chain-ans
 import type { ChainView } from '../reading/chain-view.ts';
 import { eventOf } from '../reading/contract-events.ts';
 import type { ChainDependencies, ProviderAnswer, ProviderPool } from '../rpc/provider-pool.ts';
-import { ProviderFailure, RpcError } from '../rpc/rpc-errors.ts';
+import { isPassing, ProviderFailure, RpcError } from '../rpc/rpc-errors.ts';
 import { mayHoldLogsOf } from './log-bloom.ts';
 import { logsFrom, RangeSize } from './range-logs.ts';
 
@@ -76,6 +76,7 @@ export class EventScanner {
         }
       } catch (error) {
         if (signal.aborted) return;
+        if (!isPassing(error)) throw error;
         failuresInRow += 1;
         meter.counter('ledger_event_failures_total', 'looks for events that failed').add();
         logger[failuresInRow === 1 ? 'warn' : 'debug']('ledger events not read for now', errorForLog(error));

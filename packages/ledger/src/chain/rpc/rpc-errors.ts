@@ -1,4 +1,5 @@
 import { Condition } from '@pulsemesh/base';
+import { LedgerWrongError } from '../../grants/errors.ts';
 import { chainLimits } from '../chain-limits.ts';
 
 /** How a provider failed to answer. */
@@ -49,4 +50,10 @@ function revertDataOf(data: unknown): `0x${string}` | null {
   if (typeof data === 'object' && data !== null && 'data' in data) return revertDataOf(data.data);
   if (typeof data !== 'string' || data.length > 2 + 2 * chainLimits.revertBytesMax) return null;
   return /^0x([0-9a-f]{2})+$/i.test(data) ? (data.toLowerCase() as `0x${string}`) : null; // as the pattern says
+}
+
+/** Whether what failed may pass without anybody changing this program: then it is tried again. A bug, or a disk that failed, is not. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof RpcError || error instanceof LedgerWrongError) return true;
+  return error instanceof Condition && error.retryable;
 }

@@ -5,7 +5,7 @@ import type { DoneStep } from '../../grants/grant-ledger.ts';
 import { chainLimits } from '../chain-limits.ts';
 import { ChainAsker, type ChainReceipt } from '../reading/chain-answers.ts';
 import type { ProviderAnswer } from '../rpc/provider-pool.ts';
-import { RpcError } from '../rpc/rpc-errors.ts';
+import { isPassing, RpcError } from '../rpc/rpc-errors.ts';
 import { type Drafts, refusalOfAnswer } from './drafts.ts';
 import { currentFees, replacingFees } from './fees.ts';
 import type { Intent, IntentStore } from './intent-store.ts';
@@ -91,6 +91,10 @@ export class Follower {
         if (await this.#pass(journey, signal)) return;
       } catch (error) {
         signal.throwIfAborted();
+        if (!isPassing(error)) {
+          logger.error('ledger transaction not followed any more until the next start', errorForLog(error));
+          throw error;
+        }
         logger.debug('ledger transaction not followed for now', errorForLog(error));
       }
       await sleep(clock, this.#options.confirmPollMs, { signal });

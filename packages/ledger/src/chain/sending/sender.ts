@@ -1,4 +1,4 @@
-import { raceSignal, type WaitOptions, withTimeout } from '@pulsemesh/base';
+import { raceSignal, TimeoutError, type WaitOptions, withTimeout } from '@pulsemesh/base';
 import { keccak256, stringToBytes } from 'viem';
 import { LedgerRefusedError, LedgerUnreachableError } from '../../grants/errors.ts';
 import type { DoneStep } from '../../grants/grant-ledger.ts';
@@ -134,6 +134,7 @@ export class Sender implements AsyncDisposable {
       return await withTimeout(this.#dependencies.clock, 'a step on the ledger', confirmMsMax, sealed, { signal });
     } catch (error) {
       signal.throwIfAborted();
+      if (!(error instanceof TimeoutError)) throw error;
       throw new LedgerUnreachableError('the step was sent and is not sealed yet; it is followed on', { cause: error });
     }
   }

@@ -1,5 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { createMemoryTables, type TableStore } from '@pulsemesh/store';
+import {
+  createMemoryTables,
+  StoreFailedError,
+  StoreFullError,
+  type TableChange,
+  type TableStore,
+} from '@pulsemesh/store';
 import { encodeFunctionData, type Hex, parseTransaction, zeroAddress } from 'viem';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { consentLedgerAbi } from '../../contract/index.ts';
@@ -133,6 +139,17 @@ describe('a transaction on its way', () => {
     expect(await nonceOf()).toBe(nonce + 2);
   });
 
+  it('that is not sealed in time says so, and is followed on', async () => {
+    const ledger = await world.connect({ confirmMsMax: 50 });
+    await ask('evm_setAutomine', [false]);
+    const signed = await world.offer();
+    const error = await ledger.perform({ step: 'purchase', grants: [signed] }).catch((one: unknown) => one);
+    expect(error).toMatchObject({ code: 'ledger-unreachable', message: expect.stringContaining('followed on') });
+    await ask('evm_mine');
+    await until(() => ledger.underWayCount() === 0);
+    expect((await ledger.stateOf(signed.grantId, 'final')).status).toBe('funded');
+  });
+
   it('waits while fees are above the cap', async () => {
     const gwei = 10n ** 9n;
     const setBaseFee = async (fee: bigint) => {
@@ -186,6 +203,43 @@ describe('a transaction on its way', () => {
       return ledger.underWayCount() === 0;
     });
     expect((await ledger.stateOf(signed.grantId, 'final')).status).toBe('funded');
+  });
+});
+
+describe('a disk', () => {
+  /** A store that fails at its nth commit. */
+  function failingAt(count: number, error: Error) {
+    const store = createMemoryTables();
+    let commits = 0;
+    const commit = async (changes: readonly TableChange[]) => {
+      commits += 1;
+      if (commits === count) throw error;
+      await store.commit(changes);
+    };
+    return Object.assign(Object.create(store) as TableStore, {
+      get: store.get.bind(store),
+      range: store.range.bind(store),
+      count: store.count.bind(store),
+      commit,
+    });
+  }
+
+  it('that is full before a transaction is written keeps it from being sent', async () => {
+    await using watched = await recorder();
+    const ledger = await world.connect({ urls: [watched.provider.url] }, failingAt(1, new StoreFullError('bytesMax')));
+    const signed = await world.offer();
+    await expect(ledger.perform({ step: 'purchase', grants: [signed] })).rejects.toBeInstanceOf(StoreFullError);
+    expect(watched.sent).toEqual([]);
+    await ledger.perform({ step: 'purchase', grants: [signed] });
+  });
+
+  it('that is full when a transaction is done is tried again; one that failed ends it with its error', async () => {
+    const full = await world.connect({}, failingAt(2, new StoreFullError('bytesMax')));
+    await full.perform({ step: 'purchase', grants: [await world.offer()] });
+    const failed = await world.connect({}, failingAt(2, new StoreFailedError('write')));
+    const signed = await world.offer();
+    await expect(failed.perform({ step: 'purchase', grants: [signed] })).rejects.toBeInstanceOf(StoreFailedError);
+    expect((await failed.stateOf(signed.grantId, 'final')).status).toBe('funded');
   });
 });
 
