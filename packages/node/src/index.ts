@@ -2,6 +2,7 @@ export { describeEpsilon } from '@pulsemesh/overlay/epsilon';
 export { ApiClient, type ApiClientOptions, GatewayRefusedError, GatewayUnreachableError } from './client/api-client.ts';
 export { ConsentClient } from './client/consent-client.ts';
 export { ConfigError } from './config/config-error.ts';
+export type { LedgerChoice } from './config/consent-settings.ts';
 export { dataDirectory, type PlatformFacts } from './config/data-directory.ts';
 export {
   type NodeConfig,

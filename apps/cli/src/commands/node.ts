@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import {
   dataDirectory,
   describeEpsilon,
+  type LedgerChoice,
   type NodeConfigInput,
   readNodeConfig,
   readNodeSecrets,
@@ -31,11 +32,14 @@ interface NodeFlags {
   readonly smtp?: string;
   readonly mailFrom?: string;
   readonly pageUrl?: string;
+  readonly ledger?: string;
+  readonly chain?: readonly string[];
   readonly logLevel?: 'error' | 'warn' | 'info' | 'debug';
   readonly logFile?: string;
 }
 
-const roles = 'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay, board';
+const roles =
+  'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay, board, ledger, custodian, research';
 
 /** `pulsemesh node`: one node with the roles one chooses. */
 export function addNode(program: Command, setExitCode: (code: number) => void): void {
@@ -73,6 +77,12 @@ export function addNode(program: Command, setExitCode: (code: number) => void): 
     .option('--smtp <host:port>', 'for the role notification: the mail server')
     .option('--mail-from <address>', 'for the role notification: the sender')
     .option('--page-url <url>', 'for the role notification: address of the page that mails link to')
+    .option('--ledger <file>', "where consents stand: the ledger's description, or board for none but the public board")
+    .option(
+      '--chain <urls>',
+      'JSON-RPC addresses of that chain, best first, instead of those in its description',
+      parseList,
+    )
     .addOption(new Option('--log-level <level>', 'default: info').choices(['error', 'warn', 'info', 'debug']))
     .option('--log-file <file>', 'default: standard error')
     .option('--config <file>', 'a JSON file with any of this; flags win over it')
@@ -94,6 +104,9 @@ One that lies behind address translation can keep a place at libp2p circuit rela
 The role board, and a witness of other boards, are set up there too (docs/operations/board.md):
   { "roles": ["board"], "board": { "port": 8480 }, … }    { "witness": { "boards": [{ "key": …, "url": … }] }, … }
 
+Offices of consent (a home, a custodian, a researcher) are set up there as well (docs/operations/ledger.md):
+  { "roles": ["gateway"], "consent": { "organisation": …, "ledger": { "kind": "chain", "descriptionFile": "/…/ledger.json" }, … }, … }
+
 What a node reads is shown to others as a noisy filter, so that those who read the same find each other.
   ${describeEpsilon(3)}
   ${describeEpsilon(2)}
@@ -101,10 +114,24 @@ What a node reads is shown to others as a noisy filter, so that those who read t
 A node's peer id is in the line it writes when it is up; put the ids of your nodes into the trust file of each.`,
     )
     .action(async (flags: NodeFlags) => {
-      const config = readNodeConfig(flags.config ?? null, process.env, settingsOf(flags));
+      const config = readNodeConfig(flags.config ?? null, process.env, settingsOf(flags), ledgerOf(flags));
       const { runNode } = await import('@pulsemesh/node/process');
       setExitCode(await runNode(config, readNodeSecrets(config), false));
     });
+}
+
+/** Which ledger the flags name; null: as the file says. */
+export function ledgerOf({ ledger, chain }: Pick<NodeFlags, 'ledger' | 'chain'>): LedgerChoice | null {
+  if (ledger === 'board') {
+    if (chain !== undefined) throw new UsageError('--ledger board and --chain do not go together');
+    return { kind: 'board' };
+  }
+  if (ledger === undefined && chain === undefined) return null;
+  return {
+    kind: 'chain',
+    ...(ledger === undefined ? {} : { descriptionFile: resolve(ledger) }),
+    ...(chain === undefined ? {} : { urls: chain }),
+  };
 }
 
 /** What the flags say, in the shape of a configuration file. @throws {UsageError}; {ConfigError}. */

@@ -46,6 +46,8 @@ const chainLedger = z.strictObject({
   descriptionFile: absolutePath.optional(),
   /** Or the description itself. */
   description: ledgerDescriptionSchema.optional(),
+  /** Where it is reached, best first, instead of what the description says. */
+  urls: z.array(rpcUrl).min(1).max(urlsMax).optional(),
   /** When a block counts as final: at once, so many blocks deep, or when the chain says so (`finalized`). */
   finality: z.union([z.literal('sealed'), z.literal('finalized'), z.int().min(1).max(1_000)]).default('finalized'),
   /** With an older head nothing is released. */
@@ -139,6 +141,8 @@ export const chainSchema = z.strictObject({
   decimals: z.int().min(0).max(36).default(18),
 });
 
+/** Which ledger, as flags say it over what a file says of consent. */
+export type LedgerChoice = { readonly kind: 'board' } | { readonly kind: 'chain'; readonly [setting: string]: unknown };
 export type ConsentSettings = z.output<typeof consentSchema>;
 export type ChainSettings = z.output<typeof chainSchema>;
 export type LedgerSettings = z.output<typeof ledgerSchema>;

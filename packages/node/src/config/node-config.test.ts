@@ -179,4 +179,26 @@ describe('node configuration', () => {
     expect(inspect(secrets)).not.toContain('horse');
     expect(`${new Secret('horse')}`).not.toContain('horse');
   });
+
+  it('takes another ledger than the file says, and keeps what the file says of the same kind', () => {
+    const place = directory();
+    const file = join(place, 'node.json');
+    const peer = relay.peerId;
+    const ledger = { kind: 'chain', descriptionFile: '/a/ledger.json', headAgeSecondsMax: 60 };
+    const consent = { organisation: 'Ward', boardFile: '/b', ledger, custodian: { homes: [peer] } };
+    writeFileSync(file, JSON.stringify({ ...minimal, roles: ['custodian'], relays: [relay], consent }));
+    expect(readNodeConfig(file, {}, {}, { kind: 'board' }).consent?.ledger).toEqual({ kind: 'board' });
+    const urls = ['http://127.0.0.1:1'];
+    const chosen = readNodeConfig(file, {}, {}, { kind: 'chain', urls, descriptionFile: '/c' });
+    expect(chosen.consent?.ledger).toMatchObject({ urls, descriptionFile: '/c', headAgeSecondsMax: 60 });
+  });
+
+  it.each([
+    ['a custodian without its settings', { roles: ['custodian'] }, /consent\.custodian: is needed/],
+    ['a researcher without its settings', { roles: ['research'], http: {} }, /consent\.research: is needed/],
+    ['a ledger without its chain', { roles: ['ledger'] }, /chain: is needed/],
+    ['patients and a researcher in one node', { roles: ['gateway', 'research'], http: {}, research: true }, /./],
+  ])('refuses %s', (_what, settings, message) => {
+    expect(() => parseNodeConfig({ ...minimal, ...settings })).toThrow(message);
+  });
 });

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { boardPageSchema } from './board-page-settings.ts';
 import { boardServiceSchema, witnessSchema } from './board-settings.ts';
 import { ConfigError } from './config-error.ts';
-import { chainSchema, consentSchema } from './consent-settings.ts';
+import { chainSchema, consentSchema, type LedgerChoice } from './consent-settings.ts';
 import { natSchema, overlaySchema } from './network-settings.ts';
 import { relayClientSchema, relayServiceSchema, relaysMax } from './relay-settings.ts';
 import { Secret } from './secret.ts';
@@ -165,19 +165,31 @@ export function parseNodeConfig(input: unknown): NodeConfig {
 }
 
 /**
- * Merges a configuration file (JSON), the environment (`PULSEMESH_LOG_LEVEL`) and flags, the later winning.
+ * Merges a configuration file (JSON), the environment (`PULSEMESH_LOG_LEVEL`) and flags, the later winning. `ledger`: another one than
+ * the file's; what the file says of a chain stays where the flags do not say it.
  * @throws {ConfigError}.
  */
 export function readNodeConfig(
   file: string | null,
   env: Readonly<Record<string, string | undefined>>,
   flags: Partial<NodeConfigInput>,
+  ledger: LedgerChoice | null = null,
 ): NodeConfig {
   const fromFile = file === null ? {} : readJsonFile(file);
   const level = env['PULSEMESH_LOG_LEVEL'];
   const merged: Record<string, unknown> = { ...fromFile, ...flags };
   if (flags.overlay !== undefined) merged['overlay'] = { ...asObject(fromFile['overlay']), ...flags.overlay };
+  if (ledger !== null) merged['consent'] = withLedger(asObject(fromFile['consent']), ledger);
   return parseNodeConfig(level === undefined ? merged : { ...merged, log: { ...asObject(merged['log']), level } });
+}
+
+function withLedger(consent: Record<string, unknown>, ledger: LedgerChoice): Record<string, unknown> {
+  const before = asObject(consent['ledger']);
+  const isSameKind = before['kind'] === ledger.kind;
+  // Another description takes the place of the file's own.
+  const { description: _, descriptionFile: __, ...rest } = before;
+  const kept = 'descriptionFile' in ledger ? rest : before;
+  return { ...consent, ledger: isSameKind ? { ...kept, ...ledger } : ledger };
 }
 
 /** Reads the files that hold secrets. @throws {ConfigError} when one cannot be read or is empty. */

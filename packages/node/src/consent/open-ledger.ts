@@ -56,7 +56,8 @@ async function openChainLedger(
 ): Promise<NodeLedger> {
   const description = settings.description ?? readLedgerDescription(settings.descriptionFile ?? '');
   const { connectChain, createLocalSigner, createRpcGate, domainOf } = await import('@pulsemesh/ledger');
-  const { urls, chainId, contract, codeHash, verifiers, isEmbedded, symbol, decimals, fromBlock } = description;
+  const urls = settings.urls ?? description.urls;
+  const { chainId, contract, codeHash, verifiers, isEmbedded, symbol, decimals, fromBlock } = description;
   const signer = createLocalSigner(ledgerKeyOf(identity));
   const headAgeMsMax = settings.headAgeSecondsMax * 1000;
   const ledger = await connectChain(
