@@ -52,6 +52,8 @@ export interface HomePolicy {
   /** Cohorts smaller than this are not in the catalogue; counts are rounded down to it. Default 5. */
   readonly countMin: number;
   readonly arbiter: Hex;
+  /** How often the catalogue is counted again; default once a day: who compares two soon after each other learns who came. */
+  readonly catalogueEveryMs?: number;
 }
 
 /** The patients' side: asks come in, offers go out. Durable; one process at a time. */

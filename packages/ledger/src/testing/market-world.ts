@@ -10,10 +10,10 @@ import {
   testAuthor,
 } from '@pulsemesh/board/testing';
 import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypto';
-import { createMemoryTables, type SealedRecord, type TableStore } from '@pulsemesh/store';
+import { createMemoryTables, type TableStore } from '@pulsemesh/store';
 import { bulletinDomain } from '../bulletin/bulletin-account.ts';
 import { openBulletinLedger } from '../bulletin/bulletin-ledger.ts';
-import { type ConsentDomain, offerIdOf } from '../contract/typed-data.ts';
+import type { ConsentDomain } from '../contract/typed-data.ts';
 import { openCustodianOffice } from '../custody/office.ts';
 import type { GrantLedger } from '../grants/grant-ledger.ts';
 import { OfficeClosedError } from '../market/errors.ts';
@@ -23,21 +23,16 @@ import type { VitalKind } from '../market/messages.ts';
 import type { AskInput, CustodianOffice, HomePolicy, Notice, PatientProfile } from '../market/offices.ts';
 import { type OpenResearchOffice, openResearchOffice } from '../market/research/research-office.ts';
 import type { AcceptInput, DraftView } from '../market/views.ts';
-import { draftDigest, offerOf } from '../offer/draft.ts';
 import { grantKeyOf } from '../offer/grant-key.ts';
 import type { Hex } from '../offer/offer.ts';
-import { parseDraft } from '../offer/offer-fields.ts';
-import { passkeySignature } from '../offer/passkey-signature.ts';
-import { accountSigner, type LedgerSigner, signOffer, signRevocation } from '../offer/signing.ts';
-import { kindOfVital } from '../release/span.ts';
+import { accountSigner, type LedgerSigner, signRevocation } from '../offer/signing.ts';
 import { type DeathPlan, type LifeCount, OfficeLife } from './market-life.ts';
+import { yesByGrantKey, yesByPasskey } from './market-patient.ts';
 import { calmWeather, MarketPost, type PostWeather } from './market-post.ts';
+import { createTestShelf, type RecordSpan, recordedHours, recordedTexts } from './market-records.ts';
 import { MemoryLedger, type MemoryLedgerView } from './memory-ledger.ts';
 import { SoftPasskey } from './soft-passkey.ts';
 import { accountOf } from './some-offer.ts';
-
-/** Hours of recording that patients of the world have, from its beginning. */
-export const recordedHours = 48;
 
 export interface MarketWorldOptions {
   readonly seed?: number;
@@ -196,26 +191,32 @@ export class MarketWorld implements AsyncDisposable {
     await this.again(() => this.home.setAskable(subject, true));
   }
 
+  /** From a request to a signed offer that the researcher has. */
+  async offered(subject: string): Promise<{ readonly askId: string; readonly grantId: Hex }> {
+    await this.enrol(subject);
+    const askId = await this.again(() => this.research.ask(this.question()));
+    await this.until('the request in the inbox', () => this.home.view(subject).asks.length === 1);
+    const grantId = await this.accept(subject, askId);
+    await this.until('the offer', () => this.research.view().grants.length === 1);
+    return { askId, grantId };
+  }
+
+  /** Further, to a grant that was bought and whose key is there. */
+  async active(subject: string): Promise<Hex> {
+    const { grantId } = await this.offered(subject);
+    await this.again(() => this.research.buy([grantId]));
+    await this.until('the grant stands', () => this.research.view().grants[0]?.phase === 'active');
+    return grantId;
+  }
+
   /** The same of a device whose passkey has no PRF: the passkey itself is the signer. */
-  async yesByPasskey(subject: string, draft: DraftView): Promise<AcceptInput> {
-    const passkey = this.passkeyOf(subject);
-    const signer = draft.passkeySigner;
-    if (signer === null) throw new Error('the ledger checks no passkeys');
-    const grantId = offerIdOf(offerOf(parseDraft(draft.offer), signer), this.domain);
-    const signature = passkeySignature(passkey.answer(grantId));
-    return { draftId: draft.draftId, signer, signature, assertion: passkey.answer(draft.challenge) };
+  yesByPasskey(subject: string, draft: DraftView): AcceptInput {
+    return yesByPasskey(this.passkeyOf(subject), draft, this.domain);
   }
 
   /** What the patient's device answers a draft with. */
-  async yes(subject: string, draft: DraftView): Promise<AcceptInput> {
-    const passkey = this.passkeyOf(subject);
-    const offer = parseDraft(draft.offer);
-    const { domain } = this;
-    if (draftDigest(offer, domain) !== draft.challenge) throw new Error('the challenge is not that of the draft');
-    const key = grantKeyOf(passkey.secretOf(draft.keySalt));
-    const signed = await signOffer(offerOf(offer, key.signer), domain, accountSigner(key));
-    const assertion = passkey.answer(draft.challenge);
-    return { draftId: draft.draftId, signer: key.signer, signature: signed.signature, assertion };
+  yes(subject: string, draft: DraftView): Promise<AcceptInput> {
+    return yesByGrantKey(this.passkeyOf(subject), draft, this.domain);
   }
 
   async accept(subject: string, askId: string, price: bigint | null = null): Promise<Hex> {
@@ -269,14 +270,8 @@ export class MarketWorld implements AsyncDisposable {
   }
 
   /** The plaintexts of a patient's records in a span, as they were recorded. */
-  recordsOf(subject: string, vital: VitalKind, span: { fromSeconds: number; untilSeconds: number }): string[] {
-    const place = this.subjects.indexOf(subject);
-    const found: string[] = [];
-    for (let hour = 0; hour < recordedHours; hour += 1) {
-      const at = this.startSeconds + hour * 3600;
-      if (at >= span.fromSeconds && at < span.untilSeconds) found.push(`${vital} ${place} ${hour}`);
-    }
-    return found;
+  recordsOf(subject: string, vital: VitalKind, span: RecordSpan): string[] {
+    return recordedTexts(this.subjects.indexOf(subject), vital, span, this.startSeconds);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -342,9 +337,7 @@ export class MarketWorld implements AsyncDisposable {
         return openResearchOffice({ ...shared, ...means }, dependencies);
       }
       default: {
-        const shelf = {
-          read: async (...asked: Parameters<MarketWorld['sealedRecords']>) => this.sealedRecords(...asked),
-        };
+        const shelf = createTestShelf(this.#trees, this);
         const homes = [testAuthor('home').peerId];
         return openCustodianOffice({ ...shared, shelf, homes }, dependencies);
       }
@@ -385,23 +378,6 @@ export class MarketWorld implements AsyncDisposable {
       const logKey = agent.office?.logKey ?? this.#logKeys.get(name) ?? '';
       this.#logKeys.set(name, logKey);
       return [{ peer: agent.author.peerId, account: accountOf(11 + place), logKey }];
-    });
-  }
-
-  /** What storage has of a patient, as custodians take it off the shelf. */
-  sealedRecords(
-    subject: Uint8Array,
-    vital: VitalKind,
-    span: { readonly fromSeconds: number; readonly untilSeconds: number },
-  ): readonly SealedRecord[] {
-    const tree = this.#trees.find((one) => one.subject.join() === subject.join());
-    if (tree === undefined) return [];
-    const kind = kindOfVital[vital];
-    return this.recordsOf(tree.subjectId, vital, span).map((text) => {
-      const hour = Number(text.split(' ')[2]);
-      const bucketSeconds = this.startSeconds + hour * 3600;
-      const place = { kind, bucketSeconds, id: tree.recordId(kind, text), revision: 0 };
-      return { subject, ...place, sealed: tree.seal(place, new TextEncoder().encode(text), this.random) };
     });
   }
 }

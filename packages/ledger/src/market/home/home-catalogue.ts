@@ -20,7 +20,7 @@ export class HomeCatalogue {
     const publish = () => {
       errands.run('catalogue', async () => this.#publish());
       if (signal.aborted) return;
-      const timer = clock.setTimer(publish, homeLimits.catalogueMs);
+      const timer = clock.setTimer(publish, means.policy.catalogueEveryMs ?? homeLimits.catalogueMs);
       signal.addEventListener('abort', () => timer.cancel(), { once: true });
     };
     publish();
