@@ -99,6 +99,8 @@ export const consentSchema = z.strictObject({
       countMin: z.int().min(2).max(10_000).default(5),
       offerValidForSeconds: z.int().min(900).max(31_536_000).default(259_200),
       deliverWithinSeconds: z.int().min(1_800).max(31_536_000).default(86_400),
+      /** How often the catalogue is counted again; seldom, so that comparing two says little of one person. */
+      catalogueEverySeconds: z.int().min(10).max(604_800).default(86_400),
       /** Who decides disputes. */
       arbiter: account,
       passkeys,

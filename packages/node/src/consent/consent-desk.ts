@@ -140,6 +140,7 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
   async #untilOpen<T extends AsyncDisposable>(what: string, open: () => Promise<T>): Promise<T | null> {
     const { clock, logger } = this.#deps;
     const { signal } = this.#stopped;
+    let told = '';
     for (let pauseMs = pauseMsMin; !signal.aborted; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
       try {
         const opened = this.#stack.use(await open());
@@ -148,7 +149,9 @@ export class ConsentDesk implements ConsentBackend, AsyncDisposable {
         return opened;
       } catch (error) {
         this.#failure = error;
-        logger.warn('cannot be opened yet', { what, code: errorCode(error) });
+        // Once for each reason: a ledger may take a while to be set up.
+        if (told !== errorCode(error)) logger.warn('cannot be opened yet', { what, code: errorCode(error) });
+        told = errorCode(error);
       }
       await sleep(clock, pauseMs, { signal }).catch(() => {});
     }

@@ -55,6 +55,7 @@ export async function openHomeDesk(
           deliverWithinSeconds: home.deliverWithinSeconds,
           countMin: home.countMin,
           arbiter: home.arbiter,
+          catalogueEveryMs: home.catalogueEverySeconds * 1000,
         },
         domain: node.domain,
         currency: { symbol: node.symbol, decimals: node.decimals },

@@ -30,6 +30,7 @@ async function openUntil(
   signal: AbortSignal,
 ): Promise<AsyncDisposableStack | null> {
   const { clock, logger } = context.deps;
+  let told = '';
   for (let pauseMs = pauseMsMin; !signal.aborted; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
     try {
       await using stack = new AsyncDisposableStack();
@@ -39,7 +40,11 @@ async function openUntil(
       logger.info('the custodian’s office is open', { grants: office.grants });
       return stack.move();
     } catch (error) {
-      logger.warn('the custodian’s office cannot be opened yet', { code: errorCode(error) });
+      // Once for each reason: a ledger may take a while to be set up.
+      if (told !== errorCode(error)) {
+        logger.warn('the custodian’s office cannot be opened yet', { code: errorCode(error) });
+      }
+      told = errorCode(error);
     }
     await sleep(clock, pauseMs, { signal }).catch(() => {});
   }
