@@ -56,7 +56,7 @@ export class Committer {
   erase(grantId: Hex, marks: readonly TableChange[] = []): Promise<void> {
     return this.#inTurn(async () => {
       const { book, log, outbox } = this.#means;
-      const parts = [book.forget(grantId), outbox.callBack(grantId)];
+      const parts = [book.erase(grantId), outbox.callBack(grantId)];
       await log.erase(grantId, [...marks, ...parts.flatMap(({ changes }) => changes)]);
       for (const part of parts) part.taken();
     });

@@ -9,7 +9,12 @@ import type { Hex } from '../offer/offer.ts';
 import { custodyLimits, type HoldingLimits } from './custody-limits.ts';
 import type { GrantRow, HeldGrant, HeldTerms } from './grant-row.ts';
 
-const tables = { deposits: 'custody/deposits', grants: 'custody/grants', requests: 'custody/requests' } as const;
+const tables = {
+  deposits: 'custody/deposits',
+  grants: 'custody/grants',
+  requests: 'custody/requests',
+  erased: 'custody/erased',
+} as const;
 
 interface Answered {
   readonly hash: Hex;
@@ -24,6 +29,8 @@ export class CustodyBook {
   readonly #ofHome = new Map<PeerId, number>();
   /** Requests that were answered. */
   readonly #requests = new Map<string, Answered>();
+  /** Hashes of erased grants' ids, and until when their offers hold: a deposit that comes again does not bring them back. */
+  readonly #erased = new Map<string, number>();
   readonly #limits: HoldingLimits;
   #envelopeBytes = 0;
 
@@ -36,6 +43,7 @@ export class CustodyBook {
       const row = rows.open(tables.grants, key, value) as GrantRow; // as `changesOf` writes it
       this.#keep(this.#depositOf(key), row);
     }
+    for (const { key, value } of rows.store.range(tables.erased)) this.#erased.set(toHex(key), keyNumber(value));
     for (const { key, value } of rows.store.range(tables.requests))
       this.#requests.set(toHex(key), { hash: hexOf(value.slice(8)), atMs: keyNumber(value) });
   }
@@ -58,8 +66,29 @@ export class CustodyBook {
 
   hasRoomFor(envelopeBytes: number): boolean {
     return (
-      this.#grants.size < this.#limits.grantsMax && this.#envelopeBytes + envelopeBytes <= this.#limits.envelopeBytesMax
+      this.#grants.size < this.#limits.grantsMax &&
+      this.#erased.size < this.#limits.erasedMax &&
+      this.#envelopeBytes + envelopeBytes <= this.#limits.envelopeBytesMax
     );
+  }
+
+  isErased(grantId: Hex): boolean {
+    return this.#erased.has(erasedName(grantId));
+  }
+
+  /** As `forget`, and it is not held again. */
+  erase(grantId: Hex): { readonly changes: TableChange[]; taken(): void } {
+    const part = this.forget(grantId);
+    const name = erasedName(grantId);
+    const validUntil = this.#grants.get(grantId)?.terms.signed.offer.validUntil ?? 0;
+    const change = { kind: 'put', table: tables.erased, key: fromHex(name), value: numberKey(validUntil) } as const;
+    return {
+      changes: [...part.changes, change],
+      taken: () => {
+        part.taken();
+        this.#erased.set(name, validUntil);
+      },
+    };
   }
 
   /** The envelope of a grant, from the disk; null: nothing is held. */
@@ -104,13 +133,18 @@ export class CustodyBook {
     };
   }
 
-  /** Forgets requests that are too old to be served whether they come again or not. */
+  /** Forgets requests that are too old to be served, and erased grants whose offers are, whether they come again or not. */
   prune(nowMs: number): { readonly changes: TableChange[]; taken(): void } {
     const old = this.#oldRequests(nowMs);
+    const erased = [...this.#erased].filter(([, validUntil]) => nowMs > validUntil * 1000).slice(0, prunedAtOnce);
     return {
-      changes: old.map((name) => this.#rows.remove(tables.requests, fromHex(name))),
+      changes: [
+        ...old.map((name) => this.#rows.remove(tables.requests, fromHex(name))),
+        ...erased.map(([name]) => this.#rows.remove(tables.erased, fromHex(name))),
+      ],
       taken: () => {
         for (const name of old) this.#requests.delete(name);
+        for (const [name] of erased) this.#erased.delete(name);
       },
     };
   }
@@ -159,4 +193,8 @@ const prunedAtOnce = 1_000;
 
 function requestName(grantId: Hex, readId: string): string {
   return `${grantId.slice(2)}${readId}`;
+}
+
+function erasedName(grantId: Hex): string {
+  return toHex(sha256(bytesOfHex(grantId, 32)));
 }

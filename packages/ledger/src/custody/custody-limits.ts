@@ -22,6 +22,8 @@ export const custodyLimits = {
   requestAheadMsMax: 5 * 60_000,
   /** Requests to read that are remembered, so that each is answered once; those past their age are forgotten. */
   requestsMax: 100_000,
+  /** Erased grants whose offers could still be deposited, remembered so that they are not; past it no deposit is taken. */
+  erasedMax: 100_000,
   /** How long the ledger and the shelf may take to answer. */
   ledgerWithinMs: 20_000,
   shelfWithinMs: 60_000,
@@ -49,7 +51,13 @@ export const custodyLimits = {
 
 /** Limits of what a custodian holds, which an operator or a test may lower. */
 export type HoldingLimits = {
-  readonly [Name in 'grantsMax' | 'envelopeBytesMax' | 'outboxMax' | 'outboxBytesMax' | 'requestsMax']: number;
+  readonly [Name in
+    | 'grantsMax'
+    | 'envelopeBytesMax'
+    | 'outboxMax'
+    | 'outboxBytesMax'
+    | 'requestsMax'
+    | 'erasedMax']: number;
 };
 
 /** What one grant, or one stranger, may cost. */

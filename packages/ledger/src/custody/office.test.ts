@@ -157,8 +157,37 @@ describe('the course of a grant', () => {
     for (const table of ['custody/deposits', 'custody/grants', 'access/rows', 'access/grants', 'custody/requests'])
       expect(custodian.disk.count(table)).toBe(0);
     await world.buyer.write(custodian.author.peerId, 'claim', { grantId: deposit.signed.grantId });
+    // A deposit that comes once more, late, does not bring it back, in this life or the next.
+    await world.home.write(custodian.author.peerId, 'deposit', deposit);
     await world.settle();
     expect(deniedOf(world)).toEqual([[deposit.signed.grantId, 'unknown-grant']]);
+    await office[Symbol.asyncDispose]();
+    custodian.life.crash();
+    await custodian.restart();
+    await using again = custodian.office;
+    await world.home.write(custodian.author.peerId, 'deposit', deposit);
+    await world.settle();
+    expect(again.grants).toBe(0);
+    await world.clock.advance(deposit.signed.offer.validUntil * 1000 - world.clock.now() + 60_000);
+    expect(custodian.disk.count('custody/erased')).toBe(0);
+  });
+
+  it('lies on the disk without a word of whose it is or what for', async () => {
+    const world = new CustodyWorld({ custodian: { logsOnLedger: true } });
+    const custodian = await world.custodian();
+    await using _ = custodian.office;
+    const deposit = await world.grant(custodian, 'active');
+    custodian.view.setTrouble('away');
+    await world.buyer.write(custodian.author.peerId, 'read', world.read(deposit));
+    await world.settle();
+    const names = ['deposits', 'grants', 'requests', 'outbox', 'entries', 'anchors', 'cursor', 'erased'];
+    const tables = [...names.map((name) => `custody/${name}`), 'access/rows', 'access/grants', 'access/pending'];
+    const onDisk = tables.flatMap((table) =>
+      Array.from(custodian.disk.range(table), ({ key, value }) => Buffer.concat([key, value]).toString('latin1')),
+    );
+    expect(onDisk.length).toBeGreaterThan(6);
+    for (const secret of ['research/rhythm', world.buyer.peerId, Buffer.from(subject).toString('latin1')])
+      expect(onDisk.join('\n')).not.toContain(secret);
   });
 });
 
@@ -408,6 +437,18 @@ describe('a ledger in trouble', () => {
     expect(world.buyer.of('key')).toHaveLength(1);
   });
 
+  it('that tells of many others is not read from its beginning at each start', async () => {
+    const world = new CustodyWorld();
+    const custodian = await world.custodian();
+    for (let index = 0; index < 300; index += 1) {
+      const entry = hexOf(sha256(Uint8Array.of(index >> 8, index & 0xff)));
+      await world.buyerLedger.perform({ step: 'log-access', grantId: entry, entry });
+    }
+    await world.settle(5_000);
+    await custodian.office[Symbol.asyncDispose]();
+    expect(custodian.disk.count('custody/cursor')).toBe(1);
+  });
+
   it('whose answers are lost is asked again, and nothing happens twice', async () => {
     const world = new CustodyWorld();
     const custodian = await world.custodian();
@@ -582,7 +623,7 @@ describe('limits', () => {
   });
 
   it('what is held, waits and is remembered is bounded', async () => {
-    const limits = { grantsMax: 2, envelopeBytesMax: 250, outboxMax: 3, requestsMax: 2 };
+    const limits = { grantsMax: 2, envelopeBytesMax: 250, outboxMax: 3, requestsMax: 2, erasedMax: 1 };
     const world = new CustodyWorld({ custodian: { limits } });
     let isOpen = true;
     const custodian = await world.custodian(0, createMemoryTables(), () => isOpen);
@@ -590,7 +631,7 @@ describe('limits', () => {
     const deposit = await world.grant(custodian, 'active');
     await world.grant(custodian, 'held', { envelope: new Uint8Array(151) });
     expect(office.grants).toBe(1);
-    await world.grant(custodian, 'held');
+    const second = await world.grant(custodian, 'held');
     await world.grant(custodian, 'held', { envelope: new Uint8Array(1) });
     expect(office.grants).toBe(2);
     isOpen = false;
@@ -607,6 +648,10 @@ describe('limits', () => {
     await world.settle();
     expect(deniedOf(world).map(([, reason]) => reason)).toEqual(['quota', 'quota']);
     expect(custodian.disk.count('custody/requests')).toBe(2);
+    const [first] = world.home.of('held');
+    await world.home.write(custodian.author.peerId, 'erased', { grantId: second.signed.grantId });
+    await world.grant(custodian, 'held');
+    expect([office.grants, first?.grantId]).toEqual([1, deposit.signed.grantId]);
     const served = rowsOf(world);
     await world.clock.advance(custodyLimits.requestAgeMsMax + 60_000);
     await world.buyer.write(custodian.author.peerId, 'read', world.read(deposit));

@@ -137,6 +137,8 @@ class Office implements CustodianOffice {
   /** One answer after the other is taken off the shelf: each may be large. */
   #reading: Promise<unknown> = Promise.resolve();
   #looking: Promise<void> | null = null;
+  /** Events of others' grants. */
+  #passedEvents = 0;
   #look: Timer | null = null;
   #following: Promise<void> = Promise.resolve();
 
@@ -291,7 +293,12 @@ class Office implements CustodianOffice {
 
   async #takeEvent(event: LedgerEvent): Promise<void> {
     const grantId = 'grantId' in event ? event.grantId : null;
-    if (grantId === null || this.#book.get(grantId) === undefined) return;
+    if (grantId === null || this.#book.get(grantId) === undefined) {
+      this.#passedEvents += 1;
+      if (this.#passedEvents % passedEventsMax === 0)
+        await this.#committer.commit(() => ({}), [this.#feed.changeAt(event)]);
+      return;
+    }
     await this.#committer.commit(() => {
       const grant = this.#book.get(grantId);
       if (grant === undefined) return {};
@@ -365,6 +372,9 @@ class Office implements CustodianOffice {
     await turn;
   }
 }
+
+/** After so many events that concern nothing held here, the place among them is written down. */
+const passedEventsMax = 256;
 
 /** Public leaves in one answer. */
 const leavesMax = 4_096;

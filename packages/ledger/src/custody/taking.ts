@@ -39,6 +39,7 @@ export function takeDeposit(desk: Desk, from: PeerId, body: DepositBody, isSound
   if (!body.custodians.includes(desk.self)) return refused('not-for-here');
   const held = desk.book.get(grantId);
   if (held !== undefined) return heldAgain(desk, from, held, body);
+  if (desk.book.isErased(grantId)) return refused('repeated');
   if (!isSound || body.buyer.account !== offer.buyer) return refused('offer');
   if (desk.nowMs > offer.validUntil * 1000) return refused('expired');
   const isRoom = desk.book.hasRoomFor(body.envelope.length) && !desk.isOutboxFull;
