@@ -112,7 +112,7 @@ export class ScriptedMarket implements AsyncDisposable {
       sealers: [hexOf('5e', 20)],
       codeHash: hexOf('cd', 32),
       state: this.ledgerState,
-      words: '',
+      words: 'One party seals it: this is a signed log with rules, and worth what that party is worth.',
       symbol: 'units',
       decimals: 2,
     };

@@ -10,6 +10,7 @@ const answers: Readonly<Record<string, unknown>> = {
   '/api/v1/patients': { patients: [patientOf()] },
   '/api/v1/alerts': { alerts: [alertOf()] },
   '/api/v1/network': { self: 'x', peers: [] },
+  '/api/v1/profile': { kind: 'network', ledger: null, organisation: null, waiting: [] },
 };
 
 function start(answer: (url: string) => Response) {
@@ -41,11 +42,11 @@ describe('a page session', () => {
     await expect.poll(() => store.state.network).not.toBeNull();
     expect(store.state.patients?.size).toBe(1);
     expect(store.state.alerts?.size).toBe(1);
-    expect(asked).toBe(4);
+    expect(asked).toBe(5);
     sources[0]?.emit('error');
     await clock.advance(1_000);
     sources[1]?.emit('open');
-    await expect.poll(() => asked).toBe(9);
+    await expect.poll(() => asked).toBe(11);
   });
 
   it('finds out that the key is refused when the stream fails, and stops trying', async () => {
