@@ -101,6 +101,10 @@ export const consentSchema = z.strictObject({
       deliverWithinSeconds: z.int().min(1_800).max(31_536_000).default(86_400),
       /** How often the catalogue is counted again; seldom, so that comparing two says little of one person. */
       catalogueEverySeconds: z.int().min(10).max(604_800).default(86_400),
+      /** Where the grants for these purposes are written for a site of learning, which reads them beside its own register. */
+      grantsFile: z
+        .strictObject({ file: absolutePath, purposes: z.array(z.string().min(1).max(128)).min(1).max(64) })
+        .optional(),
       /** Who decides disputes. */
       arbiter: account,
       passkeys,

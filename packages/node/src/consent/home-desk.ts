@@ -9,6 +9,7 @@ import type { HomeDesk } from '../gateway/consent-backend.ts';
 import type { NodeContext } from '../process/node-context.ts';
 import type { OpenedHome } from './consent-desk.ts';
 import { exportOf, readOwnRecords, spanOfExport } from './exporting.ts';
+import { keepGrantsFile } from './grants-file.ts';
 import { createHomePatients } from './home-patients.ts';
 import type { NodeLedger } from './node-ledger.ts';
 import { createNoticeSink } from './notice-sink.ts';
@@ -67,6 +68,7 @@ export async function openHomeDesk(
     ),
   );
   stack.use(office.onChange(onChange));
+  if (home.grantsFile !== undefined) stack.use(keepGrantsFile(home.grantsFile, office, deps));
   const assertPatient = (subject: string) => {
     if (!directory.bySubject(subject as SubjectId)?.isRegistered) throw new NotFoundError('patient');
   };

@@ -37,6 +37,13 @@ export function openConsentFile(file: string): ConsentRegister {
   };
 }
 
+/** Several registers as one: of a site's own file, and of the grants on a ledger. */
+export function joinConsents(registers: readonly ConsentRegister[]): ConsentRegister {
+  return {
+    consentsFor: async (purpose) => (await Promise.all(registers.map((one) => one.consentsFor(purpose)))).flat(),
+  };
+}
+
 async function read(file: string): Promise<string> {
   try {
     const bytes = await readFile(file);

@@ -28,6 +28,8 @@ export const siteSettingsSchema = z.strictObject({
   records: placeSchema,
   /** Its register of consents: who is not in it, or withdrew, takes no part. */
   consentsFile: absolutePath,
+  /** Grants on the ledger beside it, as a home's node writes them (`consent.home.grantsFile`). */
+  grantsFile: absolutePath.optional(),
   /** Over one task, and over all of a purpose; null: no limit, which tasks without noise need. */
   epsilonMax: z.number().positive().max(1_000).nullable().default(8),
   roundsMax: z.int().min(1).max(10_000).default(100),

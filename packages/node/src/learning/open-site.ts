@@ -12,7 +12,7 @@ import {
 import type { TableStore } from '@pulsemesh/store';
 import { parsePeerId } from '@pulsemesh/wire';
 import type { NodeDependencies } from '../process/node-context.ts';
-import { openConsentFile } from './consent-file.ts';
+import { joinConsents, openConsentFile } from './consent-file.ts';
 import { shippedDriftReference } from './drift-reference.ts';
 import type { SiteSettings } from './learner-settings.ts';
 import { createRhythmSource, rhythmQuery } from './rhythm-records.ts';
@@ -24,8 +24,10 @@ export async function openSite(
   { identity, store }: { readonly identity: Identity; readonly store: TableStore },
   deps: NodeDependencies,
 ): Promise<Site> {
-  const { consentsFile, epsilonMax, roundsMax, patientsMin, models, tolerance, company } = settings;
+  const { consentsFile, grantsFile, epsilonMax, roundsMax, patientsMin, models, tolerance, company } = settings;
   const { source, query, reference } = await recordsOf(settings, deps);
+  const files = [consentsFile, ...(grantsFile === undefined ? [] : [grantsFile])];
+  const consents = joinConsents(files.map(openConsentFile));
   return {
     records: createSiteRecords(
       {
@@ -33,7 +35,7 @@ export async function openSite(
         secret: hkdfSha256({ key: identity.nodeBoxKey, info: 'pulsemesh/learning-consents/1', length: 32 }),
         reference,
       },
-      { ...deps, source, consents: openConsentFile(consentsFile), tables: store },
+      { ...deps, source, consents, tables: store },
     ),
     book: openPrivacyBook({ purposeEpsilonMax: epsilonMax }, { tables: store }),
     limits: { epsilonMax, roundsMax, patientsMin },
