@@ -15,6 +15,7 @@ import {
   testOptions,
 } from './chain-world.testing.ts';
 import { type EmbeddedChainOptions, startEmbeddedChain, startEmbeddedChainHere } from './start-embedded-chain.ts';
+import { verifyEmbeddedChain } from './verify/verify-embedded-chain.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 beforeEach(() => {
@@ -46,6 +47,16 @@ describe('a restart', () => {
     expect((await reader.getCode({ address: ledger }))?.length).toBeGreaterThan(20_000);
     await wallet.sendTransaction({ to: other.address, value: 6n });
     expect(await reader.getBalance({ address: other.address })).toBe(11n);
+  });
+
+  it('by a clock that went back does not go back in time', async () => {
+    await (await startHere())[Symbol.asyncDispose]();
+    const behind = { ...dependencies, clock: new VirtualClock(clock.now() - 3_600_000) };
+    await using chain = await startEmbeddedChainHere(testOptions(directory.path, { port: null }), behind);
+    const { timestamp } = await clientsOf(chain).reader.getBlock();
+    await chain.sealNow();
+    expect(await clientsOf(chain).reader.getBlock()).toMatchObject({ number: 1n, timestamp });
+    expect((await verifyEmbeddedChain({ directory: directory.path })).fault).toBeNull();
   });
 
   it.each([

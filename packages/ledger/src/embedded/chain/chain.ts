@@ -89,7 +89,10 @@ export class Chain implements AsyncDisposable {
       const sealing = await Executor.create(rules, new FlatState(state), hashes);
       const reading = await Executor.create(rules, new FlatState(state), hashes);
       const chain = new Chain({ database, spec, rules, head, keys, state, sealing, reading }, settings, dependencies);
-      if (dependencies.clock.now() - head.timestamp * 1_000 >= settings.heartbeatMs) await chain.sealNow();
+      const ageMs = dependencies.clock.now() - head.timestamp * 1_000;
+      // Until the clock has caught up the chain's time stands: a block is never before its parent.
+      if (ageMs < -2_000) dependencies.logger.warn('the clock is behind the ledger', { behindMs: -ageMs });
+      if (ageMs >= settings.heartbeatMs) await chain.sealNow();
       return chain;
     } catch (error) {
       database[Symbol.dispose]();
