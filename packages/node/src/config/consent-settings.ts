@@ -69,7 +69,7 @@ const custodian = z.strictObject({
   peer: peerId,
   /** Its account on the ledger; on a board none is needed. */
   account,
-  /** The verifier key of its access log (C2SP signed-note), as `pulsemesh consent custodian` prints it. */
+  /** The verifier key of its access log (C2SP signed-note), as `pulsemesh ledger account` prints it. */
   logKey: verifierKey,
 });
 

@@ -2,7 +2,7 @@ export {
   type DeployLedgerOptions,
   deployLedger,
   fundAccount,
-  ledgerAccount,
+  ledgerFacts,
   type RunLedgerOptions,
   runLedger,
 } from './run-ledger.ts';

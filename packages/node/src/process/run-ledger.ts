@@ -1,9 +1,10 @@
 import { Condition, createPrometheusMeter, createSystemClock, createSystemRandom } from '@pulsemesh/base';
+import { createNoteVerifier, formatVerifierKey } from '@pulsemesh/board/verify';
 import { createLocalSigner, deployContracts } from '@pulsemesh/ledger';
 import { makeDirectory } from '@pulsemesh/store';
 import { type LedgerDescription, ledgerDescriptionSchema } from '../config/consent-settings.ts';
 import { type NodeConfigInput, parseNodeConfig, readNodeSecrets } from '../config/node-config.ts';
-import { ledgerKeyOf } from '../consent/ledger-account.ts';
+import { accessLogOrigin, ledgerAccountOf, ledgerKeyOf } from '../consent/ledger-account.ts';
 import { ledgerDescriptionFile, startChainService } from '../roles/ledger.ts';
 import { aborted, watchForStop } from './lifetime.ts';
 import { loadNodeIdentity } from './node-identity.ts';
@@ -57,10 +58,14 @@ export async function deployLedger(options: DeployLedgerOptions): Promise<Ledger
   });
 }
 
-/** The account of a data directory's identity on any ledger, for who sends it coins. */
-export async function ledgerAccount(config: Omit<NodeConfigInput, 'roles'>): Promise<string> {
+/** What others put into their settings of a node: who it is, its account on any ledger, and the key of its access log. */
+export async function ledgerFacts(
+  config: Omit<NodeConfigInput, 'roles'>,
+): Promise<{ readonly peer: string; readonly account: string; readonly logKey: string }> {
   const { identity } = await openPlace({ ...config, chain: { chainId: 1 } });
-  return createLocalSigner(ledgerKeyOf(identity)).address;
+  const { peerId, publicKey } = identity;
+  const logKey = formatVerifierKey(createNoteVerifier(accessLogOrigin(peerId), publicKey, 'ed25519'));
+  return { peer: peerId, account: await ledgerAccountOf(identity), logKey };
 }
 
 /** Sends coins from the account of the data directory's identity. @returns the transaction. @throws what the chain answers. */

@@ -48,6 +48,9 @@ Three ways, one line of configuration each (docs/operations/ledger.md):
   any EVM network        $ pulsemesh ledger deploy --chain https://validator.example:8545 --chain-id 1337 --out ledger.json
   none at all            "ledger": {"kind": "board"} in the node's configuration: grants on the public board, no payment
 
+Setting up:
+  $ pulsemesh ledger account --data /srv/pulsemesh/custodian   for the settings of those who use this custodian
+
 Looking:
   $ pulsemesh ledger status           what the node's ledger is worth, in words
   $ pulsemesh ledger events           what it says publicly
@@ -55,6 +58,7 @@ Looking:
     );
   addServe(ledger, output, setExitCode);
   addDeploy(ledger, output);
+  addAccount(ledger, output);
   addFund(ledger, output);
   addLooking(ledger, output);
   addVerify(ledger, output, setExitCode);
@@ -110,10 +114,8 @@ function addDeploy(ledger: Command, output: Output): void {
     .option('--symbol <text>', 'what its coin is called', 'ETH')
     .option('--decimals <count>', 'of its coin', '18')
     .option('--out <file>', 'where the description goes that others are given; default standard output')
-    .option('--show-account', 'only say which account pays, so that it can be sent coins')
-    .action(async (flags: ChainFlags & { readonly showAccount?: true }) => {
-      const { deployLedger, ledgerAccount } = await import('@pulsemesh/node/process');
-      if (flags.showAccount) return output.out(await ledgerAccount(placeOf(flags)));
+    .action(async (flags: ChainFlags) => {
+      const { deployLedger } = await import('@pulsemesh/node/process');
       const description = await deployLedger({
         config: placeOf(flags),
         urls: flags.chain ?? [],
@@ -124,6 +126,17 @@ function addDeploy(ledger: Command, output: Output): void {
       const text = JSON.stringify(description, null, 2);
       if (flags.out === undefined) output.out(text);
       else writeFileSync(resolve(flags.out), `${text}\n`);
+    });
+}
+
+function addAccount(ledger: Command, output: Output): void {
+  withPlace(ledger.command('account'))
+    .summary(
+      "what others put into their settings of a node: peer id, account, key of its access log (--data: the node's)",
+    )
+    .action(async (flags: PlaceFlags) => {
+      const { ledgerFacts } = await import('@pulsemesh/node/process');
+      output.out(JSON.stringify(await ledgerFacts(placeOf(flags)), null, 2));
     });
 }
 
