@@ -11,6 +11,7 @@ import {
 } from '@pulsemesh/board/testing';
 import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypto';
 import { createMemoryTables, type TableStore } from '@pulsemesh/store';
+import type { PeerId } from '@pulsemesh/wire';
 import { bulletinDomain } from '../bulletin/bulletin-account.ts';
 import { openBulletinLedger } from '../bulletin/bulletin-ledger.ts';
 import type { ConsentDomain } from '../contract/typed-data.ts';
@@ -41,6 +42,8 @@ export interface MarketWorldOptions {
   readonly policy?: Partial<HomePolicy>;
   readonly plan?: DeathPlan;
   readonly profiles?: (place: number) => PatientProfile;
+  /** Changes the leaves that custodians show to all. */
+  readonly shown?: (leaves: readonly Uint8Array[]) => readonly Uint8Array[];
   /** True: there is no chain, but the public board alone. */
   readonly isOnBoard?: boolean;
 }
@@ -368,6 +371,11 @@ export class MarketWorld implements AsyncDisposable {
       currency,
       passkeys: { rpId: 'localhost', origins: ['http://localhost'] },
       keys: new KeyDirectory(this.#agentOf('home').board),
+      readLog: async (peer: PeerId, from: number) => {
+        const name = this.#agentOf('first').author.peerId === peer ? 'first' : 'second';
+        const { checkpoint, leaves } = this.custodian(name).log(from, 1_000);
+        return { checkpoint, leaves: this.#options.shown?.(leaves) ?? leaves };
+      },
     };
   }
 

@@ -7,6 +7,7 @@ import type { ConsentSettings } from '../config/consent-settings.ts';
 import { NotFoundError } from '../gateway/backend.ts';
 import type { HomeDesk } from '../gateway/consent-backend.ts';
 import type { NodeContext } from '../process/node-context.ts';
+import { askAccessLog } from './access-log-service.ts';
 import type { OpenedHome } from './consent-desk.ts';
 import { exportOf, readOwnRecords, spanOfExport } from './exporting.ts';
 import { keepGrantsFile } from './grants-file.ts';
@@ -63,6 +64,7 @@ export async function openHomeDesk(
         passkeys: home.passkeys,
         verifiers: node.verifiers,
         keys: stack.use(new KeyDirectory(board)),
+        readLog: (peer, from) => askAccessLog(rpc, peer, from),
       },
       deps,
     ),

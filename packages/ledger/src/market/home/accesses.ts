@@ -1,3 +1,4 @@
+import { errorCode } from '@pulsemesh/base';
 import type { AnyBoardEntry } from '@pulsemesh/board';
 import type { TableChange } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
@@ -88,6 +89,35 @@ export class Accesses {
   /** What has been wrong for too long. */
   async check(): Promise<void> {
     await this.#alarmed(this.#follower.check(this.#house.clock.now()));
+  }
+
+  /** Reads the public logs as far as they would show more of what custodians said to be true, or not. */
+  async compareLogs(): Promise<void> {
+    for (const { peer } of this.#house.means.custodians) {
+      try {
+        await this.#compareLog(peer);
+      } catch (error) {
+        if (this.#house.signal.aborted) return;
+        // A head that nothing bears out for long is an alarm by itself.
+        this.#house.logger.debug('a public log cannot be read now', { custodian: peer, code: errorCode(error) });
+      }
+    }
+  }
+
+  async #compareLog(peer: PeerId): Promise<void> {
+    const { means, signal, clock } = this.#house;
+    if (means.readLog === null) return;
+    for (let part = 0; part < homeLimits.logPartsMax; part += 1) {
+      const wanted = this.#follower.wants(peer);
+      if (wanted === null) return;
+      const { checkpoint, leaves } = await means.readLog(peer, wanted.from, { signal });
+      const alarms = [
+        ...this.#follower.takeHead(peer, checkpoint, clock.now()),
+        ...this.#follower.takeLeaves(peer, wanted.from, leaves, clock.now()),
+      ];
+      await this.#alarmed(alarms);
+      if (leaves.length === 0) return;
+    }
   }
 
   async #takeAnchor(anchor: AnchorRow): Promise<void> {

@@ -22,7 +22,9 @@ export const homeLimits = {
   /** Roots of one custodian's log that are kept; the oldest give way. */
   anchorsPerCustodianMax: 2_000,
   alarmsMax: 1_000,
-  /** How often the office looks at its clock. */
+  /** Answers of one custodian's public log that are read at a time. */
+  logPartsMax: 64,
+  /** How often the office looks at its clock, and at public logs. */
   tickMs: 60_000,
   /** How often the catalogue is counted again. */
   catalogueMs: 24 * 3600_000,

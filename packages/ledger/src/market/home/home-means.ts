@@ -1,4 +1,4 @@
-import type { Clock, Logger, Meter, Random } from '@pulsemesh/base';
+import type { Clock, Logger, Meter, Random, WaitOptions } from '@pulsemesh/base';
 import type { Author, Board, KeyDirectory } from '@pulsemesh/board';
 import type { Box } from '@pulsemesh/crypto';
 import type { TableChange, TableStore } from '@pulsemesh/store';
@@ -23,6 +23,13 @@ export interface CustodianContact {
   /** C2SP note key of its access log. */
   readonly logKey: string;
 }
+
+/** Asks a custodian for its public log, from a leaf on: its newest head, and as many leaves as fit an answer. Whatever fails is tried again. */
+export type ReadPublicLog = (
+  peer: PeerId,
+  from: number,
+  options: WaitOptions,
+) => Promise<{ readonly checkpoint: Uint8Array; readonly leaves: readonly Uint8Array[] }>;
 
 /** What a home's office is made of. Neither post, ledger, store nor board are disposed with it. */
 export interface HomeOfficeMeans {
@@ -51,6 +58,8 @@ export interface HomeOfficeMeans {
   readonly keys: Pick<KeyDirectory, 'keyOf'> | null;
   /** Where the catalogue appears; null: nowhere. */
   readonly board: Board | null;
+  /** What custodians show to all is compared with what they show to this home; null: only what they send is. */
+  readonly readLog: ReadPublicLog | null;
 }
 
 export interface OfficeDependencies {

@@ -173,6 +173,23 @@ describe('who read what', () => {
     expect(world.home.view(subject).accesses[0]).toEqual(access);
   });
 
+  it('is an alarm where a custodian shows another log to all than to the patient', async () => {
+    const read = async (shown: (leaves: readonly Uint8Array[]) => readonly Uint8Array[]) => {
+      await using world = await MarketWorld.open({ shown });
+      const [subject] = world.subjects as [string];
+      const grantId = await world.active(subject);
+      const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+      await world.again(() => world.research.read(grantId, 'readings', span));
+      await world.until('the access', () => world.home.view(subject).accesses.length > 1);
+      await world.clock.advance(3 * 60_000);
+      return world.home.view(subject).alarms.map(({ kind }) => kind);
+    };
+    expect(await read((leaves) => leaves)).toEqual([]);
+    expect(await read((leaves) => leaves.map((leaf, place) => (place === 0 ? leaf.toReversed() : leaf)))).toContain(
+      'split-log',
+    );
+  });
+
   it('is an alarm where more was asked for than was agreed', async () => {
     await using world = await MarketWorld.open();
     const [subject] = world.subjects as [string];

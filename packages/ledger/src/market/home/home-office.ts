@@ -186,6 +186,7 @@ class Office implements OpenHomeOffice {
 
   async #tick(): Promise<void> {
     const { desk, clock } = this.#house;
+    await this.#accesses.compareLogs();
     await this.#accesses.check();
     const nowMs = clock.now();
     const isDue = [...desk.all('ask').values()].some(({ expiresMs }) => expiresMs + homeLimits.askKeptMs <= nowMs);
