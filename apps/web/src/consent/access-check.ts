@@ -22,22 +22,31 @@ export interface CheckedLog {
 /** Receipts are checked newest first, up to so many: a signature costs a browser one or two milliseconds. */
 export const checksMax = 2_000;
 
-const verified = new WeakMap<AccessView, VerifiedAccess | string>();
+/** What receipts were found to show, by receipt and key: each new answer of the node brings the same ones again. */
+const verified = new Map<string, VerifiedAccess | string>();
 
 /**
  * Checks a line: its receipt by the custodian's key alone, that the line says what the receipt says, and that its entry is in the log
- * whose roots are anchored. What was checked once is remembered with the line.
+ * whose roots are anchored.
  */
 export function checkAccess(access: AccessView, logs: readonly CheckedLog[]): AccessCheck {
   const found = logs.find(({ log }) => log.peer === access.custodian);
   if (found === undefined) return { kind: 'refused', text: 'its custodian is not among those that this node knows' };
-  let known = verified.get(access);
-  if (known === undefined) {
-    known = verify(access, found.log.logKey);
-    verified.set(access, known);
-  }
-  if (typeof known === 'string') return { kind: 'refused', text: known };
-  return withLog(access, known, found.verdict);
+  const shown = verifiedOnce(access.receipt, found.log.logKey);
+  if (typeof shown === 'string') return { kind: 'refused', text: shown };
+  if (!isSame(access, shown)) return { kind: 'refused', text: 'its receipt says something else than this line' };
+  return withLog(access, shown, found.verdict);
+}
+
+function verifiedOnce(receipt: string, logKey: string): VerifiedAccess | string {
+  const key = `${logKey} ${receipt}`;
+  let known = verified.get(key);
+  if (known !== undefined) return known;
+  known = verify(receipt, logKey);
+  const oldest = verified.size >= checksMax ? verified.keys().next().value : undefined;
+  if (oldest !== undefined) verified.delete(oldest);
+  verified.set(key, known);
+  return known;
 }
 
 /** All of them, in turns, so that the page stays alive. */
@@ -62,10 +71,9 @@ export async function checkAccesses(
   deps.onCheck(done);
 }
 
-function verify(access: AccessView, logKey: string): VerifiedAccess | string {
+function verify(receipt: string, logKey: string): VerifiedAccess | string {
   try {
-    const checked = verifyAccessReceipt(decodeAccessReceipt(fromBase64(access.receipt)), { logKey });
-    return isSame(access, checked) ? checked : 'its receipt says something else than this line';
+    return verifyAccessReceipt(decodeAccessReceipt(fromBase64(receipt)), { logKey });
   } catch (error) {
     return error instanceof Condition ? refusalWords(error) : 'its receipt cannot be read';
   }
