@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { ecrecover } from '@ethereumjs/util';
+import { recoverWithWasm } from '../execution/recover-with-wasm.ts';
 import type { RecoveryAnswer, RecoveryQuestion } from './recovery-thread.ts';
 
 // The helper of the chain's thread: recovers the keys of those who sent, which needs nothing of the chain.
@@ -13,7 +13,7 @@ port.on('message', (questions: readonly RecoveryQuestion[]) => {
 
 function answerTo({ id, input }: RecoveryQuestion): RecoveryAnswer {
   try {
-    return { id, key: ecrecover(...input) };
+    return { id, key: recoverWithWasm(...input) };
   } catch {
     return { id, key: null }; // there is none; who asked finds the same and says so
   }
