@@ -13,7 +13,7 @@ import { xssPayloads } from './xss-payloads.ts';
 
 /** What the page may weigh on its first visit; and with all that its other pages fetch: the board's thread, and what signs and checks consents. */
 const scriptBytesMax = 130_000;
-const allScriptBytesMax = 340_000;
+const allScriptBytesMax = 300_000;
 
 const stack = new AsyncDisposableStack();
 let webDirectory: string;

@@ -196,19 +196,7 @@ function researchOf(market: ScriptedMarket): ResearchOffice {
         chainId: scriptedChain.chainId,
       };
     },
-    receiptFor: (grantId) => ({
-      typedData: JSON.stringify({
-        domain,
-        types: {
-          Receipt: [
-            { name: 'offer', type: 'bytes32' },
-            { name: 'delivery', type: 'bytes32' },
-          ],
-        },
-        primaryType: 'Receipt',
-        message: { offer: grantId, delivery: `0x${'1'.repeat(64)}` },
-      }),
-    }),
+    receiptFor: (grantId) => ({ typedData: receiptText(grantId) }),
     async confirm(grantId) {
       market.setPhase(grantId, 'active', market.nowMs() + 30 * 86_400_000);
     },
@@ -224,6 +212,17 @@ function researchOf(market: ScriptedMarket): ResearchOffice {
     },
     async [Symbol.asyncDispose]() {},
   };
+}
+
+function receiptText(grantId: Hex): string {
+  const types = {
+    Receipt: [
+      { name: 'offer', type: 'bytes32' },
+      { name: 'delivery', type: 'bytes32' },
+    ],
+  };
+  const message = { offer: grantId, delivery: `0x${'1'.repeat(64)}` };
+  return JSON.stringify({ domain, types, primaryType: 'Receipt', message });
 }
 
 function researchView(market: ScriptedMarket): ResearchView {

@@ -31,31 +31,7 @@ export function ResearchPage({ view, put, ledger }: ResearchPageProps) {
   const symbol = ledger?.symbol ?? 'units';
   const decimals = ledger?.decimals ?? 0;
   const refresh = async () => put(await office.view());
-  const actions: PurchaseActions = {
-    buyWithWallet: async (grantId, { wallet, account }) => {
-      const transaction = await sendTransaction(wallet, account, await office.transaction(grantId));
-      follow(grantId, { wallet, account, transaction });
-      put(await office.bought(grantId, transaction));
-    },
-    buy: async (grantId) => {
-      await office.buy(grantId);
-      await refresh();
-    },
-    refund: async (grantId) => {
-      await office.refund(grantId);
-      await refresh();
-    },
-    hasReceipt,
-    confirm: async (grantId, { wallet, account }) => {
-      const receipt = await office.receipt(grantId);
-      if (receipt === null) throw new WalletError('The key has not come yet. This page shows it when it does.');
-      put(await office.confirm(grantId, await signTyped(wallet, account, receipt.typedData)));
-    },
-    save: async (grantId, format) => {
-      await office.save(grantId, format);
-      await refresh();
-    },
-  };
+  const actions = { ...purchaseActions(office, put, follow), hasReceipt };
   return (
     <>
       <Offers {...{ view, ledger, nowMs, chosen, sent, actions }} />
@@ -93,6 +69,38 @@ export function ResearchPage({ view, put, ledger }: ResearchPageProps) {
       <OwnAccesses view={view} nowMs={nowMs} />
     </>
   );
+}
+
+function purchaseActions(
+  office: ReturnType<typeof researchOf>,
+  put: ResearchPageProps['put'],
+  follow: ReturnType<typeof useTransactions>['follow'],
+): Omit<PurchaseActions, 'hasReceipt'> {
+  const refresh = async () => put(await office.view());
+  return {
+    buyWithWallet: async (grantId, { wallet, account }) => {
+      const transaction = await sendTransaction(wallet, account, await office.transaction(grantId));
+      follow(grantId, { wallet, account, transaction });
+      put(await office.bought(grantId, transaction));
+    },
+    buy: async (grantId) => {
+      await office.buy(grantId);
+      await refresh();
+    },
+    refund: async (grantId) => {
+      await office.refund(grantId);
+      await refresh();
+    },
+    confirm: async (grantId, { wallet, account }) => {
+      const receipt = await office.receipt(grantId);
+      if (receipt === null) throw new WalletError('The key has not come yet. This page shows it when it does.');
+      put(await office.confirm(grantId, await signTyped(wallet, account, receipt.typedData)));
+    },
+    save: async (grantId, format) => {
+      await office.save(grantId, format);
+      await refresh();
+    },
+  };
 }
 
 function Offers(props: {

@@ -36,29 +36,8 @@ export function startPageSession(dependencies: PageSessionDependencies): { stop(
     }
   };
 
-  // A node that is older than this page has no profile, and no consent.
-  const loadProfile = () =>
-    client.profile(abort.signal).then(
-      (profile) => store.setProfile(profile),
-      (error) => {
-        if (!(error instanceof RequestRefusedError)) throw error;
-      },
-    );
-
-  // Blocks may come faster than anybody reads: one answer at a time, and another one for what came meanwhile.
-  let isLoadingProfile = false;
-  let isProfileOld = false;
-  const renewProfile = async () => {
-    isProfileOld = true;
-    if (isLoadingProfile) return;
-    isLoadingProfile = true;
-    while (isProfileOld && !abort.signal.aborted) {
-      isProfileOld = false;
-      // What fails is asked for again with the next event, or the next connection.
-      await loadProfile().catch(() => undefined);
-    }
-    isLoadingProfile = false;
-  };
+  const loadProfile = () => loadProfileInto(store, client, abort.signal);
+  const renewProfile = startRenewing(loadProfile, abort.signal);
 
   const refuse = () => {
     stop();
@@ -100,4 +79,32 @@ export function startPageSession(dependencies: PageSessionDependencies): { stop(
   };
 
   return { stop, retryNow: () => feed.retryNow() };
+}
+
+/**
+ * Blocks may come faster than anybody reads: one answer at a time, and another one for what came meanwhile. What fails is asked for again
+ * with the next event, or the next connection.
+ */
+function startRenewing(load: () => Promise<void>, signal: AbortSignal): () => Promise<void> {
+  let isBusy = false;
+  let isOld = false;
+  return async () => {
+    isOld = true;
+    if (isBusy) return;
+    isBusy = true;
+    while (isOld && !signal.aborted) {
+      isOld = false;
+      await load().catch(() => undefined);
+    }
+    isBusy = false;
+  };
+}
+
+/** A node that is older than this page has no profile, and no consent. */
+async function loadProfileInto(store: PageStore, client: ApiClient, signal: AbortSignal): Promise<void> {
+  try {
+    store.setProfile(await client.profile(signal));
+  } catch (error) {
+    if (!(error instanceof RequestRefusedError)) throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import type { ConsentTerms } from '@pulsemesh/ledger/browser';
-import type { AskView, DraftView } from '@pulsemesh/node/api';
+import type { AmountView, AskView, DraftView } from '@pulsemesh/node/api';
 import { useMemo, useState } from 'react';
 import { formatPrice } from '../../consent/amount.ts';
 import { useAct } from '../../consent/use-act.ts';
@@ -40,23 +40,7 @@ export function AcceptPanel(props: {
   return (
     <section className="sheet" aria-label="What you would sign">
       <h4>You would agree to this</h4>
-      <dl className="terms">
-        <Term name="Who">
-          <bdi>{found.consent.organisation}</bdi> <span className="quiet-id">{shortId(found.consent.recipient)}</span>
-        </Term>
-        <Term name="Purpose">
-          <bdi>{purposeWords(found.consent.purpose)}</bdi>
-        </Term>
-        <Term name="Data">{vitalWords(found.consent.vitals)}</Term>
-        <Term name="Recorded">{spanWords(found.consent.fromSeconds * 1000, found.consent.untilSeconds * 1000)}</Term>
-        <Term name="May be read for">
-          {lengthWords(found.consent.accessForSeconds * 1000)} from the day they have the key
-        </Term>
-        <Term name="Handed out by">
-          {formatPlural(found.consent.custodians.length, 'custodian', 'custodians')}, who hold it sealed
-        </Term>
-        <Term name="Compensation">{formatPrice(draft.price)}</Term>
-      </dl>
+      <AgreedTerms consent={found.consent} price={draft.price} />
       <p className="checked">
         This browser read these words out of the document that you sign, and compared its hash with what the passkey is
         asked for ({shortId(draft.challenge)}).
@@ -95,6 +79,26 @@ export function AcceptPanel(props: {
       </div>
       <Problem text={act.problem} />
     </section>
+  );
+}
+
+function AgreedTerms({ consent, price }: { readonly consent: ConsentTerms; readonly price: AmountView }) {
+  return (
+    <dl className="terms">
+      <Term name="Who">
+        <bdi>{consent.organisation}</bdi> <span className="quiet-id">{shortId(consent.recipient)}</span>
+      </Term>
+      <Term name="Purpose">
+        <bdi>{purposeWords(consent.purpose)}</bdi>
+      </Term>
+      <Term name="Data">{vitalWords(consent.vitals)}</Term>
+      <Term name="Recorded">{spanWords(consent.fromSeconds * 1000, consent.untilSeconds * 1000)}</Term>
+      <Term name="May be read for">{lengthWords(consent.accessForSeconds * 1000)} from the day they have the key</Term>
+      <Term name="Handed out by">
+        {formatPlural(consent.custodians.length, 'custodian', 'custodians')}, who hold it sealed
+      </Term>
+      <Term name="Compensation">{formatPrice(price)}</Term>
+    </dl>
   );
 }
 

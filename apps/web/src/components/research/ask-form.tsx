@@ -46,26 +46,7 @@ export function AskForm(props: {
   });
   return (
     <form className="panel form" ref={formRef} onSubmit={submit} noValidate aria-label="Request">
-      <fieldset>
-        <legend>What and why</legend>
-        <Line label="Title" charsMax={askCharsMax.title} {...line('title')} />
-        <Line
-          label="Purpose"
-          hint="Part of what is signed: what you read may be used for this and nothing else."
-          charsMax={askCharsMax.purpose}
-          {...line('purpose')}
-        />
-        <Line
-          label="In plain words, for patients"
-          hint="What for, who gains, how long it is kept, who sees it."
-          name="explanation"
-          value={draft.explanation}
-          error={errors.explanation}
-          charsMax={askCharsMax.explanation}
-          rows={5}
-          onChange={(value) => change('explanation', value)}
-        />
-      </fieldset>
+      <WhatAndWhy draft={draft} errors={errors} change={change} line={line} />
       <VitalsField draft={draft} error={errors.vitals} onChange={(vitals) => change('vitals', vitals)} />
       <fieldset className="two-columns">
         <legend>From when, for how long</legend>
@@ -99,6 +80,44 @@ export function AskForm(props: {
       </div>
       <Problem text={act.problem} />
     </form>
+  );
+}
+
+type LineOf = (name: 'title' | 'purpose') => {
+  readonly name: string;
+  readonly value: string;
+  readonly error: string | undefined;
+  readonly onChange: (value: string) => void;
+};
+
+function WhatAndWhy(props: {
+  readonly draft: AskDraft;
+  readonly errors: AskErrors;
+  readonly change: (key: 'explanation', value: string) => void;
+  readonly line: LineOf;
+}) {
+  const { draft, errors, change, line } = props;
+  return (
+    <fieldset>
+      <legend>What and why</legend>
+      <Line label="Title" charsMax={askCharsMax.title} {...line('title')} />
+      <Line
+        label="Purpose"
+        hint="Part of what is signed: what you read may be used for this and nothing else."
+        charsMax={askCharsMax.purpose}
+        {...line('purpose')}
+      />
+      <Line
+        label="In plain words, for patients"
+        hint="What for, who gains, how long it is kept, who sees it."
+        name="explanation"
+        value={draft.explanation}
+        error={errors.explanation}
+        charsMax={askCharsMax.explanation}
+        rows={5}
+        onChange={(value) => change('explanation', value)}
+      />
+    </fieldset>
   );
 }
 

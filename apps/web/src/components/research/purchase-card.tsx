@@ -1,7 +1,7 @@
 import type { GrantView, Hex, LedgerView } from '@pulsemesh/node/api';
 import { useEffect, useState } from 'react';
 import { formatPrice } from '../../consent/amount.ts';
-import { useAct } from '../../consent/use-act.ts';
+import { type Act, useAct } from '../../consent/use-act.ts';
 import { purchaseWords, type SentPurchase } from '../../consent/use-transactions.ts';
 import { phaseWords, purposeWords, spanWords, vitalWords } from '../../consent/words.ts';
 import { formatPlural, shortId } from '../../format.ts';
@@ -97,73 +97,20 @@ function useReceipt(grant: GrantView, isAsked: boolean, { hasReceipt }: Purchase
 }
 
 function NextStep(props: PurchaseCardProps) {
-  const { grant, ledger, nowMs, chosen, ownAccount, sent, actions } = props;
+  const { grant, ledger, nowMs, chosen, ownAccount, actions } = props;
   const act = useAct();
-  const { grantId, phase, deadlineMs } = grant;
+  const { phase, deadlineMs } = grant;
   const buyer = grant.buyer.toLowerCase();
   const isOver = deadlineMs !== null && deadlineMs <= nowMs;
   const isOffice = ownAccount?.toLowerCase() === buyer || ledger?.kind === 'board';
   const isWallet = chosen?.account.toLowerCase() === buyer;
   const hasReceipt = useReceipt(grant, !isOffice && !isOver, actions);
-  const isOnItsWay = sent !== undefined && ['pending', 'unknown', 'sealed'].includes(sent.state.kind);
-  const buttons = [];
-  if (phase === 'offered' && !isOver && isOffice) {
-    buttons.push(
-      <ActButton key="buy" act={act} name="buy" busyText="Taking it up…" onPress={() => actions.buy(grantId)}>
-        {grant.price.units === '0' ? 'Take it up' : `Pay ${formatPrice(grant.price)} from the office`}
-      </ActButton>,
-    );
-  }
-  if (phase === 'offered' && !isOver && isWallet && !isOffice) {
-    buttons.push(
-      <ActButton
-        key="wallet"
-        act={act}
-        name="wallet"
-        busyText="Waiting for the wallet…"
-        isDisabled={isOnItsWay}
-        onPress={() => actions.buyWithWallet(grantId, chosen)}
-      >
-        {grant.price.units === '0' ? 'Take it up' : `Pay ${formatPrice(grant.price)}`} with {chosen.wallet.name}
-      </ActButton>,
-    );
-  }
-  if (phase === 'paid' && isOver) {
-    buttons.push(
-      <ActButton key="refund" act={act} name="refund" busyText="Asking…" onPress={() => actions.refund(grantId)}>
-        Take my money back
-      </ActButton>,
-    );
-  }
-  if (hasReceipt && isWallet) {
-    buttons.push(
-      <ActButton
-        key="confirm"
-        act={act}
-        name="confirm"
-        busyText="Waiting for the wallet…"
-        onPress={() => actions.confirm(grantId, chosen)}
-      >
-        Sign that the key came
-      </ActButton>,
-    );
-  }
-  if (phase === 'active' && !isOver) {
-    for (const format of ['fhir', 'csv'] as const) {
-      buttons.push(
-        <ActButton
-          key={format}
-          act={act}
-          name={format}
-          busyText="Reading…"
-          isQuiet={format === 'csv'}
-          onPress={() => actions.save(grantId, format)}
-        >
-          Read and save as {format === 'fhir' ? 'FHIR' : 'CSV'}
-        </ActButton>,
-      );
-    }
-  }
+  const buttons = [
+    ...(phase === 'offered' && !isOver ? purchaseButtons(props, act, isOffice) : []),
+    ...(hasReceipt && isWallet ? [confirmButton(props, act, chosen)] : []),
+    ...(phase === 'paid' && isOver ? [refundButton(props, act)] : []),
+    ...(phase === 'active' && !isOver ? readButtons(props, act) : []),
+  ];
   const isComing = (phase === 'paid' || phase === 'delivered') && !isOver && !hasReceipt;
   const needsWallet = (phase === 'offered' || phase === 'paid') && !isOver && !isOffice && !isWallet;
   return (
@@ -183,4 +130,66 @@ function NextStep(props: PurchaseCardProps) {
       <Problem text={act.problem} />
     </>
   );
+}
+
+function purchaseButtons({ grant, chosen, sent, actions }: PurchaseCardProps, act: Act, isOffice: boolean) {
+  const { grantId, price, buyer } = grant;
+  const what = price.units === '0' ? 'Take it up' : `Pay ${formatPrice(price)}`;
+  if (isOffice) {
+    return [
+      <ActButton key="buy" act={act} name="buy" busyText="Taking it up…" onPress={() => actions.buy(grantId)}>
+        {price.units === '0' ? what : `${what} from the office`}
+      </ActButton>,
+    ];
+  }
+  if (chosen?.account.toLowerCase() !== buyer.toLowerCase()) return [];
+  return [
+    <ActButton
+      key="wallet"
+      act={act}
+      name="wallet"
+      busyText="Waiting for the wallet…"
+      isDisabled={sent !== undefined && ['pending', 'unknown', 'sealed'].includes(sent.state.kind)}
+      onPress={() => actions.buyWithWallet(grantId, chosen)}
+    >
+      {what} with {chosen.wallet.name}
+    </ActButton>,
+  ];
+}
+
+function confirmButton({ grant, actions }: PurchaseCardProps, act: Act, chosen: ChosenWallet) {
+  return (
+    <ActButton
+      key="confirm"
+      act={act}
+      name="confirm"
+      busyText="Waiting for the wallet…"
+      onPress={() => actions.confirm(grant.grantId, chosen)}
+    >
+      Sign that the key came
+    </ActButton>
+  );
+}
+
+function refundButton({ grant, actions }: PurchaseCardProps, act: Act) {
+  return (
+    <ActButton key="refund" act={act} name="refund" busyText="Asking…" onPress={() => actions.refund(grant.grantId)}>
+      Take my money back
+    </ActButton>
+  );
+}
+
+function readButtons({ grant, actions }: PurchaseCardProps, act: Act) {
+  return (['fhir', 'csv'] as const).map((format) => (
+    <ActButton
+      key={format}
+      act={act}
+      name={format}
+      busyText="Reading…"
+      isQuiet={format === 'csv'}
+      onPress={() => actions.save(grant.grantId, format)}
+    >
+      Read and save as {format === 'fhir' ? 'FHIR' : 'CSV'}
+    </ActButton>
+  ));
 }
