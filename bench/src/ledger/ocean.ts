@@ -76,8 +76,8 @@ export async function oceanGas(clients: Clients): Promise<OceanGas> {
   ]);
   const [made] = parseEventLogs({ abi: factoryOf.abi, logs: listing.logs, eventName: 'TokenCreated' });
   const [opened] = parseEventLogs({ abi: exchangeOf.abi, logs: listing.logs, eventName: 'ExchangeCreated' });
-  const token = (made?.args as { newTokenAddress?: Hex } | undefined)?.newTokenAddress;
-  const exchangeId = (opened?.args as { exchangeId?: Hex } | undefined)?.exchangeId;
+  const { newTokenAddress: token } = (made?.args ?? {}) as { newTokenAddress?: Hex };
+  const { exchangeId } = (opened?.args ?? {}) as { exchangeId?: Hex };
   if (token === undefined || exchangeId === undefined) throw new Error('the listing told no token or exchange');
   const approve = await send(money, moneyOf, 'approve', [token, parseEther('2')]);
   const buy = await send(token, templateOf, 'buyFromFreAndOrder', [
@@ -92,8 +92,7 @@ export async function oceanGas(clients: Clients): Promise<OceanGas> {
       },
     },
     {
-      exchangeContract: exchange,
-      exchangeId,
+      ...{ exchangeContract: exchange, exchangeId },
       maxBaseTokenAmount: parseEther('2'),
       swapMarketFee: 0n,
       marketFeeAddress: own,

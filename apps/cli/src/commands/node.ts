@@ -41,6 +41,31 @@ interface NodeFlags {
 const roles =
   'bootstrap, ingest, storage, aggregation, prediction, notification, gateway, relay, board, ledger, custodian, research';
 
+const examples = `
+Examples:
+  $ pulsemesh node --roles bootstrap --listen /ip4/0.0.0.0/tcp/4001 --data /srv/pulsemesh/boot
+  $ pulsemesh node --roles storage,prediction --data /srv/pulsemesh/a --trust trust.json \\
+      --bootstrap /ip4/10.0.0.5/tcp/4001/p2p/12D3Koo…
+  $ pulsemesh node --config /etc/pulsemesh/node.json
+
+A node behind a firewall that lets nobody in says in its configuration file through which relays it takes part:
+  { "firewalled": true, "relays": [{ "url": "https://relay.example", "peerId": "12D3Koo…", "proxy": "http://proxy:3128" }], … }
+
+One that lies behind address translation can keep a place at libp2p circuit relays instead:
+  { "nat": { "circuitRelay": "client", "relays": ["/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…"], "holePunching": true }, … }
+
+The role board, and a witness of other boards, are set up there too (docs/operations/board.md):
+  { "roles": ["board"], "board": { "port": 8480 }, … }    { "witness": { "boards": [{ "key": …, "url": … }] }, … }
+
+Offices of consent (a home, a custodian, a researcher) are set up there as well (docs/operations/ledger.md):
+  { "roles": ["gateway"], "consent": { "organisation": …, "ledger": { "kind": "chain", "descriptionFile": "/…/ledger.json" }, … }, … }
+
+What a node reads is shown to others as a noisy filter, so that those who read the same find each other.
+  ${describeEpsilon(3)}
+  ${describeEpsilon(2)}
+
+A node's peer id is in the line it writes when it is up; put the ids of your nodes into the trust file of each.`;
+
 /** `pulsemesh node`: one node with the roles one chooses. */
 export function addNode(program: Command, setExitCode: (code: number) => void): void {
   program
@@ -86,33 +111,7 @@ export function addNode(program: Command, setExitCode: (code: number) => void): 
     .addOption(new Option('--log-level <level>', 'default: info').choices(['error', 'warn', 'info', 'debug']))
     .option('--log-file <file>', 'default: standard error')
     .option('--config <file>', 'a JSON file with any of this; flags win over it')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ pulsemesh node --roles bootstrap --listen /ip4/0.0.0.0/tcp/4001 --data /srv/pulsemesh/boot
-  $ pulsemesh node --roles storage,prediction --data /srv/pulsemesh/a --trust trust.json \\
-      --bootstrap /ip4/10.0.0.5/tcp/4001/p2p/12D3Koo…
-  $ pulsemesh node --config /etc/pulsemesh/node.json
-
-A node behind a firewall that lets nobody in says in its configuration file through which relays it takes part:
-  { "firewalled": true, "relays": [{ "url": "https://relay.example", "peerId": "12D3Koo…", "proxy": "http://proxy:3128" }], … }
-
-One that lies behind address translation can keep a place at libp2p circuit relays instead:
-  { "nat": { "circuitRelay": "client", "relays": ["/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…"], "holePunching": true }, … }
-
-The role board, and a witness of other boards, are set up there too (docs/operations/board.md):
-  { "roles": ["board"], "board": { "port": 8480 }, … }    { "witness": { "boards": [{ "key": …, "url": … }] }, … }
-
-Offices of consent (a home, a custodian, a researcher) are set up there as well (docs/operations/ledger.md):
-  { "roles": ["gateway"], "consent": { "organisation": …, "ledger": { "kind": "chain", "descriptionFile": "/…/ledger.json" }, … }, … }
-
-What a node reads is shown to others as a noisy filter, so that those who read the same find each other.
-  ${describeEpsilon(3)}
-  ${describeEpsilon(2)}
-
-A node's peer id is in the line it writes when it is up; put the ids of your nodes into the trust file of each.`,
-    )
+    .addHelpText('after', examples)
     .action(async (flags: NodeFlags) => {
       const config = readNodeConfig(flags.config ?? null, process.env, settingsOf(flags), ledgerOf(flags));
       const { runNode } = await import('@pulsemesh/node/process');

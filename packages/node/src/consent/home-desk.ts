@@ -1,4 +1,5 @@
 import { KeyDirectory } from '@pulsemesh/board';
+import type { HomePolicy } from '@pulsemesh/ledger';
 import type { SubjectId } from '@pulsemesh/network';
 import type { PeopleDirectory } from '@pulsemesh/vitals/people';
 import type { RecordsClient } from '@pulsemesh/vitals/records';
@@ -51,14 +52,7 @@ export async function openHomeDesk(
         notices: createNoticeSink({ ...deps, port, rpc }),
         custodians: settings.custodians.map((one) => ({ ...one, peer: parsePeerId(one.peer) })),
         organisation: settings.organisation,
-        policy: {
-          priceMax: home.priceMax === undefined ? null : BigInt(home.priceMax),
-          offerValidForSeconds: home.offerValidForSeconds,
-          deliverWithinSeconds: home.deliverWithinSeconds,
-          countMin: home.countMin,
-          arbiter: home.arbiter,
-          catalogueEveryMs: home.catalogueEverySeconds * 1000,
-        },
+        policy: policyOf(home),
         domain: node.domain,
         currency: { symbol: node.symbol, decimals: node.decimals },
         passkeys: home.passkeys,
@@ -101,6 +95,15 @@ export async function openHomeDesk(
         .map((subject) => ({ subject, ...countsOf(office.view(subject)) }))
         .filter(({ asks, alarms }) => asks > 0 || alarms > 0),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+function policyOf(home: NonNullable<ConsentSettings['home']>): HomePolicy {
+  const { priceMax, offerValidForSeconds, deliverWithinSeconds, countMin, arbiter, catalogueEverySeconds } = home;
+  return {
+    priceMax: priceMax === undefined ? null : BigInt(priceMax),
+    ...{ offerValidForSeconds, deliverWithinSeconds, countMin, arbiter },
+    catalogueEveryMs: catalogueEverySeconds * 1000,
   };
 }
 
