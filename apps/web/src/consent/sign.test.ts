@@ -1,8 +1,8 @@
 import { createSeededRandom } from '@pulsemesh/base';
+import { consentText } from '@pulsemesh/ledger';
 import { domainOf, draftDigest, parseDraft, termsOf } from '@pulsemesh/ledger/browser';
 import type { DraftView } from '@pulsemesh/node/api';
 import { describe, expect, it } from 'vitest';
-import { consentText } from '../../../../packages/ledger/src/offer/consent.ts';
 import { acceptDraft, checkDraft } from './sign.ts';
 
 const chain = { chainId: 7, contract: `0x${'c0'.repeat(20)}` } as const;

@@ -1,11 +1,9 @@
 import { formatNote } from '@pulsemesh/board/server';
-import { testAuthor } from '@pulsemesh/board/testing';
+import { formatCheckpoint, signNoteText, testAuthor } from '@pulsemesh/board/testing';
 import { createNoteVerifier, emptyRoot, formatVerifierKey, hashLeaf, hashNode } from '@pulsemesh/board/verify';
 import { sha256 } from '@pulsemesh/crypto';
 import type { CustodianLogView, Hex, LedgerView } from '@pulsemesh/node/api';
 import { toHex } from '@pulsemesh/wire';
-import { formatCheckpoint } from '../../../../packages/board/src/notes/checkpoint.ts';
-import { signNoteText } from '../../../../packages/board/src/notes/keys.ts';
 import { toBase64 } from './bytes.ts';
 
 /** A ledger for tests: embedded, with one sealer. */

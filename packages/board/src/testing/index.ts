@@ -1,3 +1,5 @@
+export { formatCheckpoint } from '../notes/checkpoint.ts';
+export { signNoteText } from '../notes/keys.ts';
 export { LyingBoard, type ShownLog } from './lying-board.ts';
 export {
   createMemoryBoard,
