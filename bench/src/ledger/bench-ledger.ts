@@ -5,16 +5,17 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import { type BenchLine, benchLine } from '../report.ts';
 import { compareAccesses } from './accesses.ts';
+import { measureFlow } from './flow.ts';
 import { type OceanGas, oceanGas } from './ocean.ts';
 import { comparePurchases } from './purchases.ts';
 
 /** The key of anvil's first account, which every copy of it has. */
 const richKey = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 
-/** Gas by receipts beside a minimal escrow and Ocean's contracts; purchases a second beside anvil; logged accesses beside an audit table. */
+/** Gas by receipts beside a minimal escrow and Ocean's contracts; purchases a second beside anvil; logged accesses beside an audit table; a consent from payment to data. */
 export async function benchLedger(say: (text: string) => void): Promise<readonly BenchLine[]> {
   const only = process.env['BENCH_ONLY'] ?? '';
-  const parts = { gas: gasLines, purchases: comparePurchases, accesses: compareAccesses };
+  const parts = { gas: gasLines, purchases: comparePurchases, accesses: compareAccesses, flow: measureFlow };
   const lines: BenchLine[] = [];
   for (const [name, part] of Object.entries(parts)) if (name.includes(only)) lines.push(...(await part(say)));
   return lines;
