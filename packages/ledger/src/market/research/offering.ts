@@ -132,7 +132,7 @@ export class Offering {
     if (mismatch !== null) return mismatch;
     if (offer.signed.offer.validUntil * 1000 <= clock.now()) return 'expired';
     if (termsOf(offer.salt, offer.consent) !== offer.signed.offer.terms) return 'terms';
-    if (!isConsentTo(ask, offer.consent)) return 'terms';
+    if (!isConsentTo(ask, offer)) return 'terms';
     const verdict = await verifyOfferSignature(offer.signed, means.domain, means.verifiers);
     if (verdict !== 'valid') return 'signature';
     const all = [...change.all('grant')];
@@ -155,11 +155,18 @@ function mismatchOf(ask: AskBody, { signed, vitals, fromSeconds, untilSeconds }:
   return isSame ? null : 'terms';
 }
 
-/** Whether the consent says what was asked for, and nothing besides. */
-function isConsentTo(ask: AskBody, text: string): boolean {
+/** Whether the consent says what was asked for and what the offer says, and nothing besides: it is what a researcher can show later. */
+function isConsentTo(ask: AskBody, { consent: text, custodians, signed }: OfferBody): boolean {
   try {
     const consent = parseConsent(text);
     return (
+      consent.organisation === ask.organisation &&
+      consent.title === ask.title &&
+      consent.explanation === ask.explanation &&
+      consent.accessForSeconds === ask.accessForSeconds &&
+      consent.compensation === signed.offer.price.toString() &&
+      consent.token === signed.offer.token &&
+      consent.custodians.join() === custodians.join() &&
       consent.recipient === ask.buyer.peer &&
       consent.purpose === ask.purpose &&
       consent.fromSeconds === ask.fromSeconds &&

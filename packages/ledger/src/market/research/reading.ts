@@ -76,9 +76,10 @@ export class Reading {
     const pending = this.#pending.get(body.readId);
     if (pending === undefined || pending.custodian !== from) return events.refused('unknown');
     if (pending.pages.has(body.page)) return events.refused('repeated');
+    const isEndless = body.page >= researchLimits.readPagesMax || (body.rows.length === 0 && !body.isLast);
     pending.pages.set(body.page, body);
     pending.bytes += body.rows.reduce((sum, [, , , , sealed]) => sum + sealed.length, 0);
-    if (pending.bytes > researchLimits.readBytesMax) {
+    if (isEndless || pending.bytes > researchLimits.readBytesMax) {
       pending.answered.reject(new ServedWrongError('more than was agreed on'));
       return;
     }

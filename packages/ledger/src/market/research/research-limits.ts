@@ -24,6 +24,8 @@ export const researchLimits = {
   readWithinMs: 60_000,
   /** Sealed bytes of one answer. */
   readBytesMax: 128 * 1024 * 1024,
+  /** Pages of one answer; custodians fill each. */
+  readPagesMax: 8_192,
   /** Requests that one call may need: custodians serve as much as their limits let them. */
   readsPerCallMax: 10_000,
   /** Receipts that are kept of one grant, and shown in all. */

@@ -1,14 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { bindingDigestOf } from '../../offer/binding.ts';
+import { type ConsentTerms, consentText, parseConsent, termsOf } from '../../offer/consent.ts';
+import { offerOf } from '../../offer/draft.ts';
 import { grantKeyOf } from '../../offer/grant-key.ts';
 import type { Hex, SignedOffer } from '../../offer/offer.ts';
-import { accountSigner, signReceipt } from '../../offer/signing.ts';
+import { accountSigner, signOffer, signReceipt } from '../../offer/signing.ts';
 import { MarketWorld } from '../../testing/market-world.ts';
 import { accountOf } from '../../testing/some-offer.ts';
 import { homeLimits } from '../home/home-limits.ts';
 import type { MarketRefusal } from '../market-events.ts';
 import { decodeMessage, encodeMessage } from '../message-codec.ts';
-import type { OfferBody } from '../messages.ts';
+import type { OfferBody, RecordsBody } from '../messages.ts';
+import { researchLimits } from './research-limits.ts';
+
+const oneRow: RecordsBody['rows'][number] = [1, 0, new Uint8Array(16), 0, new Uint8Array(40)];
 
 describe('what comes by the post', () => {
   it('is dropped and counted when it is nothing, from the wrong peer, repeated or altered', async () => {
@@ -55,7 +60,8 @@ describe('a researcher', () => {
       ['terms', changed({}, { consent: body.consent.replace('research/rhythm', 'research/other1') })],
       ['expired', changed({ offer: { ...offer, validUntil: 1 } })],
       ['signature', changed({})],
-      ['signature', changed({ offer: { ...offer, price: 1n } })],
+      ['signature', changed({ offer: { ...offer, nonce: other('01') } })],
+      ['terms', changed({ offer: { ...offer, price: 1n } })],
       ['unknown', changed({}, { askId: 'ab'.repeat(16) })],
     ];
     for (const [reason, input] of inputs) {
@@ -64,6 +70,67 @@ describe('a researcher', () => {
       await world.until(reason, () => world.research.refusals.get(reason) === before + 1, 60_000);
     }
     expect(world.research.view().grants.map((grant) => grant.grantId)).toEqual([grantId]);
+  });
+
+  it('takes no offer whose consent says other than the offer and the request, however well it is signed', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await world.offered(subject);
+    const [home, research] = [world.peer('home'), world.peer('research')];
+    const message = decodeMessage(world.post.sent.findLast(({ to }) => to === research)?.bytes as Uint8Array);
+    if (message.kind !== 'offer') throw new Error('no offer');
+    const { body } = message;
+    const patient = accountSigner(grantKeyOf(new Uint8Array(32).fill(5)));
+    const terms = parseConsent(body.consent);
+    const says = async (other: Partial<ConsentTerms>, nonce: number) => {
+      const consent = consentText({ ...terms, ...other });
+      const { patient: _patient, payee: _payee, ...draft } = body.signed.offer;
+      const own: Hex = `0x${nonce.toString(16).padStart(64, '0')}`;
+      const offer = offerOf({ ...draft, nonce: own, terms: termsOf(body.salt, consent) }, patient.signer);
+      const signed = await signOffer(offer, world.domain, patient);
+      await world.post.inject(home, research, encodeMessage('offer', { ...body, signed, consent }));
+    };
+    const lies: Partial<ConsentTerms>[] = [
+      { compensation: '7' },
+      { token: accountOf(3) },
+      { accessForSeconds: terms.accessForSeconds + 1 },
+      { custodians: [...terms.custodians].reverse() },
+      { title: 'Another study' },
+      { explanation: 'For something else.' },
+      { organisation: 'Somebody else' },
+    ];
+    for (const [place, lie] of lies.entries()) {
+      const before = world.research.refusals.get('terms') ?? 0;
+      await says(lie, place + 1);
+      await world.until('a refusal', () => world.research.refusals.get('terms') === before + 1, 60_000);
+    }
+    expect(world.research.view().grants.map((grant) => grant.grantId)).toEqual([grantId]);
+  });
+
+  it('gives up an answer that never ends', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await world.active(subject);
+    const [first, research] = [world.peer('first'), world.peer('research')];
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+    for (const page of [
+      { page: 0, rows: [] },
+      { page: researchLimits.readPagesMax, rows: [oneRow] },
+    ]) {
+      const sent = world.post.sent.length;
+      world.kill('first'); // what it would have answered does not come in between
+      const failed = expect(world.research.read(grantId, 'readings', span)).rejects.toMatchObject({
+        code: 'served-wrong',
+      });
+      const asked = () => world.post.sent.slice(sent).find(({ to }) => to === first);
+      await world.until('the request', () => asked() !== undefined);
+      const request = decodeMessage(asked()?.bytes as Uint8Array);
+      if (request.kind !== 'read') throw new Error('no request');
+      const endless = { readId: request.body.readId, isLast: false, receipt: null, ...page };
+      await world.post.inject(first, research, encodeMessage('records', endless));
+      await world.clock.advance(60_000);
+      await failed;
+    }
   });
 
   it('can ask so much and no more at one time; what comes beyond is dropped', async () => {
