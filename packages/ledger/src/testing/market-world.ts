@@ -44,6 +44,8 @@ export interface MarketWorldOptions {
   readonly profiles?: (place: number) => PatientProfile;
   /** Changes the leaves that custodians show to all. */
   readonly shown?: (leaves: readonly Uint8Array[]) => readonly Uint8Array[];
+  /** Which custodians offices are told of. */
+  readonly custodians?: (all: readonly CustodianContact[]) => readonly CustodianContact[];
   /** True: there is no chain, but the public board alone. */
   readonly isOnBoard?: boolean;
 }
@@ -380,13 +382,14 @@ export class MarketWorld implements AsyncDisposable {
   }
 
   #custodians(): readonly CustodianContact[] {
-    return (['first', 'second'] as const).flatMap((name, place) => {
+    const all = (['first', 'second'] as const).flatMap((name, place) => {
       const agent = this.#agents.get(name) as Agent<CustodianOffice | null> | undefined; // a custodian's
       if (agent === undefined) return [];
       const logKey = agent.office?.logKey ?? this.#logKeys.get(name) ?? '';
       this.#logKeys.set(name, logKey);
       return [{ peer: agent.author.peerId, account: accountOf(11 + place), logKey }];
     });
+    return this.#options.custodians?.(all) ?? all;
   }
 }
 

@@ -2,6 +2,7 @@ import type { TableChange } from '@pulsemesh/store';
 import { type PeerId, toHex } from '@pulsemesh/wire';
 import { offerIdOf } from '../../contract/typed-data.ts';
 import { isHeldBy } from '../../custody/held.ts';
+import { parseConsent } from '../../offer/consent.ts';
 import { draftDigest, offerOf as offerOfDraft } from '../../offer/draft.ts';
 import { PasskeyRefusedError } from '../../offer/errors.ts';
 import type { Hex, SignedOffer } from '../../offer/offer.ts';
@@ -39,6 +40,7 @@ export class Agreeing {
       if (again !== null) return again;
       if (draft === undefined || draft.subject !== subject) throw new NotKnownError('draft');
       if (draft.createdMs + homeLimits.draftForMs <= clock.now()) throw new AskGoneError('draft-expired');
+      this.#checkCustodians(draft);
       const { ask, inbox, row } = openAsk(change, { askId: draft.askId, subject, nowMs: clock.now() });
       this.#checkPasskey(subject, draft, input, change);
       const signed = await this.#signedOf(draft, input, change);
@@ -96,7 +98,7 @@ export class Agreeing {
       change.put('handle', handle, { subject, from: row.from, expiresMs });
       const counterPrice = price.toString();
       change.put('inbox', inboxIdOf(askId, subject), { ...inbox, state: 'countered', counterPrice, atMs: clock.now() });
-      change.send(row.from, 'counter', { askId, handle, price, note }, askId);
+      change.send(row.from, 'counter', { askId, handle, price, note }, handle);
     });
     this.#house.events.happened('countered');
     this.#house.changed(subject);
@@ -108,6 +110,14 @@ export class Agreeing {
       if (grant.subject === subject && offerOf(grant).signed.signature === input.signature) return grantId as Hex;
     }
     return null;
+  }
+
+  /** The operator may have named others since the draft was made: the envelope goes to whom the patient was shown, or nowhere. */
+  #checkCustodians({ consent, custodian }: DraftRow): void {
+    const { custodians } = this.#house.means;
+    const shown = parseConsent(consent).custodians;
+    const isSame = shown.join() === custodians.map(({ peer }) => peer).join() && custodian === custodians[0]?.account;
+    if (!isSame) throw new AskGoneError('draft-expired');
   }
 
   #checkPasskey(subject: string, draft: DraftRow, input: AcceptInput, change: Change<HomeRows>): void {

@@ -114,7 +114,11 @@ export class Ending {
 function forgetRest(change: Change<HomeRows>, subject: string): void {
   for (const [draftId, draft] of [...change.all('draft')])
     if (draft.subject === subject) change.remove('draft', draftId);
-  for (const [handle, row] of [...change.all('handle')]) if (row.subject === subject) change.remove('handle', handle);
+  for (const [handle, row] of [...change.all('handle')]) {
+    if (row.subject !== subject) continue;
+    change.remove('handle', handle);
+    change.callBack(handle); // a counter-proposal holds the patient's own words
+  }
   for (const [alarmId, alarm] of [...change.all('alarm')])
     if (alarm.subject === subject) change.remove('alarm', alarmId);
 }

@@ -76,6 +76,21 @@ describe('a yes', () => {
     expect(world.home.view(subject).grants).toHaveLength(1);
   });
 
+  it('goes to the custodians that the patient was shown, or nowhere', async () => {
+    let isOther = false;
+    await using world = await MarketWorld.open({ custodians: (all) => (isOther ? [...all].reverse() : all) });
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const askId = await world.research.ask(world.question());
+    await world.until('the request', () => world.home.view(subject).asks.length === 1);
+    const yes = await world.yes(subject, await world.home.draft(askId, subject, null));
+    isOther = true;
+    world.kill('home');
+    await world.clock.advance(10_000);
+    await expect(world.home.accept(subject, yes)).rejects.toMatchObject({ code: 'ask-gone' });
+    await world.accept(subject, askId);
+  });
+
   it('is given by the passkey itself where it has no secret to make keys of', async () => {
     await using world = await MarketWorld.open();
     const [subject] = world.subjects as [string];
@@ -259,6 +274,21 @@ describe('an end', () => {
     await world.until('refunded', () => world.research.view().grants[0]?.phase === 'refunded');
     expect(world.home.view(subject).grants[0]?.phase).toBe('refunded');
     expect(world.home.view(subject).earnings.amounts).toEqual([]);
+  });
+
+  it('by forgetting takes back a proposal that did not go out yet', async () => {
+    await using world = await MarketWorld.open({ weather: { delayMs: 0, lossRate: 1, duplicateRate: 0 } });
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    await world.research.ask(world.question());
+    await world.until('the request', () => world.home.view(subject).asks.length === 1);
+    const askId = world.home.view(subject).asks[0]?.askId as string;
+    await world.home.counter(askId, subject, 90n, 'For the long drive.');
+    await world.home.erase(subject);
+    const before = world.post.sent.length;
+    await world.clock.advance(3600_000);
+    const later = world.post.sent.slice(before).filter(({ from }) => from === world.peer('home'));
+    expect(later.length).toBeLessThanOrEqual(1); // what was on its way
   });
 
   it('by forgetting leaves nothing here that ties the ledger to the patient', async () => {
