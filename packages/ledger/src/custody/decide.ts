@@ -15,6 +15,9 @@ export function whyNotReleased(grant: HeldGrant, facts: LedgerFacts, nowMs: numb
   const { final, sealed } = facts;
   // What is over in the newest block is over, even if that block may still go.
   if (sealed === 'revoked') return 'revoked';
+  // Who asks for its money back in the newest block does not get the key on top of it.
+  if (sealed === 'disputed') return 'not-paid';
+  if (sealed === 'closed') return 'expired';
   switch (final.status) {
     case 'none':
       return sealed === 'none' ? 'not-paid' : 'not-final';
