@@ -10,6 +10,8 @@ import { homeLimits } from './home-limits.ts';
 import type { CustodianContact, HomeHouse } from './home-means.ts';
 import { type AskRow, type DraftRow, type HomeRows, type InboxRow, inboxIdOf } from './home-rows.ts';
 
+const hourSeconds = 3600;
+
 /** A request that a patient can still answer. @throws {NotKnownError}; {AskGoneError}. */
 export function openAsk(
   change: Pick<Change<HomeRows>, 'get'>,
@@ -57,7 +59,7 @@ export function draftOffer(
     buyer: ask.buyer.account,
     custodian: (means.custodians[0] as CustodianContact).account, // two at least, checked at the start
     arbiter: means.policy.arbiter,
-    validUntil: Math.floor(nowMs / 1000) + means.policy.offerValidForSeconds,
+    validUntil: wholeHour(Math.floor(nowMs / 1000) + means.policy.offerValidForSeconds),
     deliverWithin: means.policy.deliverWithinSeconds,
     accessFor: ask.accessForSeconds,
     terms: termsOf(salt, consent),
@@ -71,6 +73,11 @@ export function draftOffer(
   makeRoom(change, wish.subject, nowMs);
   change.put('draft', draftId, row);
   return { draftId, row };
+}
+
+/** Up to the next one: the ledger shows it to all, and the second of a yes would tell whose two grants are. */
+function wholeHour(atSeconds: number): number {
+  return Math.ceil(atSeconds / hourSeconds) * hourSeconds;
 }
 
 /** What the passkey agrees to. */

@@ -76,6 +76,19 @@ describe('a yes', () => {
     expect(world.home.view(subject).grants).toHaveLength(1);
   });
 
+  it('does not tell the ledger at which second it was given', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    await world.enrol(subject);
+    const askId = await world.research.ask(world.question());
+    await world.until('the request', () => world.home.view(subject).asks.length === 1);
+    await world.clock.advance(17_000);
+    const draft = await world.home.draft(askId, subject, null);
+    const validUntil = Number(draft.offer['validUntil']);
+    expect(validUntil % 3600).toBe(0);
+    expect(validUntil * 1000).toBeGreaterThanOrEqual(world.clock.now() + 72 * 3600_000);
+  });
+
   it('goes to the custodians that the patient was shown, or nowhere', async () => {
     let isOther = false;
     await using world = await MarketWorld.open({ custodians: (all) => (isOther ? [...all].reverse() : all) });
