@@ -112,8 +112,9 @@ export function dueSteps({ terms, place, row }: HeldGrant, nowMs: number): reado
 
 /** Nobody will be given anything for it any more. */
 function isLongOver({ signed }: HeldTerms, row: GrantRow, nowMs: number): boolean {
-  const keptMs = nowMs - row.depositedMs;
+  // When it ended is not written down; it was not before the last thing that happened to it.
+  const lastMs = Math.max(row.depositedMs, row.releasedMs, row.receivedMs, row.withdrawnMs);
   if (row.status === 'none') return nowMs > signed.offer.validUntil * 1000 + custodyLimits.keepUnboughtMs;
   if (row.status === 'active') return nowMs > row.deadline * 1000 + custodyLimits.keepOverMs;
-  return (row.status === 'closed' || row.status === 'revoked') && keptMs > custodyLimits.keepOverMs;
+  return (row.status === 'closed' || row.status === 'revoked') && nowMs > lastMs + custodyLimits.keepOverMs;
 }

@@ -1,4 +1,4 @@
-import { raceSignal, type Timer, type WaitOptions } from '@pulsemesh/base';
+import { Condition, raceSignal, type Timer, type WaitOptions } from '@pulsemesh/base';
 import { type KeySubtree, SealBrokenError } from '@pulsemesh/crypto';
 import type { TableChange } from '@pulsemesh/store';
 import { type PeerId, toHex } from '@pulsemesh/wire';
@@ -34,6 +34,15 @@ interface Pending {
   timer: Timer;
   readonly answered: PromiseWithResolvers<Answer | null>;
 }
+
+/** What is false of a grant that stands, as the ledger says. */
+const deniesTheGrant: ReadonlySet<string> = new Set([
+  'unknown-grant',
+  'not-paid',
+  'revoked',
+  'expired',
+  'not-the-buyer',
+]);
 
 /** Reads under grants: a signed request to a custodian, pages of sealed records, opened here with the key that was released. */
 export class Reading {
@@ -95,22 +104,33 @@ export class Reading {
     if (pending?.custodian === from) pending.answered.reject(new AccessDeniedError(reason));
   }
 
-  /** Each custodian in turn: the first that answers, with records or a no. */
+  /** Each custodian in turn: the first whose answer, or no, holds. */
   async #ask(grantId: Hex, vital: VitalKind, span: Span, options: WaitOptions): Promise<Answer> {
     const grant = this.#house.desk.get('grant', grantId);
     if (grant === undefined) throw new GrantNotReadyError('none');
-    let denial: AccessDeniedError | null = null;
+    let failure: Error | null = null;
     for (const custodian of offerOf(grant).custodians) {
       try {
         const answer = await this.#askOne(custodian, { grantId, vital, ...span }, options);
         if (answer !== null) return answer;
       } catch (error) {
-        // Another one's ledger may answer, or be fresher.
-        if (!(error instanceof AccessDeniedError) || !error.retryable) throw error;
-        denial = error;
+        if (!(error instanceof Condition) || !this.#mayOthersDiffer(grantId, error)) throw error;
+        if (!error.retryable)
+          this.#house.logger.warn('a custodian gave a wrong answer', { custodian, code: error.code });
+        failure ??= error;
       }
     }
-    throw denial ?? new AccessDeniedError('ledger-away');
+    throw failure ?? new AccessDeniedError('ledger-away');
+  }
+
+  /** Another custodian's ledger may answer, or be fresher; and what one says that the ledger does not bear out is no answer. */
+  #mayOthersDiffer(grantId: Hex, error: Condition): boolean {
+    if (error instanceof ServedWrongError) return true;
+    if (!(error instanceof AccessDeniedError)) return false;
+    const grant = this.#house.desk.get('grant', grantId);
+    const isStanding =
+      grant?.status === 'active' && grant.revocation === null && grant.deadline * 1000 > this.#house.clock.now();
+    return error.retryable || (isStanding && deniesTheGrant.has(String(error.facts['reason'])));
   }
 
   /** Null: it did not answer in time. */
