@@ -8,6 +8,20 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** The number of an EVM network. */
+export function parseChainId(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 2 ** 48)
+    throw new InvalidArgumentError('Wanted: the number of a network, 1 … 2^48.');
+  return value;
+}
+
+/** Decimals of a coin. */
+export function parseDecimals(text: string): number {
+  if (!/^\d{1,2}$/.test(text) || Number(text) > 36) throw new InvalidArgumentError('Wanted: a whole number, 0 … 36.');
+  return Number(text);
+}
+
 /** Seconds from the beginning of a recording. */
 export function parseSeconds(text: string): number {
   const value = Number(text);

@@ -131,11 +131,12 @@ export const chainSchema = z.strictObject({
   host: z.string().min(1).max(253).default('127.0.0.1'),
   /** 0 takes a free one. */
   port: z.int().min(0).max(65_535).default(8545),
-  /** Different for each network: a signature for one is worth nothing on another. */
+  /** Different for each network: a signature for one is worth nothing on another. Default: made of the node's key. */
   chainId: z
     .int()
     .min(1)
-    .max(2 ** 48),
+    .max(2 ** 48)
+    .optional(),
   /** Who has what of its accounting unit at the beginning, beside the treasury. */
   genesis: z
     .array(z.strictObject({ account, units: amount }))

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Condition } from '@pulsemesh/base';
 import { hkdfSha256 } from '@pulsemesh/crypto';
 import type { Identity } from '@pulsemesh/identity';
 import { createLocalSigner, deployContracts } from '@pulsemesh/ledger';
@@ -42,7 +43,7 @@ export async function startChainService(
   const address = treasury.address.toLowerCase() as Hex; // as it prints
   const balances: Record<Hex, bigint> = { [address]: treasuryUnits };
   for (const { account, units } of settings.genesis) balances[account] = (balances[account] ?? 0n) + BigInt(units);
-  const { chainId, host, port } = settings;
+  const { chainId = ownChainId(identity), host, port } = settings;
   const chain = stack.use(
     await startEmbeddedChain(
       {
@@ -55,7 +56,10 @@ export async function startChainService(
     ),
   );
   const url = chain.url ?? '';
-  const description = await describe(settings, ledgerDescriptionFile(dataDirectory), url, treasury, deps);
+  const file = ledgerDescriptionFile(dataDirectory);
+  const known = existsSync(file) ? readLedgerDescription(file) : null;
+  if (known !== null) await assertHolds(chain, known.contract);
+  const description = await describe({ ...settings, chainId }, file, known, url, treasury, deps);
   const rest = stack.move();
   return { chain, description, port: Number(new URL(url).port), [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
@@ -77,10 +81,37 @@ export async function startLedgerRole({ config, deps, identity, stack }: NodeCon
   return { ports: { chain: service.port } };
 }
 
+/** The description and the chain beside it are not of one time: one of them was lost, or put back. Not retryable. */
+class ContractLostError extends Condition {
+  override readonly name = 'ContractLostError';
+  constructor(contract: string) {
+    super(
+      'contract-lost',
+      'ledger.json names a contract that the chain beside it does not hold: put the folder chain back, or, to begin a new ledger, take ledger.json away',
+      { facts: { contract } },
+    );
+  }
+}
+
+async function assertHolds(chain: EmbeddedChain, contract: Hex): Promise<void> {
+  const code = await chain.request({ method: 'eth_getCode', params: [contract, 'latest'] });
+  if (code === '0x') throw new ContractLostError(contract);
+}
+
+/** Of this node alone, as far as chance can make it; the same at each start. */
+function ownChainId({ publicKey }: Identity): number {
+  const bytes = hkdfSha256({ key: publicKey, info: 'pulsemesh/chain-id/1', length: 8 });
+  return chainIdsFrom + (new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) % chainIdsFrom);
+}
+
+/** Above what public networks use, and within what wallets take. */
+const chainIdsFrom = 2 ** 31;
+
 /** The description as it was, at the address of today; the contract is deployed where there is none yet. */
 async function describe(
-  settings: ChainSettings,
+  settings: ChainSettings & { readonly chainId: number },
   file: string,
+  known: LedgerDescription | null,
   url: string,
   treasury: ReturnType<typeof createLocalSigner>,
   deps: NodeDependencies,
@@ -88,7 +119,6 @@ async function describe(
   const { chainId, symbol, decimals } = settings;
   const urls = [settings.url ?? url];
   const today = { urls, chainId, isEmbedded: true, symbol, decimals };
-  const known = existsSync(file) ? readLedgerDescription(file) : null;
   const description =
     known === null
       ? ledgerDescriptionSchema.parse({ ...today, ...(await deploy(url, chainId, treasury, deps)) })

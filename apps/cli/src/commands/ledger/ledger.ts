@@ -5,7 +5,7 @@ import type { AuditView, LedgerView } from '@pulsemesh/node/api';
 import type { Command } from 'commander';
 import { connectGateway, type GatewayFlags, withGatewayFlags } from '../../gateway-access.ts';
 import { exitCodes, type Output, table, UsageError } from '../../output.ts';
-import { parseCount, parseList, parsePort } from '../../parse.ts';
+import { parseChainId, parseDecimals, parseList, parsePort } from '../../parse.ts';
 import { hexOf } from '../consent/consent.ts';
 import { dayText } from '../consent/consent-words.ts';
 
@@ -18,7 +18,7 @@ interface PlaceFlags {
 interface ServeFlags extends PlaceFlags {
   readonly host: string;
   readonly port: number;
-  readonly chainId: number;
+  readonly chainId?: number;
   readonly publicUrl?: string;
   readonly fund: readonly string[];
 }
@@ -27,12 +27,10 @@ interface ChainFlags extends PlaceFlags {
   readonly chain?: readonly string[];
   readonly chainId?: number;
   readonly symbol: string;
-  readonly decimals: string;
+  readonly decimals: number;
   readonly out?: string;
   readonly json?: boolean;
 }
-
-const chainIdDefault = 7_357;
 
 /** `pulsemesh ledger`: run one, put the contract on one, look at it, verify it. */
 export function addLedger(program: Command, output: Output, setExitCode: (code: number) => void): void {
@@ -79,9 +77,8 @@ function addServe(ledger: Command, output: Output, setExitCode: (code: number) =
     .option('--host <address>', '0.0.0.0 for all: whoever reaches it may send', '127.0.0.1')
     .option(
       '--chain-id <number>',
-      'one that no other network has; fixed at the first start',
-      parseCount,
-      chainIdDefault,
+      "one that no other network has; fixed at the first start (default: made of the node's key)",
+      parseChainId,
     )
     .option('--public-url <url>', 'under which others reach it, where that is not the address it listens on')
     .option('--fund <list>', 'accounts that hold units at the beginning: 0x…=1000,0x…=5', parseList, [])
@@ -103,16 +100,19 @@ export function serveSettings(flags: ServeFlags): Omit<NodeConfigInput, 'roles'>
   });
   const { host, port, chainId, publicUrl } = flags;
   const url = publicUrl === undefined ? {} : { url: publicUrl };
-  return { ...placeOf(flags), chain: { host, port, chainId, genesis, decimals: 0, ...url } };
+  return {
+    ...placeOf(flags),
+    chain: { host, port, ...(chainId === undefined ? {} : { chainId }), genesis, decimals: 0, ...url },
+  };
 }
 
 function addDeploy(ledger: Command, output: Output): void {
   withPlace(ledger.command('deploy'))
     .summary('put the consent contract on a network that is there already')
     .requiredOption('--chain <urls>', 'JSON-RPC addresses, best first, with commas between', parseList)
-    .requiredOption('--chain-id <number>', 'which network that is', parseCount)
+    .requiredOption('--chain-id <number>', 'which network that is', parseChainId)
     .option('--symbol <text>', 'what its coin is called', 'ETH')
-    .option('--decimals <count>', 'of its coin', '18')
+    .option('--decimals <count>', 'of its coin', parseDecimals, 18)
     .option('--out <file>', 'where the description goes that others are given; default standard output')
     .action(async (flags: ChainFlags) => {
       const { deployLedger } = await import('@pulsemesh/node/process');
@@ -121,7 +121,7 @@ function addDeploy(ledger: Command, output: Output): void {
         urls: flags.chain ?? [],
         chainId: flags.chainId ?? 0,
         symbol: flags.symbol,
-        decimals: Number(flags.decimals),
+        decimals: flags.decimals,
       });
       const text = JSON.stringify(description, null, 2);
       if (flags.out === undefined) output.out(text);
@@ -144,7 +144,7 @@ function addFund(ledger: Command, output: Output): void {
   withPlace(ledger.command('fund <account> <units>'))
     .summary("send units from the treasury (the ledger node's own account) to an account")
     .requiredOption('--chain <urls>', 'JSON-RPC address of the chain', parseList)
-    .requiredOption('--chain-id <number>', 'which network that is', parseCount)
+    .requiredOption('--chain-id <number>', 'which network that is', parseChainId)
     .action(async (account: string, units: string, flags: ChainFlags) => {
       if (!/^\d{1,29}$/.test(units)) throw new UsageError('whole units in digits are wanted');
       const { fundAccount } = await import('@pulsemesh/node/process');
@@ -200,7 +200,7 @@ function placeOf({ data, keyFile, passphraseFile }: PlaceFlags): Omit<NodeConfig
     ...(keyFile === undefined ? {} : { keyFile: resolve(keyFile) }),
     ...(passphraseFile === undefined ? {} : { passphraseFile: resolve(passphraseFile) }),
     log: { level: 'warn' },
-    chain: { chainId: chainIdDefault },
+    chain: {},
   };
 }
 
