@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path';
+import { languages } from '@pulsemesh/vitals/people';
 import { z } from 'zod';
 
 const absolutePath = z.string().max(4_096).refine(isAbsolute, 'must be an absolute path');
@@ -123,7 +124,13 @@ export const consentSchema = z.strictObject({
     })
     .optional(),
   /** For the role research. */
-  research: z.strictObject({ hasSigner: z.boolean().default(true) }).optional(),
+  research: z
+    .strictObject({
+      hasSigner: z.boolean().default(true),
+      /** Who is mailed of what happens to its requests, by the node's own `smtp`; default nobody. */
+      notify: z.strictObject({ email: z.email().max(254), language: z.enum(languages).default('en') }).optional(),
+    })
+    .optional(),
 });
 
 /** What a node with the role `ledger` runs: a chain of its own, with one sealer. */

@@ -193,6 +193,16 @@ describe('node configuration', () => {
     expect(chosen.consent?.ledger).toMatchObject({ urls, descriptionFile: '/c', headAgeSecondsMax: 60 });
   });
 
+  it('mails a researcher through the mail server of its node, and of no other', () => {
+    const research = { notify: { email: 'a@example.org' } };
+    const consent = { organisation: 'Ward', boardFile: '/b', ledger: { kind: 'board' }, research };
+    const settings = { ...minimal, roles: ['research'], relays: [relay], http: {}, consent };
+    const smtp = { host: 'localhost', port: 25, from: 'a@example.org', pageUrl: 'http://localhost:1' };
+    expect(parseNodeConfig({ ...settings, smtp }).consent?.research?.notify?.language).toBe('en');
+    expect(() => parseNodeConfig(settings)).toThrow(/smtp: is needed by consent\.research\.notify/);
+    expect(() => parseNodeConfig({ ...settings, smtp, roles: ['research', 'notification'] })).toThrow(/one outbox/);
+  });
+
   it.each([
     ['a custodian without its settings', { roles: ['custodian'] }, /consent\.custodian: is needed/],
     ['a researcher without its settings', { roles: ['research'], http: {} }, /consent\.research: is needed/],

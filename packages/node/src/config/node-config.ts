@@ -314,7 +314,7 @@ function assertRelaysMakeSense({ firewalled, relays, listen, roles: own }: NodeC
   if (repeated >= 0) throw new ConfigError(`relays.${repeated}.peerId`, 'is there twice');
 }
 
-function assertConsentMakesSense({ roles: own, consent, relays }: NodeConfig): void {
+function assertConsentMakesSense({ roles: own, consent, relays, smtp }: NodeConfig): void {
   for (const [role, office] of [
     ['custodian', 'custodian'],
     ['research', 'research'],
@@ -336,6 +336,12 @@ function assertConsentMakesSense({ roles: own, consent, relays }: NodeConfig): v
     throw new ConfigError('relays', 'is needed by an office: it writes to others through a relay');
   if (consent.home !== undefined && consent.custodians.length < 2) {
     throw new ConfigError('consent.custodians', 'a home needs two: what one of them loses, the other still has');
+  }
+  if (consent.research?.notify === undefined) return;
+  if (smtp === undefined)
+    throw new ConfigError('smtp', 'is needed by consent.research.notify: mails go out through it');
+  if (own.includes('notification')) {
+    throw new ConfigError('consent.research.notify', 'is not for a node with the role notification: one outbox each');
   }
 }
 

@@ -12,6 +12,7 @@ import { decodeRecords, exportOf, noRecords, type OpenedRecord } from './exporti
 import { ledgerKeyOf } from './ledger-account.ts';
 import type { NodeLedger } from './node-ledger.ts';
 import type { OfficeAgent } from './office-agent.ts';
+import { startResearcherMail } from './researcher-mail.ts';
 
 /** Seconds of recording that one read asks for: what lies in a day is served in pages. */
 const spanSecondsMax = 86_400;
@@ -20,12 +21,13 @@ const spansMax = 31;
 
 /** Opens the researcher's office of a node. @throws as `openResearchOffice`. */
 export async function openResearchDesk(
-  { identity, deps }: NodeContext,
+  context: NodeContext,
   settings: ConsentSettings,
   agent: OfficeAgent,
   node: NodeLedger,
   onChange: () => void,
 ): Promise<Opened<ResearchDesk>> {
+  const { identity, deps, config } = context;
   const { accountSigner, openResearchOffice } = await import('@pulsemesh/ledger');
   const { post, store, box, board } = agent;
   const hasSigner = settings.research?.hasSigner === true && node.account !== null;
@@ -49,6 +51,13 @@ export async function openResearchDesk(
     ),
   );
   stack.use(office.onChange(onChange));
+  const { smtp } = config;
+  const notify = settings.research?.notify;
+  if (notify !== undefined && smtp !== undefined) {
+    const { organisation } = settings;
+    const mail = { notify, organisation, smtp, password: context.secrets.smtpPassword, identity };
+    stack.use(startResearcherMail(office, mail, { ...deps, tables: await context.tables(), box: context.box }));
+  }
   const rest = stack.move();
   return {
     desk: {

@@ -52,7 +52,7 @@ export function consentOf(
       : {}),
     // The demo anchors soon, so that somebody who looks sees it.
     ...(isCustodian ? { custodian: { homes: [peerIds['gateway'] ?? ''], anchorEverySeconds: 15 } } : {}),
-    ...(name === 'research' ? { research: { hasSigner: true } } : {}),
+    ...(name === 'research' ? { research: { hasSigner: true, notify: { email: 'research@pulsemesh.example' } } } : {}),
   };
 }
 

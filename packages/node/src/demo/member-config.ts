@@ -80,19 +80,10 @@ export function memberConfig(member: Member, installation: Installation, setting
         }
       : {}),
     ...(role === 'ingest' ? { mqtt: mqttSettings(portOf(servicePorts.mqtt), settings.speed) } : {}),
-    ...(role === 'notification'
-      ? {
-          smtp: {
-            host,
-            port: portOf(servicePorts.smtp),
-            from: 'Pulsemesh demo <alerts@pulsemesh.example>',
-            pageUrl: pageUrl(installation),
-          },
-        }
-      : {}),
+    ...(role === 'notification' ? { smtp: smtpSettings(installation, pageUrl(installation)) } : {}),
     ...(role === 'gateway' ? { http: httpSettings(installation, settings) } : {}),
     ...(role === 'ledger' ? { chain: chainOfDemo(installation) } : {}),
-    ...(role === 'research' ? { http: researchHttp(installation, settings) } : {}),
+    ...(role === 'research' ? researchSettings(installation, settings) : {}),
   };
 }
 
@@ -149,8 +140,16 @@ function pageSettings(installation: Installation, settings: MemberSettings) {
   };
 }
 
-function researchHttp(installation: Installation, settings: MemberSettings) {
-  return { ...pageSettings(installation, settings), port: installation.ports[servicePorts.research] ?? 0 };
+function researchSettings(installation: Installation, settings: MemberSettings) {
+  return {
+    http: { ...pageSettings(installation, settings), port: installation.ports[servicePorts.research] ?? 0 },
+    smtp: smtpSettings(installation, researchUrl(installation)),
+  };
+}
+
+function smtpSettings({ ports }: Installation, page: string) {
+  const from = 'Pulsemesh demo <alerts@pulsemesh.example>';
+  return { host, port: ports[servicePorts.smtp] ?? 0, from, pageUrl: page };
 }
 
 function httpSettings(installation: Installation, settings: MemberSettings) {

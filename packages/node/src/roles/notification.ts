@@ -1,4 +1,5 @@
 import { startNotificationRole } from '@pulsemesh/vitals/roles/notification';
+import { smtpOf } from '../config/smtp-of.ts';
 import type { NodeContext, StartedRole } from '../process/node-context.ts';
 
 /** A notification peer: mails by SMTP. */
@@ -6,14 +7,11 @@ export async function startNotification(context: NodeContext): Promise<StartedRo
   const { config, secrets, deps, port, box, stack } = context;
   const { smtp } = config;
   if (smtp === undefined) throw new TypeError('notification without smtp settings'); // parseNodeConfig refuses it
-  const password = secrets.smtpPassword;
-  const auth =
-    smtp.user === undefined || password === null ? {} : { auth: { user: smtp.user, pass: password.reveal() } };
   const [tables, people, records] = [await context.tables(), await context.people(), await context.records()];
   const role = stack.use(
     await startNotificationRole(
       {
-        smtp: { host: smtp.host, port: smtp.port, secure: smtp.isSecure, ...auth },
+        smtp: smtpOf(smtp, secrets.smtpPassword),
         from: smtp.from,
         pageUrl: smtp.pageUrl,
       },

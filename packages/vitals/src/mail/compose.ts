@@ -3,15 +3,17 @@ import { sha256 } from '@pulsemesh/crypto';
 import { toHex } from '@pulsemesh/wire';
 import type { Person } from '../people/index.ts';
 import { type NoticeKind, noticeKinds, noticeText } from './notice-texts.ts';
+import { type ResearcherNoticeKind, researcherNoticeKinds, researcherText } from './researcher-texts.ts';
 import { type AlertVariant, type MailText, mailTexts } from './texts.ts';
 
-/** What a mail is: about an alert, for one of two readers; or a notice about consent, for the patient. */
-export type MailVariant = AlertVariant | `notice-${NoticeKind}`;
+/** What a mail is: about an alert, for one of two readers; or a notice about consent, for the patient or for the researcher. */
+export type MailVariant = AlertVariant | `notice-${NoticeKind}` | `researcher-${ResearcherNoticeKind}`;
 
 export const mailVariants: readonly MailVariant[] = [
   'patient',
   'doctor',
   ...noticeKinds.map((kind) => `notice-${kind}` as const),
+  ...researcherNoticeKinds.map((kind) => `researcher-${kind}` as const),
 ];
 
 /** A mail as it goes to the mail server: one recipient. */
@@ -90,6 +92,8 @@ export function composeMail(request: MailRequest, options: ComposeOptions): Comp
 
 function textOf(language: Person['language'], variant: MailVariant): MailText {
   if (variant === 'patient' || variant === 'doctor') return mailTexts[language][variant];
+  const told = researcherNoticeKinds.find((one) => variant === `researcher-${one}`);
+  if (told !== undefined) return researcherText(language, told);
   const kind = noticeKinds.find((one) => variant === `notice-${one}`);
   assert(kind !== undefined, 'a notice of an unknown kind');
   return noticeText(language, kind);

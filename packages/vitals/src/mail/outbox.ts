@@ -4,7 +4,6 @@ import type { TableChange, TableStore } from '@pulsemesh/store';
 import type { AlertEvent } from '../alerts/alert.ts';
 import type { Contacts, Person } from '../people/index.ts';
 import { type MailVariant, recipientHash } from './compose.ts';
-import type { NoticeKind } from './notice-texts.ts';
 import { type AlertRow, type EpisodeRow, type MailRow, OutboxRows, outboxTables } from './outbox-rows.ts';
 import { Serial } from './serial.ts';
 
@@ -93,29 +92,40 @@ export class MailOutbox {
   }
 
   /**
-   * Takes a notice for the patient in one transaction and gives its mail where it is new and there is somebody to tell.
+   * Takes a notice in one transaction and gives its mail where it is new and there is somebody to tell (`person`).
    * @throws {OutboxFullError}; what {@link TableStore.commit} throws.
    */
-  async takeNotice(noticeId: string, kind: NoticeKind, contacts: Contacts): Promise<readonly KeyedMail[]> {
+  async takeNotice(noticeId: string, variant: MailVariant, person: Person | null): Promise<readonly KeyedMail[]> {
     return await this.#serial.run(async () => {
       if (!this.isNewNotice(noticeId)) return [];
       const { mailsMax, alertsMax } = this.#options;
       if (this.#rows.count(outboxTables.mails) >= mailsMax) throw new OutboxFullError('mails', mailsMax);
       if (this.#rows.count(outboxTables.notices) >= alertsMax) throw new OutboxFullError('notices', alertsMax);
       const nowMs = this.#clock.now();
-      const { patient } = contacts;
       const mails: KeyedMail[] = [];
-      if (patient === null) this.#suppressed.add(1, { reason: 'nobody-to-tell' });
+      if (person === null) this.#suppressed.add(1, { reason: 'nobody-to-tell' });
       else {
         const waits = { state: 'queued', attempts: 0, createdMs: nowMs, nextMs: nowMs } as const;
-        const row: MailRow = { alertId: noticeId, variant: `notice-${kind}`, person: patient, ...waits };
-        mails.push([`${noticeId}.${recipientHash(noticeId, patient.email)}`, row]);
+        const row: MailRow = { alertId: noticeId, variant, person, ...waits };
+        mails.push([`${noticeId}.${recipientHash(noticeId, person.email)}`, row]);
       }
       await this.#rows.commit([
         this.#rows.put(outboxTables.notices, noticeId, { seenMs: nowMs }),
         ...mails.map(([key, row]) => this.#rows.put(outboxTables.mails, key, row)),
       ]);
       return mails;
+    });
+  }
+
+  /**
+   * Takes the notice as known, without a mail.
+   * @throws {OutboxFullError}; what {@link TableStore.commit} throws.
+   */
+  async rememberNotice(noticeId: string): Promise<void> {
+    await this.#serial.run(async () => {
+      const { alertsMax } = this.#options;
+      if (this.#rows.count(outboxTables.notices) >= alertsMax) throw new OutboxFullError('notices', alertsMax);
+      await this.#rows.commit([this.#rows.put(outboxTables.notices, noticeId, { seenMs: this.#clock.now() })]);
     });
   }
 
@@ -178,8 +188,8 @@ export class MailOutbox {
     return counts;
   }
 
-  /** Forgets what ended long ago; at most a thousand rows at a time. */
-  async prune(): Promise<void> {
+  /** Forgets what ended long ago, but no notice that is still told; at most a thousand rows at a time. */
+  async prune(isStillTold: (noticeId: string) => boolean = () => false): Promise<void> {
     const nowMs = this.#clock.now();
     if (nowMs - this.#prunedMs < prunePeriodMs) return;
     this.#prunedMs = nowMs;
@@ -197,7 +207,8 @@ export class MailOutbox {
       }
       for (const [key, row] of this.#rows.notices()) {
         if (changes.length >= pruneMax) break;
-        if (nowMs - row.seenMs > alertKeptMs) changes.push(this.#rows.remove(outboxTables.notices, key));
+        const isOld = nowMs - row.seenMs > alertKeptMs;
+        if (isOld && !isStillTold(key)) changes.push(this.#rows.remove(outboxTables.notices, key));
       }
       await this.#rows.commit(changes);
     });

@@ -3,6 +3,7 @@ import type { Box } from '@pulsemesh/crypto';
 import { type NetworkPort, type ProtocolName, type RpcCall, type SubjectId, serveRpc } from '@pulsemesh/network';
 import type { TableStore } from '@pulsemesh/store';
 import type { AlertEvent } from '../alerts/alert.ts';
+import { mailDefaults } from '../mail/mail-defaults.ts';
 import { type NoticeKind, noticeKinds } from '../mail/notice-texts.ts';
 import { MailOutbox, type OutboxOptions } from '../mail/outbox.ts';
 import type { AlertRow, MailState } from '../mail/outbox-rows.ts';
@@ -47,19 +48,8 @@ export interface NotificationRole extends AsyncDisposable {
   counts(): Readonly<Record<MailState, number>>;
 }
 
-const defaults = {
-  muteSeconds: 900,
-  openEpisodeSecondsMax: 86_400,
-  mailsMax: 10_000,
-  alertsMax: 100_000,
-  mailKeptMs: 7 * 86_400_000,
-  alertKeptMs: 90 * 86_400_000,
-  sendingMax: 4,
-  retryMs: 1000,
-  retryMsMax: 300_000,
-  giveUpAfterMs: 86_400_000,
-  upkeepMs: 5000,
-} as const;
+/** How often records of sent mails are written after a failure, and old rows forgotten. */
+const upkeepMsDefault = 5000;
 
 /** Events in one call. */
 const eventsMax = 256;
@@ -74,7 +64,7 @@ export async function startNotificationRole(
   options: NotificationRoleOptions,
   deps: NotificationRoleDeps,
 ): Promise<NotificationRole> {
-  const settings = { ...defaults, ...options };
+  const settings = { ...mailDefaults, upkeepMs: upkeepMsDefault, ...options };
   const { port, people, clock, meter } = deps;
   const stack = new AsyncDisposableStack();
   const stopped = new AbortController();
@@ -95,7 +85,7 @@ export async function startNotificationRole(
     const { subjectId, noticeId, kind } = parseNotice(body);
     if (!outbox.isNewNotice(noticeId)) return { accepted: 0 };
     const contacts = await people.contacts(subjectId, { signal: call.signal });
-    sender.add(await outbox.takeNotice(noticeId, kind, contacts));
+    sender.add(await outbox.takeNotice(noticeId, `notice-${kind}`, contacts.patient));
     gauge.set(sender.pending);
     return { accepted: 1 };
   };
