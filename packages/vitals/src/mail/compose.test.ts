@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { languages } from '../people/index.ts';
 import { composeMail, messageIdOf } from './compose.ts';
+import { researcherNoticeKinds } from './researcher-texts.ts';
 import { mailTexts } from './texts.ts';
 
 const alertId = 'ab'.repeat(16);
@@ -37,6 +38,20 @@ describe('a mail about an alert', () => {
       const notices = languages.map((language) => mailTexts[language][variant].notice);
       expect(new Set(notices).size).toBe(languages.length);
       for (const language of languages) expect(mailTexts[language][variant].steps).toHaveLength(3);
+    }
+  });
+
+  it('tells researchers what happened in each language, of nobody and of no study', () => {
+    const mails = languages.flatMap((language) =>
+      researcherNoticeKinds.map((kind) => {
+        const person = { name: 'Institute', email: 'ada@example.org', language };
+        return composeMail({ alertId, variant: `researcher-${kind}`, person }, options);
+      }),
+    );
+    expect(new Set(mails.map(({ text }) => text)).size).toBe(languages.length * researcherNoticeKinds.length);
+    for (const { text, subject } of mails) {
+      expect(text).toContain('https://page.example.org/base/#/\n');
+      expect(`${subject} ${text}`).not.toMatch(/\d|heart|herz|cœur|pulse\b|rhythm/i);
     }
   });
 
