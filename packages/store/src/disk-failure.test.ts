@@ -31,15 +31,19 @@ async function writeUntilDiskFails(engine: 'lmdb' | 'journal' | 'sqlite', path: 
 }
 
 describe.skipIf(!canInject)('a disk whose flush fails', () => {
-  it('ends the acknowledgements of LMDB tables, and none was given too early', async () => {
-    const directory = join(base, 'tables');
-    const { code, acknowledged, errors } = await writeUntilDiskFails('lmdb', directory);
-    expect(code).not.toBe(0);
-    expect(errors).toContain('store-failed');
-    expect(acknowledged.length).toBeGreaterThan(0);
-    await using store = await openLmdbTables({ directory });
-    expect(store.count('log')).toBeGreaterThanOrEqual(acknowledged.length);
-  });
+  // A meta page that cannot be written (pwrite64) leaves LMDB answering nothing more, not even how full it is.
+  it.each(['pwrite64', 'fsync,fdatasync'])(
+    'ends the acknowledgements of LMDB tables (%s), and none was given too early',
+    async (calls) => {
+      const directory = join(base, `tables ${calls}`);
+      const { code, acknowledged, errors } = await writeUntilDiskFails('lmdb', directory, calls);
+      expect(code).not.toBe(0);
+      expect(errors).toContain('store-failed');
+      expect(acknowledged.length).toBeGreaterThan(0);
+      await using store = await openLmdbTables({ directory });
+      expect(store.count('log')).toBeGreaterThanOrEqual(acknowledged.length);
+    },
+  );
 
   // The journal's own write is the one that flushes; LMDB behind it flushes by itself.
   it.each(['pwrite64', 'fsync,fdatasync'])(

@@ -162,19 +162,19 @@ class LmdbTables implements LmdbTableStore {
 
   /** Settles every commit of the group. */
   async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
-    const full = await this.#fullReason();
-    const admitted: WaitingCommit[] = [];
-    for (const commit of group) {
-      if (full === null || commit.isRemoval) admitted.push(commit);
-      else commit.settled.reject(new StoreFullError(full));
-    }
     try {
       if (this.#state === 'failed') throw new StoreFailedError('write after a failure');
+      const full = await this.#fullReason();
+      const admitted: WaitingCommit[] = [];
+      for (const commit of group) {
+        if (full === null || commit.isRemoval) admitted.push(commit);
+        else commit.settled.reject(new StoreFullError(full));
+      }
       if (admitted.length > 0) await this.#transact(admitted);
       for (const commit of admitted) commit.settled.resolve();
     } catch (error) {
       const condition = await this.#conditionOf(error);
-      for (const commit of admitted) commit.settled.reject(condition);
+      for (const commit of group) commit.settled.reject(condition);
     }
   }
 
@@ -214,7 +214,8 @@ class LmdbTables implements LmdbTableStore {
   async #conditionOf(error: unknown): Promise<StoreFullError | StoreFailedError> {
     if (error instanceof StoreFailedError) return error;
     const cause = await causeOf(error);
-    const reason = await this.#fullReason();
+    // A database whose flush failed answers nothing more, not even how full it is.
+    const reason = await this.#fullReason().catch(() => null);
     if (reason !== null) return new StoreFullError(reason, { cause });
     this.#state = this.#state === 'open' ? 'failed' : this.#state;
     this.#logger.error('the table store failed; the process must stop');
@@ -266,7 +267,11 @@ interface TableStats {
 }
 
 function statsOf(table: Database<Uint8Array, Uint8Array>): TableStats {
-  return table.getStats() as TableStats; // the library's types leave it empty
+  try {
+    return table.getStats() as TableStats; // the library's types leave it empty
+  } catch (error) {
+    throw new StoreFailedError('read statistics', { cause: error });
+  }
 }
 
 /** A copy of its own: the library hands out views of buffers it uses again. */

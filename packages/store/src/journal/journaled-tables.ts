@@ -206,20 +206,20 @@ class JournaledTables implements TableStore {
 
   /** Settles every commit of the group. */
   async #writeGroup(group: readonly WaitingCommit[]): Promise<void> {
-    const full = await this.#fullReason();
-    const admitted: WaitingCommit[] = [];
-    for (const commit of group) {
-      if (full === null || (commit.isRemoval && !this.#isFarBehind)) admitted.push(commit);
-      else commit.settled.reject(new StoreFullError(full));
-    }
-    if (admitted.length === 0) return;
     try {
       if (this.#state === 'failed') throw new StoreFailedError('write after a failure');
+      const full = await this.#fullReason();
+      const admitted: WaitingCommit[] = [];
+      for (const commit of group) {
+        if (full === null || (commit.isRemoval && !this.#isFarBehind)) admitted.push(commit);
+        else commit.settled.reject(new StoreFullError(full));
+      }
+      if (admitted.length === 0) return;
       await this.#append(admitted.flatMap(({ changes }) => changes));
       for (const commit of admitted) commit.settled.resolve();
     } catch (error) {
       const condition = this.#conditionOf(error);
-      for (const commit of admitted) commit.settled.reject(condition);
+      for (const commit of group) commit.settled.reject(condition);
     }
   }
 
@@ -307,7 +307,10 @@ class JournaledTables implements TableStore {
   }
 
   #conditionOf(error: unknown): StoreFullError | StoreFailedError {
-    if (error instanceof StoreFailedError) return error;
+    if (error instanceof StoreFailedError) {
+      this.#fail();
+      return error;
+    }
     // Nothing of the record counts: the next one is written in its place.
     if (fullCodes.has(errorCode(error))) return new StoreFullError('disk', { cause: error });
     this.#fail();
@@ -315,6 +318,7 @@ class JournaledTables implements TableStore {
   }
 
   #fail(): void {
+    if (this.#state === 'failed') return;
     if (this.#state === 'open') this.#state = 'failed';
     this.#dependencies.logger?.error('the journal or its tables failed; the process must stop');
   }
