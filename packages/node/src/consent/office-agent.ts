@@ -41,6 +41,7 @@ export async function startOfficeAgent(context: NodeContext, settings: ConsentSe
       readIdentity: () => loadNodeIdentity(config, secrets, deps),
       relay,
       link,
+      takesStreams: false,
       board: parsePolicyFile(readFileSync(settings.boardFile, 'utf8')),
       network: networkOf(context, settings),
       followMs,

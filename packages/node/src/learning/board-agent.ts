@@ -24,6 +24,8 @@ export interface BoardAgentOptions {
   readonly relay: CardRelay;
   /** The session with that relay; the caller's. */
   readonly link: Link;
+  /** False where that session is also a node's network, which takes its streams: the agent has its mailbox alone. Default true. */
+  readonly takesStreams?: boolean;
   readonly board: BoardPlace;
   /** The way out of the building. */
   readonly network: Pick<DialerOptions, 'proxy' | 'proxyCredentialsFile' | 'trust'>;
@@ -51,7 +53,7 @@ export async function startBoardAgent(
   deps: NodeDependencies,
   stack: AsyncDisposableStack,
 ): Promise<BoardAgent> {
-  const { dataDirectory, organisation, identity, readIdentity, relay, link, followMs } = options;
+  const { dataDirectory, organisation, identity, readIdentity, relay, link, followMs, takesStreams = true } = options;
   const { store } = stack.use(await openAgentStore({ dataDirectory, use: 'both' }, deps));
   const { url, policy, authorities } = options.board;
   const board = stack.use(
@@ -65,7 +67,7 @@ export async function startBoardAgent(
   );
   const contacts = stack.use(new BoardContacts(board, deps));
   const { client, cardCurrent } = await connectAgent(
-    { dataDirectory, use: 'both', link, relay, contacts, store, identity, readIdentity },
+    { dataDirectory, use: 'both', link, relay, contacts, store, identity, readIdentity, takesStreams },
     deps,
     stack,
   );

@@ -32,6 +32,8 @@ export interface AgentClientOptions {
   readonly identity: Identity;
   /** Reads the identity again; called once a day. Null: it stays. */
   readonly readIdentity: (() => Promise<Identity>) | null;
+  /** False where the link is also the network's, which takes its streams. Default true. */
+  readonly takesStreams?: boolean;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function connectAgent(
   deps: NodeDependencies,
   stack: AsyncDisposableStack,
 ): Promise<{ readonly client: AgentClient; readonly cardCurrent: Promise<void> }> {
-  const { dataDirectory, use, link, relay, contacts, store, identity, readIdentity } = options;
+  const { dataDirectory, use, link, relay, contacts, store, identity, readIdentity, takesStreams = true } = options;
   const at = (name: string) => join(dataDirectory, name);
   const live = new LiveIdentity(identity, { file: at(identityFileNames.identity), read: readIdentity });
   const inboxState = createTableInboxState(store, deps);
@@ -55,6 +57,7 @@ export async function connectAgent(
       {
         relays: [{ name: relay.peerId, link }],
         identity,
+        takesStreams,
         sealer: createAgentSealer({ identity: live, contacts }, deps),
         inboxState: card.inboxState,
         ...(use === 'receive' ? {} : { outbox: createTableOutbox(store) }),

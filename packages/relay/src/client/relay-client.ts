@@ -59,6 +59,8 @@ export interface RelayClientOptions<Contact, Mark> {
   /** Inboxes to claim and read besides the agent's address. */
   readonly inboxes?: readonly InboxToken[];
   readonly limits?: Partial<RelayClientLimits>;
+  /** False where something else takes the streams that come over these links: nothing is served here then. Default true. */
+  readonly takesStreams?: boolean;
 }
 
 /** What goes through the relay as it is: for contents that are sealed or encrypted by whoever calls. */
@@ -251,7 +253,7 @@ class RunningClient<Contact, Mark> implements RelayClient<Contact, Mark> {
 
   #useSession(relay: string, session: LinkSession): void {
     this.#claimRetries.get(relay)?.cancel();
-    this.#calls.useSession(relay, session);
+    if (this.#options.takesStreams !== false) this.#calls.useSession(relay, session);
     this.#outgoing.sender(relay)?.useSession(session);
     this.#topics.useSession(relay, session);
     this.#presence.useSession(relay, session);
