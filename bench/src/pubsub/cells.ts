@@ -20,7 +20,10 @@ export interface CellOptions {
 }
 
 /** What a process may take for a network beyond the seconds its setting names: starting, connecting, draining. */
-const secondsBeside = 600;
+const secondsBeside = (nodes: number) => 600 + 15 * nodes;
+
+/** MiB of new objects before they are looked through: what a hundred hosts in one process hold for a moment is much. */
+const newObjectsMiB = 64;
 
 /** The cells of a case, protocols in turn. `protocols`: of those of the case only these. */
 export function cellsOf(one: Case, runs: number, protocols: readonly string[] | null): Cell[] {
@@ -92,15 +95,15 @@ function write(file: string, what: object): void {
 async function playSetting(setting: Setting): Promise<Outcome> {
   const main = fileURLToPath(new URL('./network-main.ts', import.meta.url));
   const more = process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? [];
-  const child = fork(main, [], { execArgv: ['--expose-gc', ...more] });
-  const { warmUpSeconds, idleSeconds, phases } = setting;
+  const child = fork(main, [], { execArgv: ['--expose-gc', `--max-semi-space-size=${newObjectsMiB}`, ...more] });
+  const { warmUpSeconds, idleSeconds, phases, nodes } = setting;
   const playing = phases.reduce(
     (sum, { messages, messagesPerSecond }) => sum + messages / (messagesPerSecond ?? messages),
     0,
   );
   const limit = setTimeout(
     () => child.kill('SIGKILL'),
-    1_000 * (warmUpSeconds + idleSeconds + playing + secondsBeside),
+    1_000 * (warmUpSeconds + idleSeconds + playing + secondsBeside(nodes)),
   );
   const ended = new Promise((resolve) => child.once('exit', resolve));
   try {

@@ -103,6 +103,13 @@ export interface ResearchOffice extends AsyncDisposable {
   buy(grantIds: readonly Hex[], options?: WaitOptions): Promise<Hex>;
   /** Claims its money back where the key did not come in time. */
   refund(grantId: Hex, options?: WaitOptions): Promise<Hex>;
+  /**
+   * What a browser wallet sends to say, before the window for that ends, that the key on the ledger is worth nothing: the arbiter then
+   * divides the price. The office's own signer does it by itself where no envelope came. @throws {GrantNotReadyError}; {NoSignerError}.
+   */
+  disputeTransaction(grantId: Hex, options?: WaitOptions): Promise<TransactionView>;
+  /** Says so with the office's own signer. @throws {GrantNotReadyError}; {NoSignerError}. */
+  dispute(grantId: Hex, options?: WaitOptions): Promise<Hex>;
   /** What to sign (EIP-712 Receipt) where the buyer is a browser wallet; the office's own signer does it by itself. */
   receiptFor(grantId: Hex): { readonly typedData: string } | null;
   confirm(grantId: Hex, signature: Hex): Promise<void>;

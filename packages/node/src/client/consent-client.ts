@@ -125,6 +125,10 @@ export class ConsentClient {
     return this.#api.call('POST', `${grantAt(grantId)}/refund`);
   }
 
+  dispute(grantId: Hex): Promise<TransactionDone> {
+    return this.#api.call('POST', `${grantAt(grantId)}/dispute`);
+  }
+
   receipt(grantId: Hex): Promise<ReceiptAnswer> {
     return this.#api.call('GET', `${grantAt(grantId)}/receipt`);
   }

@@ -262,6 +262,26 @@ const researchRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
+    url: `${research}/grants/:grantId/dispute`,
+    access: 'token',
+    summary: 'What a wallet sends to say that the key on the ledger is worth nothing',
+    params: schemas.grantParams,
+    answer: schemas.transactionView,
+    consent: (consent, request) => consent.research().office.disputeTransaction(grantOf(request)),
+  },
+  {
+    method: 'POST',
+    url: `${research}/grants/:grantId/dispute`,
+    access: 'token',
+    summary: "Say so with the office's own signer: the arbiter divides the price",
+    params: schemas.grantParams,
+    answer: schemas.transactionDone,
+    consent: async (consent, request) => ({
+      transaction: await consent.research().office.dispute(grantOf(request)),
+    }),
+  },
+  {
+    method: 'GET',
     url: `${research}/grants/:grantId/receipt`,
     access: 'token',
     summary: 'What a wallet signs once the key is here',

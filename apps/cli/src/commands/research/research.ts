@@ -53,7 +53,8 @@ Examples:
   $ pulsemesh research list
   $ pulsemesh research buy 0x…        with the account of this office, within its spending limit
   $ pulsemesh research read 0x… --format csv --out night.csv
-  $ pulsemesh research refund 0x…     where the key did not come in time`,
+  $ pulsemesh research refund 0x…     where the key did not come in time
+  $ pulsemesh research dispute 0x…    where the key on the ledger opens nothing; before its window ends`,
     );
   addFinding(research, output);
   addAsking(research, output);
@@ -114,6 +115,11 @@ function addBuying(research: Command, output: Output): void {
     .summary('claim the money back where the key did not come in time')
     .action(async (grant: string, flags: ResearchFlags) =>
       tell(await clientOf(flags).refund(hexOf(grant)), flags, output),
+    );
+  officeCommand(research, 'dispute <grant>')
+    .summary('say that the key on the ledger is worth nothing: the arbiter divides the price')
+    .action(async (grant: string, flags: ResearchFlags) =>
+      tell(await clientOf(flags).dispute(hexOf(grant)), flags, output),
     );
   officeCommand(research, 'read <grant>')
     .summary('read under a grant; the patient sees it')

@@ -50,6 +50,40 @@ export async function refund(house: ResearchHouse, grantId: Hex, options: WaitOp
   return transaction;
 }
 
+/**
+ * What a browser wallet sends to say that the key on the ledger is worth nothing. Only its buyer may.
+ * @throws {GrantNotReadyError}; {NotKnownError}; {NoSignerError} on a board.
+ */
+export async function disputeTransaction(
+  house: ResearchHouse,
+  grantId: Hex,
+  options: WaitOptions,
+): Promise<TransactionView> {
+  const { domain } = house.means;
+  if (domain.chainId === 0) throw new NoSignerError();
+  const { offer } = await offerToDispute(house, grantId, options);
+  const data = encodeFunctionData({ abi: consentLedgerAbi, functionName: 'dispute', args: [offer] });
+  return { to: domain.verifyingContract, data, value: '0x0', chainId: domain.chainId };
+}
+
+/** Says so with the ledger's own signer. @returns the transaction. @throws as {@link disputeTransaction}. */
+export async function dispute(house: ResearchHouse, grantId: Hex, options: WaitOptions): Promise<Hex> {
+  const { offer } = await offerToDispute(house, grantId, options);
+  if (offer.buyer !== house.means.signer?.signer) throw new NoSignerError();
+  const { transaction } = await house.means.ledger.perform({ step: 'dispute', offer }, options);
+  house.events.happened('disputed');
+  return transaction;
+}
+
+/** Who signed that the key opened has nothing to dispute. */
+async function offerToDispute(house: ResearchHouse, grantId: Hex, options: WaitOptions): Promise<SignedOffer> {
+  const grant = grantOf(house, grantId);
+  if (grant.receipt !== null) throw new GrantNotReadyError('confirmed');
+  const { status, deadline } = await house.means.ledger.stateOf(grantId, 'final', options);
+  if (status !== 'delivered' || deadline * 1000 < house.clock.now()) throw new GrantNotReadyError(status);
+  return offerOf(grant).signed;
+}
+
 function offersToBuy(house: ResearchHouse, grantIds: readonly Hex[]): readonly SignedOffer[] {
   if (grantIds.length === 0) throw new NotKnownError('grant');
   if (grantIds.length > researchLimits.grantsPerPurchaseMax) throw new OfficeFullError('grantsPerPurchaseMax');

@@ -12,7 +12,7 @@ import type { VitalKind } from '../messages.ts';
 import type { AskInput, ReadResult, ResearchOffice } from '../offices.ts';
 import type { ResearchView, TransactionView } from '../views.ts';
 import { Bindings } from './bindings.ts';
-import { buy, purchaseTransaction, refund } from './buying.ts';
+import { buy, dispute, disputeTransaction, purchaseTransaction, refund } from './buying.ts';
 import { Offering } from './offering.ts';
 import { Reading } from './reading.ts';
 import { ReceiptBook } from './receipt-book.ts';
@@ -104,6 +104,14 @@ class Office implements OpenResearchOffice {
 
   refund(grantId: Hex, options: WaitOptions = {}): Promise<Hex> {
     return refund(this.#house, grantId, options);
+  }
+
+  disputeTransaction(grantId: Hex, options: WaitOptions = {}): Promise<TransactionView> {
+    return disputeTransaction(this.#house, grantId, options);
+  }
+
+  dispute(grantId: Hex, options: WaitOptions = {}): Promise<Hex> {
+    return dispute(this.#house, grantId, options);
   }
 
   receiptFor(grantId: Hex): { readonly typedData: string } | null {
