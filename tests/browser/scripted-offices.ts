@@ -204,6 +204,12 @@ function researchOf(market: ScriptedMarket): ResearchOffice {
       market.setPhase(grantId, 'refunded');
       return market.next(32);
     },
+    async disputeTransaction() {
+      throw new Condition('grant-not-ready', 'nothing is delivered on the ledger here');
+    },
+    async dispute() {
+      throw new Condition('no-signer', 'this office has no account of its own');
+    },
     async buy() {
       throw new Condition('no-signer', 'this office has no account of its own');
     },

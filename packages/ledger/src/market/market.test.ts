@@ -1,5 +1,8 @@
 import { createSeededRandom } from '@pulsemesh/base';
+import { decodeFunctionData } from 'viem';
 import { describe, expect, it } from 'vitest';
+import { consentLedgerAbi } from '../contract/consent-ledger.ts';
+import { offerIdOf } from '../contract/typed-data.ts';
 import type { Hex, Offer } from '../offer/offer.ts';
 import { MarketWorld } from '../testing/market-world.ts';
 import { accountOf } from '../testing/some-offer.ts';
@@ -48,10 +51,7 @@ describe('money', () => {
     world.ledgerOf('first').setTrouble('away');
     world.ledgerOf('second').setTrouble('away');
     await world.again(() => world.research.buy([grantId]));
-    const offer = world.ledger.performed.find(({ step }) => step.step === 'purchase')?.step;
-    const signed = offer?.step === 'purchase' ? offer.grants[0]?.offer : undefined;
-    const custodian = world.ledger.connect(accountOf(11));
-    await custodian.perform({ step: 'deliver', offer: signed as Offer, wrapped: '0x00' });
+    await deliverNothing(world);
     await world.until('delivered', () => world.research.view().grants[0]?.phase === 'delivered');
     await world.clock.advance(17 * 3600_000);
     expect(world.research.view().grants[0]?.phase).toBe('delivered');
@@ -59,7 +59,36 @@ describe('money', () => {
     expect(world.research.view().grants[0]?.phase).toBe('disputed');
     expect(world.home.view(subject).grants[0]?.phase).toBe('disputed');
   });
+
+  it('is disputed at once where the researcher says so, and not before there is anything to dispute', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const { grantId } = await world.offered(subject);
+    await expect(world.research.dispute(grantId)).rejects.toMatchObject({ code: 'grant-not-ready' });
+    world.ledgerOf('first').setTrouble('away');
+    world.ledgerOf('second').setTrouble('away');
+    await world.again(() => world.research.buy([grantId]));
+    await expect(world.research.disputeTransaction(grantId)).rejects.toMatchObject({ code: 'grant-not-ready' });
+    await deliverNothing(world);
+    await world.until('delivered', () => world.research.view().grants[0]?.phase === 'delivered');
+    const { to, data, value, chainId } = await world.research.disputeTransaction(grantId);
+    expect([to, value, chainId]).toEqual([world.domain.verifyingContract, '0x0', world.domain.chainId]);
+    const { functionName, args } = decodeFunctionData({ abi: consentLedgerAbi, data });
+    expect([functionName, offerIdOf(args?.[0] as Offer, world.domain)]).toEqual(['dispute', grantId]);
+    await world.again(() => world.research.dispute(grantId));
+    await world.until('disputed', () => world.home.view(subject).grants[0]?.phase === 'disputed');
+    await expect(world.research.dispute(grantId)).rejects.toMatchObject({ code: 'grant-not-ready' });
+    await expect(world.research.dispute(`0x${'00'.repeat(32)}`)).rejects.toMatchObject({ code: 'not-known' });
+  });
 });
+
+/** A custodian puts a key on the ledger that opens nothing. */
+async function deliverNothing(world: MarketWorld): Promise<void> {
+  const bought = world.ledger.performed.find(({ step }) => step.step === 'purchase')?.step;
+  const offer = bought?.step === 'purchase' ? bought.grants[0]?.offer : undefined;
+  const custodian = world.ledger.connect(accountOf(11));
+  await custodian.perform({ step: 'deliver', offer: offer as Offer, wrapped: '0x00' });
+}
 
 describe('without a chain', () => {
   it('the same course is run on the public board, and no money moves', async () => {

@@ -41,7 +41,13 @@ function homeOffice() {
 }
 
 function researchOffice() {
-  return { view: () => ({ grants: [] }), ask: vi.fn(async () => askId), buy: vi.fn(async () => grantOf(bo)) };
+  return {
+    view: () => ({ grants: [] }),
+    ask: vi.fn(async () => askId),
+    buy: vi.fn(async () => grantOf(bo)),
+    dispute: vi.fn(async () => grantOf(bo)),
+    disputeTransaction: async () => ({ to: account, data: '0x', value: '0x0', chainId: 1 }),
+  };
 }
 
 const apps: FastifyInstance[] = [];
@@ -158,6 +164,15 @@ describe('the routes of consent', () => {
       ...{ home, criteria: {}, account, price: 0n, token: `0x${'0'.repeat(40)}` },
       ...{ fromSeconds: 1, untilSeconds: 7_200, accessForSeconds: 3_600, validForSeconds: 60 },
     });
+  });
+
+  it('disputes with the own signer by POST, and tells by GET what a wallet sends', async () => {
+    const { ask, research } = await build();
+    const dispute = `/api/v1/research/grants/${grantOf(ada)}/dispute`;
+    expect((await ask('GET', dispute)).json()).toEqual({ to: account, data: '0x', value: '0x0', chainId: 1 });
+    expect(research.dispute).not.toHaveBeenCalled();
+    expect((await ask('POST', dispute)).json()).toEqual({ transaction: grantOf(bo) });
+    expect(research.dispute).toHaveBeenCalledWith(grantOf(ada));
   });
 
   it('sends data as a file', async () => {
