@@ -1,6 +1,9 @@
 /** Limits of a researcher's office. */
 export const researchLimits = {
   asksMax: 5_000,
+  /** Requests and offers that nothing came of are kept so long after they ran out; looked for so often. */
+  keptMs: 90 * 24 * 3600_000,
+  tidyEveryMs: 3600_000,
   offersPerAskMax: 10_000,
   countersPerAskMax: 1_000,
   grantsMax: 100_000,

@@ -21,6 +21,7 @@ import { researchLimits } from './research-limits.ts';
 import type { ResearchHouse, ResearchOfficeMeans } from './research-means.ts';
 import type { ResearchRows } from './research-rows.ts';
 import { researchView } from './research-view.ts';
+import { tidy } from './tidying.ts';
 
 /** A researcher's office, and what the node it runs in may look at. */
 export interface OpenResearchOffice extends ResearchOffice {
@@ -153,6 +154,14 @@ class Office implements OpenResearchOffice {
     };
     const ticker = startTicker(clock, researchLimits.tickMs, () => this.#receiving.tick(), note);
     this.#stack.defer(() => ticker.stop());
+    const tidier = startTicker(clock, researchLimits.tidyEveryMs, () => this.#tidy(), note);
+    this.#stack.defer(() => tidier.stop());
+    this.#tidy().catch(note);
+  }
+
+  #tidy(): Promise<void> {
+    const times = { nowMs: this.#house.clock.now(), keptMs: researchLimits.keptMs };
+    return this.#house.desk.transact((change) => tidy(change, times));
   }
 
   async #take(from: PeerId, bytes: Uint8Array, mark: readonly TableChange[]): Promise<void> {
