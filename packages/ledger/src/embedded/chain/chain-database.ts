@@ -7,7 +7,7 @@ import { ChainDamagedError } from '../errors.ts';
 import { fromHex, toHex } from '../state/hex.ts';
 import type { AccountRecord, StateChanges, StateReader } from '../state/state-types.ts';
 import type { StoredBlock, StoredLog, StoredTransaction } from './block.ts';
-import { prepareStatements, schema, schemaVersion } from './chain-schema.ts';
+import { hasOwnSchema, prepareStatements, schema, schemaVersion } from './chain-schema.ts';
 import { accountOf, blockOfRow, logOfRow, transactionOfRow } from './rows.ts';
 
 /** A sealed block with all it brings, written whole or not at all. */
@@ -146,10 +146,16 @@ export class ChainDatabase implements StateReader, Disposable {
     this.head();
   }
 
-  /** Damage that SQLite itself sees. @throws {ChainDamagedError} */
+  /** Damage that SQLite itself sees, indexes that differ from their tables, other tables and rules than its own. @throws {ChainDamagedError} */
   checkPages(): void {
     const rows = this.#all(this.#statements.check);
-    if (rows[0]?.[0] !== 'ok') throw new ChainDamagedError('pages', null);
+    if (rows[0]?.[0] !== 'ok' || !hasOwnSchema(this.#database)) throw new ChainDamagedError('pages', null);
+  }
+
+  /** How many rows there are in all, wherever they belong. */
+  counts(): { readonly blocks: number; readonly transactions: number; readonly logs: number; readonly codes: number } {
+    const [blocks, transactions, logs, codes] = (this.#get(this.#statements.counts) ?? []).map(Number);
+    return { blocks: blocks ?? 0, transactions: transactions ?? 0, logs: logs ?? 0, codes: codes ?? 0 };
   }
 
   /** Writes a block, and at the genesis what is fixed for good: durable when it returns, else nothing is. @throws {StoreFullError}, {StoreFailedError}. */

@@ -98,6 +98,54 @@ describe('what an operator may change in the database', () => {
     expect(fault).toEqual({ kind, block });
   });
 
+  it('a block between others left out, though nothing happened in it', async () => {
+    const place = join(directory.path, 'gap');
+    using copy = copyTo(place);
+    copy.database.exec(`DELETE FROM blocks WHERE number = ${head - 1}`);
+    copy.database.close();
+    expect((await verifyEmbeddedChain({ directory: place })).fault).toEqual({ kind: 'number', block: head - 1 });
+  });
+
+  it.each([
+    [
+      'a receipt of no block',
+      `INSERT INTO transactions SELECT 99999, 0, randomblob(32), sender, raw, 1, 0, 0, NULL FROM transactions LIMIT 1`,
+    ],
+    ['a log of no block', 'INSERT INTO logs SELECT 99999, 0, 0, address, topics, data FROM logs LIMIT 1'],
+    [
+      'a block before the first',
+      `INSERT INTO blocks SELECT -1, randomblob(32), parent_hash, timestamp, 0, transactions_hash, receipts_hash, state_hash, seal, 0
+        FROM blocks WHERE number = 1`,
+    ],
+    ['code that lies in wait for who makes a contract', 'INSERT INTO codes VALUES (randomblob(32), zeroblob(1))'],
+  ])('%s: found', async (_what, sql) => {
+    const place = join(directory.path, 'stray');
+    using copy = copyTo(place);
+    copy.database.exec(sql);
+    copy.database.close();
+    expect((await verifyEmbeddedChain({ directory: place })).fault).toEqual({ kind: 'kept', block: null });
+  });
+
+  it.each([
+    ['a rule that drops what is written', 'CREATE TRIGGER t BEFORE INSERT ON logs BEGIN SELECT RAISE(IGNORE); END'],
+    [
+      'an index that leaves transactions out',
+      'DROP INDEX transactions_by_hash; CREATE INDEX transactions_by_hash ON transactions (hash) WHERE block > 5',
+    ],
+    [
+      'an index that says less than its table, under its own name',
+      `DROP INDEX transactions_by_hash; CREATE UNIQUE INDEX transactions_by_hash ON transactions (hash) WHERE block <> 2;
+        PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX transactions_by_hash ON transactions (hash)'
+        WHERE name = 'transactions_by_hash'`,
+    ],
+  ])('%s: found', async (_what, sql) => {
+    const place = join(directory.path, 'rules');
+    using copy = copyTo(place);
+    copy.database.exec(sql);
+    copy.database.close();
+    expect((await verifyEmbeddedChain({ directory: place })).fault).toEqual({ kind: 'pages', block: null });
+  });
+
   it('a tail cut off: found by who saw the head', async () => {
     const place = join(directory.path, 'cut');
     using copy = copyTo(place);
@@ -146,6 +194,6 @@ async function* changed(
 /** A copy of the chain whose database can be written in, as who owns the disk can. */
 function copyTo(place: string): Disposable & { readonly database: DatabaseSync } {
   cpSync(original, place, { recursive: true, filter: (source) => !source.endsWith('-shm') });
-  const database = new DatabaseSync(databaseFile(place));
+  const database = new DatabaseSync(databaseFile(place), { defensive: false });
   return { database, [Symbol.dispose]: () => void (database.isOpen && database.close()) };
 }

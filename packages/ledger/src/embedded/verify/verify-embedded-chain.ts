@@ -34,8 +34,8 @@ export interface ChainVerdict {
 
 /**
  * Executes a chain again from its genesis and compares every hash and seal; of a directory also everything that is kept for reading, down
- * to the last balance. The directory may be in use. What a sealer wrote anew from the start with the same key only `expected` can tell: keep
- * a block's hash elsewhere. Never throws for what is wrong with the chain.
+ * to the last balance, and that nothing else is kept. The directory may be in use. What a sealer wrote anew from the start with the same
+ * key, and that an older copy was put back, only `expected` can tell: keep a block's hash elsewhere. Never throws for what is wrong with the chain.
  * @throws what reading the directory or the source throws, other than damage.
  */
 export async function verifyEmbeddedChain(
@@ -72,18 +72,27 @@ async function verifyDirectory(
   const spec = parseSpec(database.meta('spec'));
   const source = { spec, blocks: blocksOf(database) };
   let state: MemoryState | undefined;
+  let logCount = 0;
   const fault = await verifyBlocks(
     source,
     expected,
     tally,
     options,
-    (made, block) => keptFault(database, made, block),
+    (made, block) => {
+      logCount += made.logs.length;
+      return keptFault(database, made, block);
+    },
     (replayed) => {
       state = replayed;
     },
   );
   if (fault !== null || state === undefined) return fault;
-  return isSameState(database, state) ? null : { kind: 'kept', block: null };
+  const next = (tally.head?.number ?? 0) + 1;
+  if ((database.head()?.number ?? 0) >= next) return { kind: 'number', block: next };
+  const { blocks, transactions, logs, codes } = database.counts();
+  const isAll = blocks === next && transactions === tally.transactions && logs === logCount;
+  const isKept = isAll && codes === state.codes.size && isSameState(database, state);
+  return isKept ? null : { kind: 'kept', block: null };
 }
 
 async function verifyBlocks(
@@ -172,14 +181,14 @@ class Tally {
   spec: ChainSpec | undefined;
   head: StoredBlock | undefined;
   #blocks = 0;
-  #transactions = 0;
+  transactions = 0;
   #genesis: StoredBlock | undefined;
 
   add(block: StoredBlock): void {
     this.#genesis ??= block;
     this.head = block;
     this.#blocks += 1;
-    this.#transactions += block.transactionCount;
+    this.transactions += block.transactionCount;
   }
 
   verdict(fault: ChainFault | null): ChainVerdict {
@@ -187,7 +196,7 @@ class Tally {
     return {
       fault,
       blocks: this.#blocks,
-      transactions: this.#transactions,
+      transactions: this.transactions,
       chainId: this.spec?.chainId ?? null,
       sealer: this.spec === undefined ? null : toHex(this.spec.sealer),
       genesisHash: hexOf(this.#genesis?.hash),
