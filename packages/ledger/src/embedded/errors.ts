@@ -19,6 +19,16 @@ export class ChainDamagedError extends Condition {
   }
 }
 
+/** Its JSON-RPC cannot listen where it should; `refusal` is what the operating system says (`EADDRINUSE`, `EACCES`). */
+export class ChainAddressError extends Condition {
+  override readonly name = 'ChainAddressError';
+  constructor(place: string, refusal: string) {
+    super('embedded-chain-address', `the embedded chain cannot listen on ${place}: ${refusal}`, {
+      facts: { place, refusal },
+    });
+  }
+}
+
 /** The chain was closed, or its thread ended. */
 export class ChainClosedError extends Condition {
   override readonly name = 'ChainClosedError';

@@ -45,7 +45,7 @@ export class RunningChain implements AsyncDisposable {
     };
   }
 
-  /** @throws {StoreInUseError}; what opening the chain throws; what the operating system says of the address. */
+  /** @throws {StoreInUseError}; what opening the chain throws; {ChainAddressError}. */
   static async start(settings: RunSettings, dependencies: ChainDependencies): Promise<RunningChain> {
     await using parts = new AsyncDisposableStack();
     const lock = parts.use(lockDirectory(settings.directory));

@@ -95,8 +95,8 @@ describe('in a thread', () => {
     using elsewhere = temporaryDirectory();
     const port = Number(new URL(taken.url ?? '').port);
     await expect(startEmbeddedChain(testOptions(elsewhere.path, { port }), systemDependencies)).rejects.toMatchObject({
-      code: 'store-failed',
-      cause: { message: expect.stringContaining('EADDRINUSE') },
+      code: 'embedded-chain-address',
+      facts: { place: `127.0.0.1:${port}`, refusal: 'EADDRINUSE' },
     });
   });
 });

@@ -68,7 +68,7 @@ export class EmbeddedRpcError extends Error {
 /**
  * Starts a chain with one sealer in a thread of its own, so that nothing else waits for it; its time is the system's.
  * @throws {StoreInUseError} when another process has the directory; {OtherChainError} when it holds another chain;
- * {ChainDamagedError}; {StoreSchemaError}; {StoreFullError}; {StoreFailedError}, also when the address is taken.
+ * {ChainDamagedError}; {StoreSchemaError}; {StoreFullError}; {StoreFailedError}; {ChainAddressError}.
  */
 export async function startEmbeddedChain(
   options: EmbeddedChainOptions,

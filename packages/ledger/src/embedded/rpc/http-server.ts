@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { overLimit, RpcRefusal, rpcCodes } from '../errors.ts';
+import { errorCode } from '@pulsemesh/base';
+import { ChainAddressError, overLimit, RpcRefusal, rpcCodes } from '../errors.ts';
 import { embeddedLimits } from '../limits.ts';
 import type { Json } from './answers.ts';
 import { type Dispatch, faultOf } from './dispatch.ts';
@@ -14,7 +15,7 @@ export interface RpcServer extends AsyncDisposable {
 /**
  * JSON-RPC 2.0 over HTTP POST, with batches. No page may use it: a request with an `Origin`, without `application/json`, or, on the loopback,
  * for another host's name (a name turned to this machine) is refused; pages go through their node's own API.
- * @throws what the operating system says of the address (`EADDRINUSE`, `EACCES`).
+ * @throws {ChainAddressError}.
  */
 export async function startRpcServer(dispatch: Dispatch, host: string, port: number): Promise<RpcServer> {
   // Kept open for long: a client that was busy finds its connection still there instead of closed under its hands.
@@ -23,10 +24,14 @@ export async function startRpcServer(dispatch: Dispatch, host: string, port: num
     void answer(dispatch, host, request, response);
   });
   server.maxConnections = embeddedLimits.connectionsMax;
-  server.listen(port, host);
-  await once(server, 'listening');
-  const { port: bound } = server.address() as AddressInfo; // of a TCP server
   const name = host.includes(':') ? `[${host}]` : host;
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw new ChainAddressError(`${name}:${port}`, errorCode(error));
+  }
+  const { port: bound } = server.address() as AddressInfo; // of a TCP server
   return { url: `http://${name}:${bound}`, [Symbol.asyncDispose]: () => close(server) };
 }
 

@@ -1,6 +1,6 @@
 import { errorCode, errorForLog, unreachable } from '@pulsemesh/base';
 import { StoreFailedError, StoreFullError, StoreInUseError, StoreSchemaError } from '@pulsemesh/store';
-import { ChainDamagedError, OtherChainError } from '../errors.ts';
+import { ChainAddressError, ChainDamagedError, OtherChainError } from '../errors.ts';
 import type { ThreadFault } from './messages.ts';
 
 /** What carries a condition over the thread's border. */
@@ -14,6 +14,9 @@ export function faultOf(error: unknown): ThreadFault {
   if (error instanceof ChainDamagedError) {
     const block = error.facts['block'];
     return { kind: 'damaged', what: String(error.facts['kind']), block: typeof block === 'number' ? block : null };
+  }
+  if (error instanceof ChainAddressError) {
+    return { kind: 'address', place: String(error.facts['place']), refusal: String(error.facts['refusal']) };
   }
   if (error instanceof StoreFailedError) return { kind: 'failed', text: error.message };
   return { kind: 'failed', text: `${errorCode(error)} ${errorForLog(error).text}` };
@@ -32,6 +35,8 @@ export function conditionOf(fault: ThreadFault): Error {
       return new OtherChainError(fault.what);
     case 'damaged':
       return new ChainDamagedError(fault.what, fault.block);
+    case 'address':
+      return new ChainAddressError(fault.place, fault.refusal);
     case 'failed':
       return new StoreFailedError('start', { cause: new Error(fault.text) });
     default:

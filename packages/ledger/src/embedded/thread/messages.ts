@@ -35,4 +35,5 @@ export type ThreadFault =
   | { readonly kind: 'schema'; readonly found: string; readonly known: number }
   | { readonly kind: 'other'; readonly what: string }
   | { readonly kind: 'damaged'; readonly what: string; readonly block: number | null }
+  | { readonly kind: 'address'; readonly place: string; readonly refusal: string }
   | { readonly kind: 'failed'; readonly text: string };
