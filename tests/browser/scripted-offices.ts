@@ -108,6 +108,9 @@ function homeOf(market: ScriptedMarket, origin: () => string): HomeOffice {
       for (const list of [market.grants, market.accesses, market.asks]) list.length = 0;
       market.changed();
     },
+    async takeEmergency() {
+      throw new Condition('served-wrong', 'there is no custodian behind this office');
+    },
     catalogue: async () => market.catalogue[0] as (typeof market.catalogue)[number],
     async [Symbol.asyncDispose]() {},
   };

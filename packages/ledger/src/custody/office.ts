@@ -12,9 +12,9 @@ import {
   withTimeout,
 } from '@pulsemesh/base';
 import type { Author, Board } from '@pulsemesh/board';
-import { type Box, sha256 } from '@pulsemesh/crypto';
+import type { Box } from '@pulsemesh/crypto';
 import type { TableChange, TableStore } from '@pulsemesh/store';
-import { concatBytes, type PeerId } from '@pulsemesh/wire';
+import { type PeerId, toHex } from '@pulsemesh/wire';
 import { accessLimits } from '../access/access-limits.ts';
 import { type AccessLog, openAccessLog } from '../access/access-log.ts';
 
@@ -39,6 +39,7 @@ import { type CustodyQuotas, custodyLimits, defaultQuotas, type HoldingLimits } 
 import { CustodyOutbox } from './custody-outbox.ts';
 import { whyNotReleased } from './decide.ts';
 import { DenialCounter } from './denial-counter.ts';
+import { emergencyIdOf } from './emergency-id.ts';
 import { EventFeed } from './event-feed.ts';
 import { rowAfter } from './grant-row.ts';
 import { LedgerEntries } from './ledger-entries.ts';
@@ -200,7 +201,9 @@ class Office implements CustodianOffice {
     const { reasonCharactersMax } = accessLimits;
     if (reason === '' || reason.length > reasonCharactersMax || /\p{Cc}/u.test(reason))
       throw new EmergencyReasonError(reasonCharactersMax);
-    const places = this.#placesOf(subject);
+    // The receipt that is given back is of the first: one that the reader knows whose it is.
+    const isOwn = ({ homes }: { readonly homes: readonly PeerId[] }) => Number(homes.includes(reader));
+    const places = this.#placesOf(subject).toSorted((one, other) => isOwn(other) - isOwn(one));
     const [leaf] = await this.#committer.commit(() => ({
       accesses: places.map(({ grantId }) => ({
         ...accessOf(this.#desk(), grantId, reader, 'emergency'),
@@ -350,7 +353,7 @@ class Office implements CustodianOffice {
     const last = new Map<PeerId, Hex>();
     for (const [grantId, { terms, row }] of this.#book.all())
       if (hexOf(terms.subject) === wanted) last.set(row.home, grantId);
-    if (last.size === 0) return [{ grantId: emergencyId(subject), homes: [...this.#homes] }];
+    if (last.size === 0) return [{ grantId: emergencyIdOf(toHex(subject)), homes: [...this.#homes] }];
     return [...last].map(([home, grantId]) => ({ grantId, homes: [home] }));
   }
 
@@ -378,13 +381,6 @@ const passedEventsMax = 256;
 
 /** Public leaves in one answer. */
 const leavesMax = 4_096;
-
-const emergencyHead = new TextEncoder().encode('pulsemesh/emergency/1\0');
-
-/** Under what accesses in an emergency are counted, for one patient: there is no grant. */
-function emergencyId(subject: Uint8Array): Hex {
-  return hexOf(sha256(concatBytes(emergencyHead, subject)));
-}
 
 function messageIn(bytes: Uint8Array): Message | null {
   try {

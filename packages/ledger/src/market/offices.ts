@@ -39,7 +39,7 @@ export interface NoticeSink {
 export interface Notice {
   readonly noticeId: string;
   readonly subject: string;
-  readonly kind: 'asked' | 'accepted' | 'paid' | 'read' | 'revoked' | 'alarm';
+  readonly kind: 'asked' | 'accepted' | 'paid' | 'read' | 'emergency' | 'revoked' | 'alarm';
 }
 
 /** What a home allows whatever a patient says; an operator's setting. */
@@ -77,8 +77,22 @@ export interface HomeOffice extends AsyncDisposable {
   withdraw(grantId: Hex, to: Hex, amount: bigint, nonce: bigint, until: number, signature: Hex): Promise<Hex>;
   /** Destroys what ties the ledger to a patient: salts, signatures, consents; revokes what still can be. */
   erase(subject: string): Promise<void>;
+  /**
+   * Takes a custodian's receipt for an access that this home makes in an emergency, without the patient. Once it resolves the access is
+   * kept and the patient is being told: what follows may happen then, not before. @throws {ServedWrongError}; {NotKnownError}.
+   */
+  takeEmergency(access: EmergencyAccess): Promise<void>;
   /** What the catalogue says of this home now. */
   catalogue(): Promise<CatalogueEntryView>;
+}
+
+export interface EmergencyAccess {
+  readonly subject: string;
+  readonly custodian: PeerId;
+  /** As the custodian was told. */
+  readonly reason: string;
+  /** CBOR of the `AccessReceipt`. */
+  readonly receipt: Uint8Array;
 }
 
 export interface NewPasskey {

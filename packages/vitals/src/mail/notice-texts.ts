@@ -1,8 +1,8 @@
 import type { Language } from '../people/index.ts';
 import type { MailText } from './texts.ts';
 
-/** What people are told about consent: a request, a yes, a payment, a read, a withdrawal, something that must not be. */
-export const noticeKinds = ['asked', 'accepted', 'paid', 'read', 'revoked', 'alarm'] as const;
+/** What people are told about consent: a request, a yes, a payment, a read, a read in an emergency, a withdrawal, something that must not be. */
+export const noticeKinds = ['asked', 'accepted', 'paid', 'read', 'emergency', 'revoked', 'alarm'] as const;
 export type NoticeKind = (typeof noticeKinds)[number];
 
 type NoticeWords = Readonly<Record<Language, Readonly<Record<NoticeKind, readonly [notice: string, step: string]>>>>;
@@ -25,6 +25,10 @@ const words: NoticeWords = {
     read: [
       'Somebody has read recordings that you agreed to share.',
       'The page lists every read and checks its receipt. You hear of further reads under the same consent at most once a day.',
+    ],
+    emergency: [
+      'In an emergency your recordings were opened without asking you first.',
+      'The page shows when it was and which reason was given. If there was no emergency, talk to whoever runs your Pulsemesh.',
     ],
     revoked: [
       'Your consent has been withdrawn: nothing more is handed out.',
@@ -52,6 +56,10 @@ const words: NoticeWords = {
       'Jemand hat Aufzeichnungen gelesen, denen Sie zugestimmt haben.',
       'Die Seite führt jeden Zugriff auf und prüft seine Quittung. Von weiteren Zugriffen derselben Einwilligung hören Sie höchstens einmal am Tag.',
     ],
+    emergency: [
+      'In einem Notfall wurden Ihre Aufzeichnungen geöffnet, ohne Sie vorher zu fragen.',
+      'Die Seite zeigt, wann das war und welcher Grund genannt wurde. Falls es keinen Notfall gab, sprechen Sie mit denen, die Ihr Pulsemesh betreiben.',
+    ],
     revoked: [
       'Ihre Einwilligung ist widerrufen: Es wird nichts mehr herausgegeben.',
       'Was vorher gelesen wurde, bleibt bei denen, die es gelesen haben.',
@@ -77,6 +85,10 @@ const words: NoticeWords = {
     read: [
       'Quelqu’un a lu des enregistrements que vous avez accepté de partager.',
       'La page montre chaque lecture et vérifie son reçu. Vous êtes prévenu des lectures suivantes au plus une fois par jour.',
+    ],
+    emergency: [
+      'Dans une urgence, vos enregistrements ont été ouverts sans vous demander d’abord.',
+      'La page montre quand, et quelle raison a été donnée. S’il n’y avait pas d’urgence, parlez-en à ceux qui gèrent votre Pulsemesh.',
     ],
     revoked: [
       'Votre consentement est retiré : plus rien n’est transmis.',

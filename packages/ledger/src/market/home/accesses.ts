@@ -3,15 +3,21 @@ import type { AnyBoardEntry } from '@pulsemesh/board';
 import type { TableChange } from '@pulsemesh/store';
 import type { PeerId } from '@pulsemesh/wire';
 import { AccessFollower, type FollowedAccesses } from '../../access/access-follower.ts';
+import type { AccessReceipt } from '../../access/access-types.ts';
 import { decodeAccessReceipt, encodeAccessReceipt } from '../../access/receipt-codec.ts';
+import { emergencyIdOf } from '../../custody/emergency-id.ts';
 import type { LedgerEvent } from '../../grants/grant-ledger.ts';
 import type { Hex } from '../../offer/offer.ts';
 import type { Change } from '../desk/desk.ts';
+import { ServedWrongError } from '../errors.ts';
 import type { AccessedBody } from '../messages.ts';
+import type { EmergencyAccess } from '../offices.ts';
 import type { AlarmView, AnchorView } from '../views.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
 import type { AccessRow, AnchorRow, GrantRow, HomeRows } from './home-rows.ts';
+
+type FollowedAccess = FollowedAccesses['accesses'][number];
 
 const dayMs = 24 * 3600_000;
 const countDigits = 16;
@@ -38,17 +44,48 @@ export class Accesses {
 
   async take(from: PeerId, { receipts }: AccessedBody, mark: readonly TableChange[]): Promise<void> {
     const { desk, clock, events } = this.#house;
-    const ofUs = receipts.filter(({ record }) => desk.get('grant', record.grantId)?.custodians.includes(from));
+    const owners = new Map(receipts.map((receipt) => [receipt, this.#ownerOf(from, receipt)]));
+    const ofUs = receipts.filter((receipt) => owners.get(receipt) !== null);
     if (ofUs.length < receipts.length) events.refused('unknown');
     const found = this.#follower.takeReceipts(from, ofUs, clock.now());
     const subjects = await desk.transact((change) => {
-      for (const access of found.accesses) this.#keep(change, from, access);
-      return new Set([
-        ...this.#raise(change, found.alarms),
-        ...ofUs.flatMap(({ record }) => ownerOf(change, record.grantId)),
-      ]);
+      for (const access of found.accesses) this.#keep(change, from, access, owners.get(access.receipt) ?? '');
+      return new Set([...this.#raise(change, found.alarms), ...ofUs.map((receipt) => owners.get(receipt) ?? '')]);
     }, mark);
     for (const subject of subjects) this.#house.changed(subject);
+  }
+
+  /**
+   * Takes a custodian's receipt for an access that this home makes in an emergency. Once it resolves the access is kept and the patient
+   * is being told. @throws {ServedWrongError} where the receipt is not one of this access.
+   */
+  async takeEmergency({ subject, custodian, reason, receipt }: EmergencyAccess): Promise<void> {
+    const { desk, clock, means } = this.#house;
+    const nowMs = clock.now();
+    const given = receiptIn(receipt);
+    const found = this.#follower.takeReceipts(custodian, [given], nowMs);
+    const [access] = found.accesses;
+    const isThis =
+      access?.record.kind === 'emergency' &&
+      this.#ownerOf(custodian, given) === subject &&
+      access.record.reader === means.post.self &&
+      access.record.reason === reason &&
+      Math.abs(access.record.atMs - nowMs) <= clockAheadMs;
+    await desk.transact((change) => {
+      this.#raise(change, found.alarms);
+      if (isThis) this.#keepEmergency(change, custodian, access, subject);
+    });
+    this.#house.changed(subject);
+    if (!isThis) throw new ServedWrongError('no receipt of this emergency');
+  }
+
+  /** Null: nobody here. */
+  #ownerOf(custodian: PeerId, { record }: AccessReceipt): string | null {
+    const { desk, means } = this.#house;
+    const grant = desk.get('grant', record.grantId);
+    if (grant !== undefined) return grant.custodians.includes(custodian) ? grant.subject : null;
+    if (record.kind !== 'emergency') return null;
+    return means.patients.list().find((subject) => emergencyIdOf(subject) === record.grantId) ?? null;
   }
 
   /** Roots on the ledger; those of strangers are ignored. */
@@ -143,14 +180,19 @@ export class Accesses {
     for (const subject of subjects) this.#house.changed(subject);
   }
 
-  #keep(change: Change<HomeRows>, custodian: PeerId, { record, index, receipt }: FollowedAccesses['accesses'][number]) {
+  #keep(change: Change<HomeRows>, custodian: PeerId, access: FollowedAccess, subject: string): void {
+    const { record, index, receipt } = access;
+    if (record.kind === 'emergency') {
+      this.#keepEmergency(change, custodian, access, subject);
+      return;
+    }
     const grant = change.get('grant', record.grantId);
     const accessId = `${record.grantId}/${custodian}/${index}`;
     if (grant === undefined || change.get('access', accessId) !== undefined) return;
     const row: AccessRow = { custodian, receipt: encodeAccessReceipt(receipt), atMs: record.atMs };
     change.put('access', accessId, row);
     if (grant.accesses >= homeLimits.accessesPerGrantMax) forgetOldest(change, record.grantId);
-    const isRead = record.kind === 'read' || record.kind === 'emergency';
+    const isRead = record.kind === 'read';
     const day = Math.floor(this.#house.clock.now() / dayMs);
     const isTold = isRead && day > grant.readNoticeDay;
     change.put('grant', record.grantId, {
@@ -159,6 +201,18 @@ export class Accesses {
       readNoticeDay: isTold ? day : grant.readNoticeDay,
     });
     if (isTold) change.tell({ noticeId: `read/${record.grantId}/${day}`, subject: grant.subject, kind: 'read' });
+  }
+
+  /** Each is told at once, whatever was told before; of one patient they stand together, whether there is a grant or not. */
+  #keepEmergency(change: Change<HomeRows>, custodian: PeerId, access: FollowedAccess, subject: string): void {
+    const under = emergencyIdOf(subject);
+    const accessId = `${under}/${custodian}/${access.index}`;
+    if (change.get('access', accessId) !== undefined) return;
+    const kept = [...change.all('access')].filter(([id]) => id.startsWith(`${under}/`));
+    if (kept.length >= homeLimits.accessesPerGrantMax) forgetOldest(change, under);
+    const { atMs } = access.record;
+    change.put('access', accessId, { custodian, receipt: encodeAccessReceipt(access.receipt), atMs });
+    change.tell({ noticeId: `emergency/${custodian}/${access.index}`, subject, kind: 'emergency' });
   }
 
   /** Alarms of one grant go to its patient, those of a whole log to everybody whose grants its custodian holds. */
@@ -178,6 +232,15 @@ export class Accesses {
       }
     }
     return subjects;
+  }
+}
+
+/** @throws {ServedWrongError}. */
+function receiptIn(bytes: Uint8Array): AccessReceipt {
+  try {
+    return decodeAccessReceipt(bytes);
+  } catch {
+    throw new ServedWrongError('no receipt');
   }
 }
 

@@ -1,3 +1,4 @@
+import { emergencyIdOf } from '../../custody/emergency-id.ts';
 import { LedgerRefusedError } from '../../grants/errors.ts';
 import type { Hex } from '../../offer/offer.ts';
 import { verifyRevocation } from '../../offer/verify-signature.ts';
@@ -119,6 +120,9 @@ function forgetRest(change: Change<HomeRows>, subject: string): void {
     change.remove('handle', handle);
     change.callBack(handle); // a counter-proposal holds the patient's own words
   }
+  const emergencies = `${emergencyIdOf(subject)}/`;
+  for (const [accessId] of [...change.all('access')])
+    if (accessId.startsWith(emergencies)) change.remove('access', accessId);
   for (const [alarmId, alarm] of [...change.all('alarm')])
     if (alarm.subject === subject) change.remove('alarm', alarmId);
 }

@@ -1,6 +1,7 @@
 import { sha256 } from '@pulsemesh/crypto';
-import { toHex } from '@pulsemesh/wire';
+import { fromHex, toHex } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
+import { encodeAccessReceipt } from '../../access/receipt-codec.ts';
 import { MarketWorld } from '../../testing/market-world.ts';
 import { SoftPasskey } from '../../testing/soft-passkey.ts';
 import type { AssertionView } from '../views.ts';
@@ -199,6 +200,55 @@ describe('who read what', () => {
     world.kill('home');
     await world.until('the next life', () => world.home.view(subject).accesses.length > 0);
     expect(world.home.view(subject).accesses[0]).toEqual(access);
+  });
+
+  it('in an emergency is kept and told each time, also of who has no grant, after a read of the same day, and once', async () => {
+    await using world = await MarketWorld.open({ patients: 2 });
+    const [ada, bo] = world.subjects as [string, string];
+    const grantId = await world.active(ada);
+    const span = { fromSeconds: world.startSeconds, untilSeconds: world.startSeconds + 3600 };
+    await world.again(() => world.research.read(grantId, 'readings', span));
+    await world.until('the notice', () => world.notices.some(({ kind }) => kind === 'read'));
+    const custodian = world.peer('first');
+    const told = () => world.notices.filter(({ kind }) => kind === 'emergency').map(({ subject }) => subject);
+    for (const subject of [ada, bo, bo]) {
+      const reason = `Dr. Who: unconscious ${told().length}`;
+      const emergency = { reader: world.peer('home'), subject: fromHex(subject), reason };
+      const receiving = world.custodian('first').emergency(emergency);
+      await world.clock.advance(1_000);
+      const receipt = encodeAccessReceipt(await receiving);
+      await world.home.takeEmergency({ subject, custodian, reason, receipt });
+      const another = world.home.takeEmergency({ subject, custodian, reason: 'another', receipt });
+      await expect(another).rejects.toMatchObject({ code: 'served-wrong' });
+      const others = { subject: subject === ada ? bo : ada, custodian, reason, receipt };
+      await expect(world.home.takeEmergency(others)).rejects.toMatchObject({ code: 'served-wrong' });
+      await world.clock.advance(60_000); // the custodian's own word of it comes too
+    }
+    expect(told()).toEqual([ada, bo, bo]);
+    const kinds = (subject: string) => world.home.view(subject).accesses.filter(({ kind }) => kind === 'emergency');
+    expect([kinds(ada).length, kinds(bo).length]).toEqual([1, 2]);
+    expect(kinds(bo)[0]).toMatchObject({ reason: 'Dr. Who: unconscious 2', organisation: 'Clinic' });
+    world.kill('home');
+    await world.until('the next life', () => kinds(bo).length === 2);
+    await world.clock.advance(30 * 60_000);
+    expect([ada, bo].flatMap((subject) => world.home.view(subject).alarms)).toEqual([]);
+    await world.home.erase(bo);
+    expect(kinds(bo)).toEqual([]);
+    expect(told()).toHaveLength(3);
+  });
+
+  it('in an emergency is told by the custodian where the home died before it could take the receipt', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const emergency = { reader: world.peer('home'), subject: fromHex(subject), reason: 'unconscious' };
+    void world.custodian('first').emergency(emergency);
+    world.kill('home');
+    await world.until('the notice', () => world.notices.some(({ kind }) => kind === 'emergency'));
+    expect(world.home.view(subject).accesses).toMatchObject([{ kind: 'emergency', reason: 'unconscious' }]);
+    const bytes = Uint8Array.of(1);
+    await expect(
+      world.home.takeEmergency({ subject, custodian: world.peer('first'), reason: '', receipt: bytes }),
+    ).rejects.toMatchObject({ code: 'served-wrong' });
   });
 
   it('is an alarm where a custodian shows another log to all than to the patient', async () => {

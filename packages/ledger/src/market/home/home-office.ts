@@ -11,7 +11,7 @@ import { AskGoneError, NotKnownError, OfficeClosedError, OfficeSetupError } from
 import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
 import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
 import { messageLimits } from '../message-limits.ts';
-import type { HomeOffice, NewPasskey } from '../offices.ts';
+import type { EmergencyAccess, HomeOffice, NewPasskey } from '../offices.ts';
 import { amountView } from '../view-parts.ts';
 import type { AcceptInput, CatalogueEntryView, DraftView, PatientConsentView } from '../views.ts';
 import { Accesses } from './accesses.ts';
@@ -145,6 +145,11 @@ class Office implements OpenHomeOffice {
 
   erase(subject: string): Promise<void> {
     return this.#ending.erase(subject);
+  }
+
+  async takeEmergency(access: EmergencyAccess): Promise<void> {
+    if (!this.#house.means.patients.list().includes(access.subject)) throw new NotKnownError('patient');
+    await this.#accesses.takeEmergency(access);
   }
 
   catalogue(): Promise<CatalogueEntryView> {

@@ -1,3 +1,4 @@
+import { emergencyIdOf } from '../../custody/emergency-id.ts';
 import type { Hex } from '../../offer/offer.ts';
 import { askOf, offerOf, receiptOf } from '../kept-messages.ts';
 import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
@@ -24,7 +25,7 @@ export function patientView(
     passkey: passkey === null ? null : { credentialId: passkey.credentialId, enrolledMs: passkey.enrolledMs },
     asks: asksOf(house, subject),
     grants: grants.map(([grantId, grant]) => grantView(house, grantId as Hex, grant)),
-    accesses: accessesOf(house, new Map(grants), anchorOf),
+    accesses: accessesOf(house, subject, new Map(grants), anchorOf),
     alarms: alarms.map(([alarmId, { custodian, kind, grantId, atMs, text }]) => ({
       alarmId,
       kind,
@@ -103,11 +104,16 @@ function grantView(house: HomeHouse, grantId: Hex, grant: GrantRow): GrantView {
 
 function accessesOf(
   { desk, means }: HomeHouse,
+  subject: string,
   grants: ReadonlyMap<string, GrantRow>,
   anchorOf: (custodian: string, index: number) => AnchorView | null,
 ): readonly AccessView[] {
   const rows: [string, AccessRow][] = [];
-  for (const [id, row] of desk.all('access')) if (grants.has(id.slice(0, id.indexOf('/')))) rows.push([id, row]);
+  const emergencies = emergencyIdOf(subject);
+  for (const [id, row] of desk.all('access')) {
+    const under = id.slice(0, id.indexOf('/'));
+    if (under === emergencies || grants.has(under)) rows.push([id, row]);
+  }
   rows.sort(([, one], [, other]) => other.atMs - one.atMs);
   return rows.slice(0, homeLimits.accessesShownMax).map(([, row]) => {
     const kept = receiptOf(row);
