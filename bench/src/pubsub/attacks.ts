@@ -20,7 +20,7 @@ export function attackCases(isFull: boolean): Case[] {
       protocols: ['upsycle', 'gossipsub-best'],
       setting: {
         ...{ transport: 'memory', nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
-        ...{ warmUpSeconds: isFull ? 60 : 10, settleSecondsMax: isFull ? 20 : 0, idleSeconds: 3 },
+        ...{ warmUpSeconds: isFull ? 20 : 10, settleSecondsMax: isFull ? 150 : 0, idleSeconds: 3 },
         attack: { kind, sybils, atSeconds: 0 },
         phases: [
           {

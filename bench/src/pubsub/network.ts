@@ -53,6 +53,7 @@ export class Network {
     const idle = await this.#idle(idleSeconds);
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
     if (attack !== undefined && !isEarly) await this.#summon();
+    if (attack !== undefined) await settle(settleSecondsMax);
     this.#attackAtMs = performance.now();
     if (attack?.kind === 'flash') for (const { peerId } of this.#sybils) this.#counting.deaf.add(peerId.toString());
     for (const phase of phases) {
@@ -199,12 +200,12 @@ async function inTurns(count: number, make: (index: number) => Promise<void>): P
   }
 }
 
-/** Waits until the process has little to do, `secondsMax` at most. */
+/** Waits until the process has little to do, a fifth of a core, `secondsMax` at most. */
 async function settle(secondsMax: number): Promise<void> {
   for (let seconds = 0; seconds < secondsMax; seconds += 2) {
     const before = cpuSeconds();
     await sleep(2_000);
-    if ((cpuSeconds() - before) / 2 <= 0.1) return;
+    if ((cpuSeconds() - before) / 2 <= 0.2) return;
   }
 }
 

@@ -18,7 +18,7 @@ export interface Setting {
   /** Connections that a node may hold. */
   readonly linksMax: number;
   readonly warmUpSeconds: number;
-  /** Then for so much longer at most, until the process uses no more than a tenth of a core: connections are being made. */
+  /** Then for so much longer at most, until the process uses no more than a fifth of a core: connections are being made. */
   readonly settleSecondsMax?: number;
   /** Played before the idle time and the phases, and not counted: code that runs for the first time is slow, whoever's it is. */
   readonly runIn?: Phase;

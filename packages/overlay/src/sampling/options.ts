@@ -58,7 +58,7 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
   roundMs: 10_000,
   roundJitter: 0.2,
   stillRoundMs: 60_000,
-  stillAfterRounds: 30,
+  stillAfterRounds: 6,
   fastRoundMs: 1_000,
   fastRoundsMax: 30,
   answerTimeoutMs: 5_000,
