@@ -1,6 +1,7 @@
 // What a page needs to check a board itself, with keys alone; it imports nothing of Node.
 export { MalformedError } from './errors.ts';
 export { emptyRoot, hashLeaf, hashNode } from './merkle/hash.ts';
+export { LeafTree } from './merkle/leaf-tree.ts';
 export { type ConsistencyClaim, type InclusionClaim, verifyConsistency, verifyInclusion } from './merkle/verify.ts';
 export { type Checkpoint, type OpenedCheckpoint, openCheckpoint } from './notes/checkpoint.ts';
 export {

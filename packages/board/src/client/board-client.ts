@@ -17,6 +17,7 @@ import type { EntryRuleTerms } from '../entries/entry-rules.ts';
 import type { AnyBoardEntry, BoardEntry, EntryKind } from '../entry.ts';
 import { MalformedError } from '../errors.ts';
 import { hashLeaf } from '../merkle/hash.ts';
+import { LeafTree } from '../merkle/leaf-tree.ts';
 import { formatVerifierKey } from '../notes/keys.ts';
 import { NoteRefusedError } from '../notes/open.ts';
 import { ReceiptRefusedError } from '../receipt/errors.ts';
@@ -30,7 +31,6 @@ import { type Evidence, verifyEvidence } from './evidence.ts';
 import { type BoardFetch, directFetch } from './fetch.ts';
 import { type BoardHead, FollowedLog, followLimits } from './followed-log.ts';
 import { HeardHeads } from './heard-heads.ts';
-import { LeafTree } from './leaf-tree.ts';
 import { Publications } from './publications.ts';
 
 export interface BoardClientOptions extends Partial<EntryRuleTerms> {

@@ -5,6 +5,7 @@ import type { EntryRuleTerms } from '../entries/entry-rules.ts';
 import { type EntryRefusal, EntryRefusedError } from '../entries/errors.ts';
 import type { AnyBoardEntry } from '../entry.ts';
 import { hashLeaf } from '../merkle/hash.ts';
+import { LeafTree } from '../merkle/leaf-tree.ts';
 import type { OpenedCheckpoint } from '../notes/checkpoint.ts';
 import { type BoardPolicy, openCheckpointUnder } from '../receipt/policy.ts';
 import { formatReceipt } from '../receipt/receipt.ts';
@@ -12,7 +13,6 @@ import type { ClientStore } from './client-store.ts';
 import { EntryBook } from './entry-book.ts';
 import { FollowStoreDamagedError } from './errors.ts';
 import type { Evidence } from './evidence.ts';
-import { LeafTree } from './leaf-tree.ts';
 
 export const followLimits = {
   /** Entries of a board that one client follows; past it it says so and stays where it is. */

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { LeafTree } from '../client/leaf-tree.ts';
 import { entryIdOf } from '../entries/entry-codec.ts';
 import { hashLeaf } from '../merkle/hash.ts';
+import { LeafTree } from '../merkle/leaf-tree.ts';
 import { formatCheckpoint } from '../notes/checkpoint.ts';
 import { createNoteVerifier, type NoteVerifier, signNoteText } from '../notes/keys.ts';
 import { formatNote, type NoteSignature } from '../notes/note.ts';

@@ -3,13 +3,13 @@ import { equalBytes, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire
 import type { Author, Board, PublishedEntry } from '../board.ts';
 import { EntryBook } from '../client/entry-book.ts';
 import { BoardClosedError, BoardLiedError, BoardRefusedError, BoardUnreachableError } from '../client/errors.ts';
-import { LeafTree } from '../client/leaf-tree.ts';
 import type { EntryBodies } from '../entries/bodies.ts';
 import { contentKeyOf, entryIdOf, parseEntry, signEntry } from '../entries/entry-codec.ts';
 import type { EntryRuleTerms } from '../entries/entry-rules.ts';
 import { EntryRefusedError } from '../entries/errors.ts';
 import type { AnyBoardEntry, BoardEntry, EntryKind } from '../entry.ts';
 import { hashLeaf } from '../merkle/hash.ts';
+import { LeafTree } from '../merkle/leaf-tree.ts';
 import { formatCheckpoint } from '../notes/checkpoint.ts';
 import { createNoteVerifier, type NoteVerifier, signNoteText } from '../notes/keys.ts';
 import { formatNote } from '../notes/note.ts';

@@ -1,11 +1,17 @@
-import { type Checkpoint, type NoteVerifier, openCheckpoint, parseVerifierKey } from '@pulsemesh/board/verify';
+import {
+  type Checkpoint,
+  hashLeaf,
+  LeafTree,
+  type NoteVerifier,
+  openCheckpoint,
+  parseVerifierKey,
+} from '@pulsemesh/board/verify';
 import { sha256 } from '@pulsemesh/crypto';
 import { encodeCbor, type PeerId, toHex } from '@pulsemesh/wire';
 import type { AlarmView } from '../market/views.ts';
 import type { Hex } from '../offer/offer.ts';
 import type { AccessReceipt, AccessRecord } from './access-types.ts';
 import { hexOf } from './fields.ts';
-import { HashTree } from './hash-tree.ts';
 import { OrdinalBook } from './ordinal-book.ts';
 import { type VerifiedAccess, verifyAccessReceipt } from './verify-receipt.ts';
 
@@ -55,7 +61,7 @@ export interface FollowedAccesses {
 
 interface Followed extends FollowedCustodian {
   readonly verifier: NoteVerifier;
-  readonly tree: HashTree;
+  readonly tree: LeafTree;
   /** Root by size, of heads and anchors that the leaves here do not reach yet. */
   readonly waiting: Map<number, Hex>;
   readonly ordinals: OrdinalBook;
@@ -84,7 +90,7 @@ export class AccessFollower {
       this.#byPeer.set(custodian.peer, {
         ...custodian,
         verifier: parseVerifierKey(custodian.logKey),
-        tree: new HashTree(),
+        tree: new LeafTree(),
         waiting: new Map(),
         ordinals: new OrdinalBook(),
         shown: { size: 0, sinceMs: 0 },
@@ -126,7 +132,7 @@ export class AccessFollower {
     const { tree, waiting } = followed;
     for (const leaf of leaves.slice(tree.size - from)) {
       if (tree.size >= followerLimits.leavesMax) break;
-      tree.append(leaf);
+      tree.append(hashLeaf(leaf));
       const root = waiting.get(tree.size);
       if (root === undefined) continue;
       waiting.delete(tree.size);

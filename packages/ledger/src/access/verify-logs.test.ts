@@ -1,14 +1,13 @@
 import { createSeededRandom, silentLogger, silentMeter } from '@pulsemesh/base';
 import { openBoardLog } from '@pulsemesh/board/server';
 import { testAuthor } from '@pulsemesh/board/testing';
-import { createNoteVerifier, formatVerifierKey } from '@pulsemesh/board/verify';
+import { createNoteVerifier, formatVerifierKey, hashLeaf, LeafTree } from '@pulsemesh/board/verify';
 import { sha256 } from '@pulsemesh/crypto';
 import { createMemoryTables } from '@pulsemesh/store';
 import { toHex } from '@pulsemesh/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hexOf } from './fields.ts';
-import { HashTree } from './hash-tree.ts';
 import { zeroHash } from './record-codec.ts';
 import { type AccessLogEvidence, type LedgerAnchor, type PublicAccessLog, verifyAccessLogs } from './verify-logs.ts';
 
@@ -30,8 +29,8 @@ async function signedLog(leaves: readonly Uint8Array[], signer = author): Promis
 
 /** Anchors of the first `counts` leaves. */
 function anchorsOf(leaves: readonly Uint8Array[], counts: readonly number[]) {
-  const tree = new HashTree();
-  for (const leaf of leaves) tree.append(leaf);
+  const tree = new LeafTree();
+  for (const leaf of leaves) tree.append(hashLeaf(leaf));
   let previous = zeroHash;
   const ledger = counts.map((count): LedgerAnchor => {
     const anchor = { custodian: account, previous, root: hexOf(tree.root(count)), count: BigInt(count) };
@@ -123,7 +122,7 @@ describe('the verifier of access logs', () => {
 
 describe('a tree of hashes', () => {
   it('has at every size the root that the log signs', async () => {
-    const tree = new HashTree();
+    const tree = new LeafTree();
     const random = createSeededRandom(3);
     await using log = await openBoardLog(
       { store: createMemoryTables(), signer: author, origin },
@@ -133,7 +132,7 @@ describe('a tree of hashes', () => {
     const roots = [log.checkpoint.root];
     for (let size = 1; size <= 70; size += 1) {
       const leaf = random.bytes(32);
-      tree.append(leaf);
+      tree.append(hashLeaf(leaf));
       await log.append(leaf);
       roots.push(log.checkpoint.root);
     }

@@ -1,8 +1,7 @@
-import { type Checkpoint, openCheckpoint, parseVerifierKey } from '@pulsemesh/board/verify';
+import { type Checkpoint, hashLeaf, LeafTree, openCheckpoint, parseVerifierKey } from '@pulsemesh/board/verify';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Hex } from '../offer/offer.ts';
 import { hexOf } from './fields.ts';
-import { HashTree } from './hash-tree.ts';
 import { zeroHash } from './record-codec.ts';
 
 /** A custodian's log as it shows it to everybody. */
@@ -106,21 +105,21 @@ export function verifyAccessLogs({ logs, ledger, board }: AccessLogEvidence): Ac
 const leafBytes = 32;
 
 /** The tree of the leaves, up to the first that is none. */
-function treeOf({ leaves }: PublicAccessLog, malformed: () => void): HashTree {
-  const tree = new HashTree();
+function treeOf({ leaves }: PublicAccessLog, malformed: () => void): LeafTree {
+  const tree = new LeafTree();
   for (const leaf of leaves) {
     if (leaf.length !== leafBytes) {
       malformed();
       break;
     }
-    tree.append(leaf);
+    tree.append(hashLeaf(leaf));
   }
   return tree;
 }
 
 function checkHead(
   log: PublicAccessLog,
-  tree: HashTree,
+  tree: LeafTree,
   found: (fault: AccessLogFault, where: 'log', count: number) => void,
 ): void {
   const head = headOf(log);

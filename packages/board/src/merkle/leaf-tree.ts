@@ -1,6 +1,6 @@
 import { assert } from '@pulsemesh/base';
-import { hashBytes, hashNode } from '../merkle/hash.ts';
-import { proveConsistency, proveInclusion, rootOf } from '../merkle/prove.ts';
+import { hashBytes, hashNode } from './hash.ts';
+import { proveConsistency, proveInclusion, rootOf } from './prove.ts';
 
 const leavesFirst = 256;
 
