@@ -12,14 +12,10 @@ export interface AmountView {
   readonly decimals: number;
 }
 
-/** A researcher's request as one patient sees it. */
-export interface AskView {
+/** What a request asks for. */
+export interface AskTermsView {
   readonly askId: string;
-  readonly subject: string;
   readonly organisation: string;
-  readonly researcher: string;
-  /** Whether the board shows the researcher's key under this name. */
-  readonly isKnown: boolean;
   readonly title: string;
   readonly purpose: string;
   readonly explanation: string;
@@ -28,6 +24,14 @@ export interface AskView {
   readonly untilMs: number;
   readonly accessForMs: number;
   readonly price: AmountView;
+}
+
+/** A researcher's request as one patient sees it. */
+export interface AskView extends AskTermsView {
+  readonly subject: string;
+  readonly researcher: string;
+  /** Whether the board shows the researcher's key under this name. */
+  readonly isKnown: boolean;
   readonly askedMs: number;
   readonly expiresMs: number;
   readonly state: 'waiting' | 'accepted' | 'refused' | 'countered' | 'expired';
@@ -232,7 +236,9 @@ export interface ResearchView {
   /** Accounts bound to this office by both signatures. */
   readonly accounts: readonly Hex[];
   readonly catalogue: readonly CatalogueEntryView[];
-  readonly asks: readonly (Omit<AskView, 'subject' | 'state' | 'researcher' | 'isKnown'> & {
+  readonly asks: readonly (AskTermsView & {
+    readonly askedMs: number;
+    readonly expiresMs: number;
     /** Peer id of the home that was asked: a request by handle goes there, too. */
     readonly home: string;
     readonly offers: number;

@@ -8,8 +8,9 @@ import { keySignerOf } from '../../offer/signing.ts';
 import { Desk } from '../desk/desk.ts';
 import { Errands } from '../desk/errands.ts';
 import { AskGoneError, NotKnownError, OfficeClosedError, OfficeSetupError } from '../errors.ts';
+import { takeIn } from '../intake.ts';
 import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
-import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
+import type { Message } from '../message-codec.ts';
 import { messageLimits } from '../message-limits.ts';
 import type { EmergencyAccess, HomeOffice, NewPasskey } from '../offices.ts';
 import { amountView } from '../view-parts.ts';
@@ -166,12 +167,9 @@ class Office implements OpenHomeOffice {
   }
 
   #start(): void {
-    const { means, desk, clock, logger } = this.#house;
-    means.post.receive(async (from, bytes, mark) => {
-      this.#stopping.signal.throwIfAborted();
-      await this.#take(from, bytes, mark);
-      return 'marked';
-    });
+    const { means, desk, events, signal, clock, logger } = this.#house;
+    const markOnly = (mark: readonly TableChange[]) => desk.transact(() => {}, mark);
+    takeIn({ post: means.post, events, markOnly, signal }, (from, message, mark) => this.#take(from, message, mark));
     desk.start();
     void followForHome(this.#house, { ending: this.#ending, accesses: this.#accesses });
     const watching = means.board?.onEntry((entry) => {
@@ -201,9 +199,8 @@ class Office implements OpenHomeOffice {
     }
   }
 
-  async #take(from: PeerId, bytes: Uint8Array, mark: readonly TableChange[]): Promise<void> {
-    const message = this.#read(bytes);
-    switch (message?.kind) {
+  #take(from: PeerId, message: Message, mark: readonly TableChange[]): Promise<void> | null {
+    switch (message.kind) {
       case 'ask':
         return this.#asking.take(from, message.body, mark);
       case 'held':
@@ -211,19 +208,7 @@ class Office implements OpenHomeOffice {
       case 'accessed':
         return this.#accesses.take(from, message.body, mark);
       default:
-        if (message !== null) this.#house.events.refused('not-for-here');
-        // Marked all the same: what is no message now will be none tomorrow.
-        await this.#house.desk.transact(() => {}, mark);
-    }
-  }
-
-  #read(bytes: Uint8Array): Message | null {
-    try {
-      return decodeMessage(bytes);
-    } catch (error) {
-      if (!(error instanceof MessageRefusedError)) throw error;
-      this.#house.events.refused('not-a-message');
-      return null;
+        return null;
     }
   }
 

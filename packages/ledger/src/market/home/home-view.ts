@@ -1,7 +1,7 @@
 import { emergencyIdOf } from '../../custody/emergency-id.ts';
 import type { Hex } from '../../offer/offer.ts';
 import { askOf, offerOf, receiptOf } from '../kept-messages.ts';
-import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
+import { accessView, amountView, askTermsView, deadlineMsOf, phaseOf } from '../view-parts.ts';
 import type { AccessView, AnchorView, AskView, EarningsView, GrantView, PatientConsentView } from '../views.ts';
 import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
@@ -52,19 +52,10 @@ function askView({ desk, means, clock }: HomeHouse, inbox: InboxRow): AskView | 
   const known = means.keys?.keyOf(row.from) ?? null;
   const isOpen = inbox.state === 'waiting' || inbox.state === 'countered';
   return {
-    askId: inbox.askId,
+    ...askTermsView(ask, means.currency),
     subject: inbox.subject,
-    organisation: ask.organisation,
     researcher: row.from,
     isKnown: known !== null && known.state === 'enrolled' && known.name === ask.organisation,
-    title: ask.title,
-    purpose: ask.purpose,
-    explanation: ask.explanation,
-    vitals: ask.vitals,
-    fromMs: ask.fromSeconds * 1000,
-    untilMs: ask.untilSeconds * 1000,
-    accessForMs: ask.accessForSeconds * 1000,
-    price: amountView(ask.price, ask.token, means.currency),
     askedMs: row.receivedMs,
     expiresMs: row.expiresMs,
     state: isOpen && row.expiresMs <= clock.now() ? 'expired' : inbox.state,
@@ -116,25 +107,9 @@ function accessesOf(
   }
   rows.sort(([, one], [, other]) => other.atMs - one.atMs);
   return rows.slice(0, homeLimits.accessesShownMax).map(([, row]) => {
-    const kept = receiptOf(row);
-    const { record, index } = kept.receipt;
-    return {
-      grantId: record.grantId,
-      kind: record.kind,
-      reader: record.reader,
-      organisation: means.keys?.keyOf(record.reader)?.name ?? grants.get(record.grantId)?.organisation ?? null,
-      custodian: row.custodian,
-      atMs: record.atMs,
-      purpose: record.purpose,
-      fromMs: record.fromSeconds * 1000,
-      untilMs: record.untilSeconds * 1000,
-      records: record.records,
-      bytes: record.bytes,
-      reason: record.reason,
-      index,
-      receipt: kept.base64,
-      anchor: anchorOf(row.custodian, index),
-    };
+    const { record, index } = receiptOf(row).receipt;
+    const organisation = means.keys?.keyOf(record.reader)?.name ?? grants.get(record.grantId)?.organisation ?? null;
+    return accessView(row, { organisation, anchor: anchorOf(row.custodian, index) });
   });
 }
 

@@ -6,8 +6,9 @@ import { Desk } from '../desk/desk.ts';
 import { Errands } from '../desk/errands.ts';
 import { OfficeClosedError } from '../errors.ts';
 import type { OfficeDependencies } from '../home/home-means.ts';
+import { takeIn } from '../intake.ts';
 import { createMarketEvents, type MarketRefusal } from '../market-events.ts';
-import { decodeMessage, type Message, MessageRefusedError } from '../message-codec.ts';
+import type { Message } from '../message-codec.ts';
 import type { VitalKind } from '../messages.ts';
 import type { AskInput, ReadResult, ResearchOffice } from '../offices.ts';
 import type { ResearchView, TransactionView } from '../views.ts';
@@ -139,12 +140,9 @@ class Office implements OpenResearchOffice {
   }
 
   #start(): void {
-    const { means, desk, clock, logger } = this.#house;
-    means.post.receive(async (from, bytes, mark) => {
-      this.#stopping.signal.throwIfAborted();
-      await this.#take(from, bytes, mark);
-      return 'marked';
-    });
+    const { means, desk, events, signal, clock, logger } = this.#house;
+    const markOnly = (mark: readonly TableChange[]) => desk.transact(() => {}, mark);
+    takeIn({ post: means.post, events, markOnly, signal }, (from, message, mark) => this.#take(from, message, mark));
     desk.start();
     void this.#receiving.follow();
     const note = (error: unknown) => {
@@ -164,9 +162,8 @@ class Office implements OpenResearchOffice {
     return this.#house.desk.transact((change) => tidy(change, times));
   }
 
-  async #take(from: PeerId, bytes: Uint8Array, mark: readonly TableChange[]): Promise<void> {
-    const message = this.#read(bytes);
-    switch (message?.kind) {
+  #take(from: PeerId, message: Message, mark: readonly TableChange[]): Promise<void> | null {
+    switch (message.kind) {
       case 'offer':
         return this.#offering.offered(from, message.body, mark);
       case 'counter':
@@ -178,22 +175,11 @@ class Office implements OpenResearchOffice {
       case 'records':
         return this.#reading.takeRecords(from, message.body, mark);
       case 'denied':
-        await this.#receiving.takeDenial(from, message.body, mark);
-        return this.#reading.takeDenial(from, message.body);
+        return this.#receiving
+          .takeDenial(from, message.body, mark)
+          .then(() => this.#reading.takeDenial(from, message.body));
       default:
-        if (message !== null) this.#house.events.refused('not-for-here');
-        // Marked all the same: what is no message now will be none tomorrow.
-        await this.#house.desk.transact(() => {}, mark);
-    }
-  }
-
-  #read(bytes: Uint8Array): Message | null {
-    try {
-      return decodeMessage(bytes);
-    } catch (error) {
-      if (!(error instanceof MessageRefusedError)) throw error;
-      this.#house.events.refused('not-a-message');
-      return null;
+        return null;
     }
   }
 }

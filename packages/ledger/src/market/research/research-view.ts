@@ -1,6 +1,6 @@
 import type { Hex } from '../../offer/offer.ts';
-import { askOf, offerOf, receiptOf } from '../kept-messages.ts';
-import { amountView, deadlineMsOf, phaseOf } from '../view-parts.ts';
+import { askOf, offerOf } from '../kept-messages.ts';
+import { accessView, amountView, askTermsView, deadlineMsOf, phaseOf } from '../view-parts.ts';
 import type { AccessView, CatalogueEntryView, GrantView, ResearchView } from '../views.ts';
 import { researchLimits } from './research-limits.ts';
 import type { ResearchHouse } from './research-means.ts';
@@ -45,17 +45,8 @@ function asksOf({ desk, means }: ResearchHouse): ResearchView['asks'] {
   const asks = [...desk.all('ask').values()].map((row) => {
     const ask = askOf(row);
     return {
-      askId: ask.askId,
+      ...askTermsView(ask, means.currency),
       home: row.home,
-      organisation: ask.organisation,
-      title: ask.title,
-      purpose: ask.purpose,
-      explanation: ask.explanation,
-      vitals: ask.vitals,
-      fromMs: ask.fromSeconds * 1000,
-      untilMs: ask.untilSeconds * 1000,
-      accessForMs: ask.accessForSeconds * 1000,
-      price: amountView(ask.price, ask.token, means.currency),
       askedMs: ask.createdMs,
       expiresMs: ask.expiresMs,
       offers: offers.get(ask.askId) ?? 0,
@@ -98,25 +89,6 @@ function grantView({ means, desk, clock }: ResearchHouse, grantId: Hex, grant: R
 
 function accessesOf({ desk, means }: ResearchHouse): readonly AccessView[] {
   const rows = [...desk.all('access').values()].sort((one, other) => other.atMs - one.atMs);
-  return rows.slice(0, researchLimits.accessesShownMax).map((row) => {
-    const kept = receiptOf(row);
-    const { record, index } = kept.receipt;
-    return {
-      grantId: record.grantId,
-      kind: record.kind,
-      reader: record.reader,
-      organisation: means.organisation,
-      custodian: row.custodian,
-      atMs: record.atMs,
-      purpose: record.purpose,
-      fromMs: record.fromSeconds * 1000,
-      untilMs: record.untilSeconds * 1000,
-      records: record.records,
-      bytes: record.bytes,
-      reason: record.reason,
-      index,
-      receipt: kept.base64,
-      anchor: null,
-    };
-  });
+  const { organisation } = means;
+  return rows.slice(0, researchLimits.accessesShownMax).map((row) => accessView(row, { organisation, anchor: null }));
 }
