@@ -16,6 +16,14 @@ export function parseChainId(text: string): number {
   return value;
 }
 
+/** A block of a chain as it was seen: `number:hash`. */
+export function parseSeenBlock(text: string): { readonly number: number; readonly hash: `0x${string}` } {
+  const [, digits, hash] = /^(\d{1,15}):(0x[0-9a-f]{64})$/.exec(text.toLowerCase()) ?? [];
+  if (digits === undefined || hash === undefined)
+    throw new InvalidArgumentError('Wanted: a block as number:hash, the hash as 0x and 64 hex digits.');
+  return { number: Number(digits), hash: hash as `0x${string}` }; // as the pattern says
+}
+
 /** Decimals of a coin. */
 export function parseDecimals(text: string): number {
   if (!/^\d{1,2}$/.test(text) || Number(text) > 36) throw new InvalidArgumentError('Wanted: a whole number, 0 … 36.');

@@ -12,4 +12,5 @@ export { gateLimits } from './gate/gate-limits.ts';
 export { createRpcGate, type RpcGate, type RpcGateOptions } from './gate/rpc-gate.ts';
 export type { ChainFinality } from './reading/chain-view.ts';
 export type { ChainDependencies } from './rpc/provider-pool.ts';
+export { type SendCoinsOptions, sendCoins } from './send-coins.ts';
 export type { SpendingLimit } from './sending/spending.ts';

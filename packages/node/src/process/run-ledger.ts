@@ -1,7 +1,11 @@
-import { Condition, createPrometheusMeter, createSystemClock, createSystemRandom } from '@pulsemesh/base';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createPrometheusMeter, createSystemClock, createSystemRandom } from '@pulsemesh/base';
 import { createNoteVerifier, formatVerifierKey } from '@pulsemesh/board/verify';
-import { createLocalSigner, deployContracts } from '@pulsemesh/ledger';
+import { identityFileNames } from '@pulsemesh/identity';
+import { createLocalSigner, deployContracts, type SendCoinsOptions, sendCoins } from '@pulsemesh/ledger';
 import { makeDirectory } from '@pulsemesh/store';
+import { ConfigError } from '../config/config-error.ts';
 import { type LedgerDescription, ledgerDescriptionSchema } from '../config/consent-settings.ts';
 import { type NodeConfigInput, parseNodeConfig, readNodeSecrets } from '../config/node-config.ts';
 import { accessLogOrigin, ledgerAccountOf, ledgerKeyOf } from '../consent/ledger-account.ts';
@@ -44,10 +48,21 @@ export interface DeployLedgerOptions {
   readonly decimals: number;
 }
 
-/** Puts the consent contract on a chain, paid for by the account of the data directory's identity; gives what others are to be given. @throws as `deployContracts`. */
+function configErrorOf(
+  issue: { readonly path: readonly PropertyKey[]; readonly message: string } | undefined,
+): ConfigError {
+  return new ConfigError(issue?.path.map(String).join('.') ?? 'description', issue?.message ?? 'is not valid');
+}
+
+const namedShape = ledgerDescriptionSchema.pick({ urls: true, chainId: true, symbol: true, decimals: true });
+
+/** Puts the consent contract on a chain, paid for by the account of the data directory's identity; gives what others are to be given. @throws {ConfigError}; as `deployContracts`. */
 export async function deployLedger(options: DeployLedgerOptions): Promise<LedgerDescription> {
-  const { deps, identity } = await openPlace({ ...options.config, chain: { chainId: options.chainId } });
   const { urls, chainId, symbol, decimals } = options;
+  // Before anything is paid for: afterwards a description that does not pass would lose where the contract is.
+  const named = namedShape.safeParse({ urls, chainId, symbol, decimals });
+  if (!named.success) throw configErrorOf(named.error.issues[0]);
+  const { deps, identity } = await openPlace({ ...options.config, chain: { chainId } });
   const found = await deployContracts({ urls, chainId, signer: createLocalSigner(ledgerKeyOf(identity)) }, deps);
   return ledgerDescriptionSchema.parse({
     ...{ urls, chainId, symbol, decimals },
@@ -68,39 +83,16 @@ export async function ledgerFacts(
   return { peer: peerId, account: await ledgerAccountOf(identity), logKey };
 }
 
-/** Sends coins from the account of the data directory's identity. @returns the transaction. @throws what the chain answers. */
+/** Sends coins from the account of the identity that lies in the data directory. @returns the transaction. @throws {ConfigError} where none does; as `sendCoins`. */
 export async function fundAccount(
   config: Omit<NodeConfigInput, 'roles'>,
-  { url, chainId, to, units }: { url: string; chainId: number; to: `0x${string}`; units: bigint },
+  gift: Omit<SendCoinsOptions, 'signer'>,
 ): Promise<string> {
-  const { identity } = await openPlace({ ...config, chain: { chainId } });
-  const signer = createLocalSigner(ledgerKeyOf(identity));
-  const nonce = Number(await ask(url, 'eth_getTransactionCount', [signer.address, 'pending']));
-  const gasPrice = BigInt(String(await ask(url, 'eth_gasPrice', [])));
-  const transaction = { type: 'legacy', chainId, nonce, to, value: units, gas: 21_000n, gasPrice } as const;
-  return String(await ask(url, 'eth_sendRawTransaction', [await signer.signTransaction(transaction)]));
-}
-
-const answerMs = 15_000;
-
-async function ask(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    signal: AbortSignal.timeout(answerMs),
-  });
-  const answer = (await response.json()) as { result?: unknown; error?: { message?: unknown } }; // of the operator's own chain
-  if (answer.error !== undefined) throw new ChainSaysNoError(String(answer.error.message).slice(0, 300));
-  return answer.result;
-}
-
-/** The chain refused. */
-class ChainSaysNoError extends Condition {
-  override readonly name = 'ChainSaysNoError';
-  constructor(reason: string) {
-    super('chain-refused', `the chain refuses: ${reason}`);
-  }
+  // A new identity holds nothing to give: the place is mistyped.
+  if (!existsSync(join(config.dataDirectory, identityFileNames.identity)))
+    throw new ConfigError('dataDirectory', `no identity lies in ${config.dataDirectory}`);
+  const { deps, identity } = await openPlace({ ...config, chain: { chainId: gift.chainId } });
+  return sendCoins({ ...gift, signer: createLocalSigner(ledgerKeyOf(identity)) }, deps);
 }
 
 async function openPlace(input: Omit<NodeConfigInput, 'roles'>) {

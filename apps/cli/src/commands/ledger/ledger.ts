@@ -1,11 +1,13 @@
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { errorCode } from '@pulsemesh/base';
+import type { ChainVerdict, ExpectedChain } from '@pulsemesh/ledger/embedded';
 import { ConsentClient, dataDirectory, type NodeConfigInput } from '@pulsemesh/node';
 import type { AuditView, LedgerView } from '@pulsemesh/node/api';
 import type { Command } from 'commander';
 import { connectGateway, type GatewayFlags, withGatewayFlags } from '../../gateway-access.ts';
 import { exitCodes, type Output, table, UsageError } from '../../output.ts';
-import { parseChainId, parseDecimals, parseList, parsePort } from '../../parse.ts';
+import { parseChainId, parseDecimals, parseList, parsePort, parseSeenBlock } from '../../parse.ts';
 import { hexOf } from '../consent/consent.ts';
 import { dayText } from '../consent/consent-words.ts';
 
@@ -55,7 +57,7 @@ Looking:
   $ pulsemesh ledger verify           execute a chain of one node again and compare every block`,
     );
   addServe(ledger, output, setExitCode);
-  addDeploy(ledger, output);
+  addDeploy(ledger, output, setExitCode);
   addAccount(ledger, output);
   addFund(ledger, output);
   addLooking(ledger, output);
@@ -106,15 +108,22 @@ export function serveSettings(flags: ServeFlags): Omit<NodeConfigInput, 'roles'>
   };
 }
 
-function addDeploy(ledger: Command, output: Output): void {
+function addDeploy(ledger: Command, output: Output, setExitCode: (code: number) => void): void {
   withPlace(ledger.command('deploy'))
     .summary('put the consent contract on a network that is there already')
     .requiredOption('--chain <urls>', 'JSON-RPC addresses, best first, with commas between', parseList)
     .requiredOption('--chain-id <number>', 'which network that is', parseChainId)
     .option('--symbol <text>', 'what its coin is called', 'ETH')
     .option('--decimals <count>', 'of its coin', parseDecimals, 18)
-    .option('--out <file>', 'where the description goes that others are given; default standard output')
+    .option('--out <file>', 'a new file for the description that others are given; default standard output')
+    .addHelpText(
+      'after',
+      `
+It costs gas, three contracts of it: fund the account first that \`pulsemesh ledger account\` names.
+  $ pulsemesh ledger deploy --chain https://validator.example:8545 --chain-id 1337 --data /srv/pulsemesh/ledger --out ledger.json`,
+    )
     .action(async (flags: ChainFlags) => {
+      const place = flags.out === undefined ? null : newFile(flags.out);
       const { deployLedger } = await import('@pulsemesh/node/process');
       const description = await deployLedger({
         config: placeOf(flags),
@@ -123,10 +132,38 @@ function addDeploy(ledger: Command, output: Output): void {
         symbol: flags.symbol,
         decimals: flags.decimals,
       });
-      const text = JSON.stringify(description, null, 2);
-      if (flags.out === undefined) output.out(text);
-      else writeFileSync(resolve(flags.out), `${text}\n`);
+      if (!giveDescription(JSON.stringify(description, null, 2), place, output)) setExitCode(exitCodes.failed);
     });
+}
+
+/** A place where a file can be written and none is: looked at before anything is paid for. @throws {UsageError}. */
+function newFile(file: string): string {
+  const place = resolve(file);
+  if (existsSync(place)) throw new UsageError(`there is something at ${place} already: choose another file with --out`);
+  try {
+    accessSync(dirname(place), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new UsageError(`nothing can be written to ${dirname(place)} (${errorCode(error)}): nothing was sent`);
+  }
+  return place;
+}
+
+/** Writes what was paid for to its file, or, where there is none or it fails, to standard output: it is not lost. @returns whether it went where it should. */
+export function giveDescription(text: string, place: string | null, output: Output): boolean {
+  if (place === null) {
+    output.out(text);
+    return true;
+  }
+  try {
+    writeFileSync(place, `${text}\n`, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    output.err(
+      `pulsemesh: ${place} was not written (${errorCode(error)}); the contract is deployed: keep what follows.`,
+    );
+    output.out(text);
+    return false;
+  }
 }
 
 function addAccount(ledger: Command, output: Output): void {
@@ -136,20 +173,26 @@ function addAccount(ledger: Command, output: Output): void {
     )
     .action(async (flags: PlaceFlags) => {
       const { ledgerFacts } = await import('@pulsemesh/node/process');
-      output.out(JSON.stringify(await ledgerFacts(placeOf(flags)), null, 2));
+      const place = placeOf(flags);
+      const wasThere = existsSync(`${place.dataDirectory}/identity.json`);
+      output.out(JSON.stringify(await ledgerFacts(place), null, 2));
+      if (!wasThere) output.err(`pulsemesh: nobody was in ${place.dataDirectory} yet: these are of a new identity.`);
     });
 }
 
 function addFund(ledger: Command, output: Output): void {
   withPlace(ledger.command('fund <account> <units>'))
     .summary("send units from the treasury (the ledger node's own account) to an account")
-    .requiredOption('--chain <urls>', 'JSON-RPC address of the chain', parseList)
+    .requiredOption('--chain <url>', 'JSON-RPC address of the chain', parseList)
     .requiredOption('--chain-id <number>', 'which network that is', parseChainId)
     .action(async (account: string, units: string, flags: ChainFlags) => {
-      if (!/^\d{1,29}$/.test(units)) throw new UsageError('whole units in digits are wanted');
+      if (!/^[1-9]\d{0,28}$/.test(units)) throw new UsageError('units are wanted in digits, 1 or more');
+      if (!/^0x[0-9a-fA-F]{40}$/.test(account)) throw new UsageError('an account is 0x and 40 hex digits');
       const { fundAccount } = await import('@pulsemesh/node/process');
-      const [url = ''] = flags.chain ?? [];
-      const gift = { url, chainId: flags.chainId ?? 0, to: hexOf(account.toLowerCase()), units: BigInt(units) };
+      const [url = '', ...others] = flags.chain ?? [];
+      if (others.length > 0) throw new UsageError('one address only: a payment tried at a second may be made twice');
+      const to = account as `0x${string}`; // as just checked
+      const gift = { url, chainId: flags.chainId ?? 0, to, units: BigInt(units) };
       output.out(await fundAccount(placeOf(flags), gift));
     });
 }
@@ -179,18 +222,51 @@ function addVerify(ledger: Command, output: Output, setExitCode: (code: number) 
     .summary('execute a chain of one node again from its beginning and compare every hash and seal')
     .option('--data <directory>', "data directory of the ledger node (default: the demo's); it may be running")
     .option('--sealer <key>', 'the public key that must have sealed it, hex')
+    .option('--genesis <hash>', 'of its first block, as it was once')
+    .option('--block <number:hash>', 'a block that was seen once and must still be there', parseSeenBlock)
     .option('--json', 'as JSON')
-    .action(async (flags: { readonly data?: string; readonly sealer?: string; readonly json?: boolean }) => {
+    .addHelpText(
+      'after',
+      `
+Whoever has the sealer's key can put an older copy back, or write the whole chain anew, and both are sound by themselves.
+Only --block tells: keep, elsewhere, the one that this prints.
+  $ pulsemesh ledger verify --data /srv/pulsemesh/ledger --block 1234:0x…`,
+    )
+    .action(async (flags: VerifyFlags) => {
       const { verifyEmbeddedChain } = await import('@pulsemesh/ledger/embedded');
       const place = resolve(flags.data ?? `${dataDirectory()}/nodes/ledger`);
-      const expected = flags.sealer === undefined ? {} : { sealer: flags.sealer };
-      const verdict = await verifyEmbeddedChain({ directory: `${place}/chain` }, expected);
-      const { fault, blocks, transactions, headHash } = verdict;
+      if (!existsSync(`${place}/chain`)) throw new UsageError(`no chain lies in ${place}: say with --data where it is`);
+      const verdict = await verifyEmbeddedChain({ directory: `${place}/chain` }, expectedBy(flags));
       if (flags.json) output.out(JSON.stringify(verdict, null, 2));
-      else if (fault === null) output.out(`Sound: ${blocks} blocks, ${transactions} transactions, head ${headHash}.`);
-      else output.out(`NOT SOUND (${fault.kind}) at block ${fault.block ?? '?'}; ${blocks} blocks before it are.`);
-      if (fault !== null) setExitCode(exitCodes.failed);
+      else for (const line of verdictLines(verdict)) output.out(line);
+      if (verdict.fault !== null) setExitCode(exitCodes.failed);
     });
+}
+
+interface VerifyFlags {
+  readonly data?: string;
+  readonly sealer?: string;
+  readonly genesis?: string;
+  readonly block?: { readonly number: number; readonly hash: `0x${string}` };
+  readonly json?: boolean;
+}
+
+function expectedBy({ sealer, genesis, block }: VerifyFlags): ExpectedChain {
+  return {
+    ...(sealer === undefined ? {} : { sealer: sealer.toLowerCase().replace(/^0x/, '') }),
+    ...(genesis === undefined ? {} : { genesisHash: hexOf(genesis.toLowerCase()) }),
+    ...(block === undefined ? {} : { block }),
+  };
+}
+
+/** What a verification found, as text. */
+export function verdictLines({ fault, blocks, transactions, sealer, headHash }: ChainVerdict): readonly string[] {
+  if (fault !== null)
+    return [`NOT SOUND (${fault.kind}) at block ${fault.block ?? '?'}; ${blocks} blocks before it are.`];
+  return [
+    `Sound: ${blocks} blocks, ${transactions} transactions, head ${headHash}.`,
+    `Sealed by ${sealer}. To find out later whether it was put back or written anew: --block ${blocks - 1}:${headHash}`,
+  ];
 }
 
 function placeOf({ data, keyFile, passphraseFile }: PlaceFlags): Omit<NodeConfigInput, 'roles'> {

@@ -115,7 +115,7 @@ export class Drafts {
 export function refusalOfAnswer(error: unknown): LedgerRefusedError | null {
   const answer = error instanceof LedgerUnreachableError ? error.cause : error;
   if (!(answer instanceof RpcError)) return null;
-  if (/insufficient funds|upfront cost|exceeds? (the )?balance|OutOfFunds/i.test(answer.text)) {
+  if (/insufficient (funds|(sender )?balance)|upfront cost|exceeds? (the )?balance|OutOfFunds/i.test(answer.text)) {
     return new LedgerRefusedError(
       'insufficient-funds',
       'the account has too few coins for the step and its gas: send it some',

@@ -46,6 +46,7 @@ function intrinsicGas({ to, data }: CallRequest): { needed: bigint; floor: bigin
 
 /** What a call failed with, as all clients know it. */
 function faultOf({ fault, returned }: CallOutcome): RpcRefusal {
+  if (fault === 'insufficient balance') return new RpcRefusal(rpcCodes.input, 'insufficient funds for transfer'); // geth's words, which clients look for
   if (fault !== 'revert') return new RpcRefusal(rpcCodes.input, `execution failed: ${fault}`);
   const data = hex(returned.subarray(0, embeddedLimits.revertBytesMax));
   const reason = reasonOf(data);
