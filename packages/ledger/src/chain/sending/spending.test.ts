@@ -63,6 +63,21 @@ describe('spending', () => {
     );
   });
 
+  it('counts once what a transaction cost that was sent again with higher fees', async () => {
+    const store = createMemoryTables();
+    const spending = new Spending([{ token: zeroAddress, perDay: 200n, total: 1_000n }], account, store);
+    const first = spending.reserve([{ token: zeroAddress, amount: 100n }], 5);
+    await store.commit(first.changes);
+    const more = spending.reserve([{ token: zeroAddress, amount: 50n }], dayMs + 5);
+    await store.commit(more.changes);
+    const reserved = [...first.reserved, ...more.reserved];
+    await store.commit(spending.release(reserved, [{ token: zeroAddress, amount: 110n }]));
+    expect(spending.left(zeroAddress, dayMs)).toEqual({ today: 190n, total: 890n });
+    expect(spending.left(zeroAddress, 0)?.today).toBe(100n);
+    await store.commit(spending.release(reserved.slice(0, 1), []));
+    expect(spending.left(zeroAddress, 0)?.today).toBe(200n);
+  });
+
   it('lets everything pass without limits, and nothing of a token that no limit names', () => {
     const free = new Spending([], account, createMemoryTables());
     expect(free.reserve([{ token, amount: 10n ** 30n }], 0).changes).toEqual([]);

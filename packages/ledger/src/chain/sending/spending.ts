@@ -65,11 +65,14 @@ export class Spending {
 
   /** What is to be written when less was spent in the end: `kept` of what was `reserved` stays counted. */
   release(reserved: readonly Reservation[], kept: readonly { readonly token: Hex; readonly amount: bigint }[]) {
+    const left = new Map<string, bigint>();
+    for (const { token, amount } of kept) left.set(token.toLowerCase(), (left.get(token.toLowerCase()) ?? 0n) + amount);
+    // What was reserved more than once for a token (fees that were raised) is used up in turn: nothing counts twice.
     const given = reserved.map(({ token, amount, day }) => {
-      const spent = kept
-        .filter((one) => one.token.toLowerCase() === token.toLowerCase())
-        .reduce((sum, one) => sum + one.amount, 0n);
-      return { token, day, amount: spent >= amount ? 0n : amount - spent };
+      const spent = left.get(token.toLowerCase()) ?? 0n;
+      const used = spent < amount ? spent : amount;
+      left.set(token.toLowerCase(), spent - used);
+      return { token, day, amount: amount - used };
     });
     return this.#changes([], given);
   }
