@@ -34,6 +34,9 @@ export function scriptedBackend(
         },
         waiting: () => waitingOf(market),
         exported: async (_subject, grantId, format) => download(`own-${grantId ?? 'all'}`, format),
+        async inEmergency() {
+          throw new Condition('emergency-not-logged', 'there is no custodian behind this office');
+        },
       };
     },
     research() {

@@ -1,5 +1,6 @@
 export { openAccessLog } from './access/access-log.ts';
 export type * from './access/access-types.ts';
+export { encodeAccessReceipt } from './access/receipt-codec.ts';
 export {
   type AccessLogEvidence,
   type AccessLogFinding,

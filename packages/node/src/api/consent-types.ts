@@ -43,6 +43,7 @@ export type {
  * POST /api/v1/patients/:subject/consent/grants/:grantId/withdraw  WithdrawInput → TransactionDone
  * POST /api/v1/patients/:subject/consent/erase                 EraseInput → PatientConsentView
  * GET  /api/v1/patients/:subject/consent/export?format=fhir|csv&grantId=   a download: the patient's own data, receipts inside
+ * POST /api/v1/patients/:subject/consent/emergency?format=fhir|csv   EmergencyInput → a download: the last day, logged, the patient told
  *
  * A researcher's node:
  * GET  /api/v1/research                                        → ResearchView
@@ -53,6 +54,8 @@ export type {
  * POST /api/v1/research/grants/:grantId/bought                 BoughtInput → ResearchView
  * POST /api/v1/research/grants/:grantId/buy                    → TransactionDone (the office's own signer)
  * POST /api/v1/research/grants/:grantId/refund                 → TransactionDone
+ * GET  /api/v1/research/grants/:grantId/dispute                → TransactionView (for a wallet)
+ * POST /api/v1/research/grants/:grantId/dispute                → TransactionDone (the office's own signer)
  * GET  /api/v1/research/grants/:grantId/receipt                → ReceiptAnswer
  * POST /api/v1/research/grants/:grantId/confirm                SignatureInput → ResearchView
  * GET  /api/v1/research/grants/:grantId/data?format=fhir|csv&vital=&fromMs=&untilMs=   a download: logged as a read
@@ -77,6 +80,12 @@ export interface ProfileView {
 
 export interface AskableInput {
   readonly isAskable: boolean;
+}
+
+/** Who opens records without the patient, and why. One line each, at most 60 and 120 characters, without a health value. */
+export interface EmergencyInput {
+  readonly by: string;
+  readonly reason: string;
 }
 
 /** A passkey to enrol. base64url as browsers give it; the key is the uncompressed P-256 point, 65 bytes. */

@@ -95,6 +95,11 @@ export class ApiClient {
     return (await this.#fetch('GET', path)).text();
   }
 
+  /** Likewise, for what is said with a body. */
+  async downloadFor(path: string, body: unknown): Promise<string> {
+    return (await this.#fetch('POST', path, body)).text();
+  }
+
   /** Live events until the signal aborts or the gateway ends the stream. */
   async *live(signal: AbortSignal): AsyncGenerator<LiveEvent, void, undefined> {
     const response = await this.#fetch('GET', '/api/v1/live', undefined, signal);

@@ -7,6 +7,7 @@ import type {
   BindInput,
   CounterInput,
   DraftView,
+  EmergencyInput,
   Hex,
   LeavesView,
   PasskeyInput,
@@ -26,9 +27,9 @@ type Format = 'fhir' | 'csv';
 
 /** The part of the HTTP API about consent, for programs. Every call throws as those of {@link ApiClient} do. */
 export class ConsentClient {
-  readonly #api: Pick<ApiClient, 'call' | 'download'>;
+  readonly #api: Pick<ApiClient, 'call' | 'download' | 'downloadFor'>;
 
-  constructor(api: Pick<ApiClient, 'call' | 'download'>) {
+  constructor(api: Pick<ApiClient, 'call' | 'download' | 'downloadFor'>) {
     this.#api = api;
   }
 
@@ -91,6 +92,10 @@ export class ConsentClient {
   exported(subject: string, format: Format, grantId?: Hex): Promise<string> {
     const grant = grantId === undefined ? '' : `&grantId=${grantId}`;
     return this.#api.download(`${homeOf(subject)}/export?format=${format}${grant}`);
+  }
+
+  inEmergency(subject: string, emergency: EmergencyInput, format: Format): Promise<string> {
+    return this.#api.downloadFor(`${homeOf(subject)}/emergency?format=${format}`, emergency);
   }
 
   research(): Promise<ResearchView> {

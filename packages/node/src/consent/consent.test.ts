@@ -98,6 +98,14 @@ describe.each(['chain', 'board'] as const)('consent over nodes that follow a %s'
       expect(custodians.map(({ checkpoint }) => checkpoint === null)).toEqual([false, false]);
       expect(custodians.some(({ size }) => size > 0)).toBe(true);
     });
+    for (const one of [subject, silent.subject]) {
+      const opened = readCsv(await home.inEmergency(one, { by: 'Dr. Who', reason: 'unconscious' }, 'csv'));
+      expect(opened.receiptDigests.length).toBeGreaterThan(0);
+      const { accesses, alarms } = await home.consent(one);
+      expect(accesses.filter(({ kind }) => kind === 'emergency')).toMatchObject([{ reason: 'Dr. Who: unconscious' }]);
+      expect(alarms).toEqual([]);
+    }
+    await until(async () => expect(world.notices.filter((kind) => kind === 'emergency')).toHaveLength(2));
     const grant = await grantIn(['active'], 'home', subject);
     await home.revoke(subject, grantId, await signedRevocation(grant, passkey));
     await expect(research.data(grantId, 'csv')).rejects.toMatchObject({ code: 'access-denied' });

@@ -10,6 +10,7 @@ import type { HomeDesk } from '../gateway/consent-backend.ts';
 import type { NodeContext } from '../process/node-context.ts';
 import { askAccessLog } from './access-log-service.ts';
 import type { OpenedHome } from './consent-desk.ts';
+import { logEmergency } from './emergency-service.ts';
 import { exportOf, readOwnRecords, spanOfExport } from './exporting.ts';
 import { keepGrantsFile } from './grants-file.ts';
 import { createHomePatients } from './home-patients.ts';
@@ -68,9 +69,18 @@ export async function openHomeDesk(
   const assertPatient = (subject: string) => {
     if (!directory.bySubject(subject as SubjectId)?.isRegistered) throw new NotFoundError('patient');
   };
+  const custodians = settings.custodians.map(({ peer }) => parsePeerId(peer));
+  const opened = deps.meter.counter('consent_emergencies_total', 'Records opened in an emergency, without the patient');
   const desk: HomeDesk = {
     office,
     assertPatient,
+    async inEmergency(subject, { by, reason }, format) {
+      const stated = { subject, reason: `${by}: ${reason}` };
+      await logEmergency(stated, custodians, { rpc, take: (access) => office.takeEmergency(access) });
+      opened.add(1);
+      deps.logger.warn('records were opened in an emergency: the patient is told');
+      return desk.exported(subject, null, format);
+    },
     async exported(subject, grantId, format) {
       const patient = directory.bySubject(subject as SubjectId);
       if (patient === undefined) throw new NotFoundError('patient');

@@ -1,6 +1,6 @@
 import { Condition } from '@pulsemesh/base';
 import type { HomeOffice, ResearchOffice } from '@pulsemesh/ledger';
-import type { AuditView, Hex, LeavesView, LiveEvent, ProfileView, VitalKind } from '../api/types.ts';
+import type { AuditView, EmergencyInput, Hex, LeavesView, LiveEvent, ProfileView, VitalKind } from '../api/types.ts';
 
 /** This node has no office of that kind. Not retryable. */
 export class NotHereError extends Condition {
@@ -50,6 +50,11 @@ export interface HomeDesk {
   assertPatient(subject: string): void;
   /** The patient's own data, of one grant's interval or of the last day, with the receipts of who read them. */
   exported(subject: string, grantId: Hex | null, format: ExportFormat): Promise<Download>;
+  /**
+   * The patient's last day for whoever helps now: given once a custodian has written down who asks and why, and the patient is being
+   * told. @throws {EmergencyNotLoggedError}.
+   */
+  inEmergency(subject: string, emergency: EmergencyInput, format: ExportFormat): Promise<Download>;
 }
 
 /** What the researcher's side serves beside its office. */

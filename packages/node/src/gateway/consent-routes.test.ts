@@ -5,7 +5,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { GrantView, Hex, PatientConsentView } from '../api/types.ts';
 import { NotFoundError } from './backend.ts';
-import { type ConsentBackend, noConsent, OfficeStartingError } from './consent-backend.ts';
+import { type ConsentBackend, type HomeDesk, noConsent, OfficeStartingError } from './consent-backend.ts';
 import { createFakeBackend } from './fake-backend.ts';
 import { buildHttpApp } from './http-server.ts';
 import { LiveStreams } from './live-stream.ts';
@@ -58,6 +58,11 @@ afterEach(async () => {
 async function build(parts: Partial<ConsentBackend> = {}) {
   const office = homeOffice();
   const research = researchOffice();
+  const inEmergency = vi.fn<HomeDesk['inEmergency']>(async (subject) => ({
+    fileName: 'records.json',
+    contentType: 'application/fhir+json',
+    body: subject,
+  }));
   const consent: ConsentBackend = {
     ...noConsent,
     home: () => ({
@@ -65,6 +70,7 @@ async function build(parts: Partial<ConsentBackend> = {}) {
       assertPatient(subject) {
         if (subject !== ada && subject !== bo) throw new NotFoundError('patient');
       },
+      inEmergency,
       exported: async (subject, grantId, format) => ({
         fileName: `own.${format}`,
         contentType: 'text/csv',
@@ -85,7 +91,7 @@ async function build(parts: Partial<ConsentBackend> = {}) {
     const headers = { authorization: `Bearer ${token}` };
     return app.inject({ method, url, headers, payload } as InjectOptions);
   };
-  return { ask, office, research };
+  return { ask, office, research, inEmergency };
 }
 
 const consentOf = (subject: string) => `/api/v1/patients/${subject}/consent`;
@@ -143,6 +149,28 @@ describe('the routes of consent', () => {
     const { ask } = await build();
     const method = path === 'askable' ? 'PUT' : 'POST';
     expect((await ask(method, `${consentOf(ada)}/${path}`, payload)).statusCode).toBe(400);
+  });
+
+  it('opens in an emergency for who says who and why, in one line each, by the token, at a home and for its patients', async () => {
+    const { ask, inEmergency } = await build();
+    const url = `${consentOf(ada)}/emergency?format=fhir`;
+    const why = { by: 'Dr. Who', reason: 'unconscious, no relatives' };
+    const wrongs = [
+      { by: 'Dr. Who' },
+      { ...why, reason: '' },
+      { ...why, by: 'two\nlines' },
+      { ...why, by: 'x'.repeat(61) },
+    ];
+    for (const wrong of wrongs) expect((await ask('POST', url, wrong)).statusCode).toBe(400);
+    expect((await ask('GET', url)).statusCode).toBe(404);
+    expect((await ask('POST', `${consentOf('ef'.repeat(16))}/emergency?format=fhir`, why)).statusCode).toBe(404);
+    expect(inEmergency).not.toHaveBeenCalled();
+    const given = await ask('POST', url, why);
+    expect([given.statusCode, given.body]).toEqual([200, ada]);
+    expect(given.headers).toMatchObject({ 'cache-control': 'no-store' });
+    expect(inEmergency).toHaveBeenCalledWith(ada, why, 'fhir');
+    const elsewhere = await build({ home: noConsent.home });
+    expect((await elsewhere.ask('POST', url, why)).statusCode).toBe(404);
   });
 
   it('turns a researcher’s words into what the office takes', async () => {

@@ -71,6 +71,15 @@ export const withdrawInput = z
   })
   .meta({ title: 'WithdrawInput' });
 export const eraseInput = z.strictObject({ confirmation: z.literal('erase') }).meta({ title: 'EraseInput' });
+const line = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}+$/u);
+export const emergencyInput = z
+  .strictObject({ by: line(60).describe('who helps'), reason: line(120).describe('why; no health value') })
+  .meta({ title: 'EmergencyInput' });
 
 export const askRequest = z
   .strictObject({
@@ -95,6 +104,7 @@ export const boughtInput = z.strictObject({ transaction: hash }).meta({ title: '
 
 const format = z.enum(['fhir', 'csv']);
 export const bindingQuery = z.strictObject({ account });
+export const emergencyQuery = z.strictObject({ format });
 export const exportQuery = z.strictObject({ format, grantId: hash.optional() });
 export const dataQuery = z.strictObject({
   format,
@@ -361,6 +371,7 @@ type Plain<T> = T extends readonly (infer Item)[]
 const _schemasMatchTypes: readonly true[] = [
   true satisfies Same<z.infer<typeof passkeyInput>, Mutable<api.PasskeyInput>>,
   true satisfies Same<z.infer<typeof acceptInput>, Mutable<api.AcceptInput>>,
+  true satisfies Same<z.infer<typeof emergencyInput>, Mutable<api.EmergencyInput>>,
   true satisfies Same<z.infer<typeof withdrawInput>, Mutable<api.WithdrawInput>>,
   true satisfies Same<Plain<z.infer<typeof askRequest>>, Plain<Mutable<api.AskRequest>>>,
   true satisfies Same<Plain<z.infer<typeof patientConsentView>>, Plain<Mutable<api.PatientConsentView>>>,

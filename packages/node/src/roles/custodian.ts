@@ -1,7 +1,9 @@
 import { Condition, errorCode, sleep } from '@pulsemesh/base';
+import { parsePeerId } from '@pulsemesh/wire';
 import type { ConsentSettings } from '../config/consent-settings.ts';
 import { serveAccessLog } from '../consent/access-log-service.ts';
 import { openCustodian } from '../consent/custodian.ts';
+import { serveEmergencies } from '../consent/emergency-service.ts';
 import { startOfficeAgent } from '../consent/office-agent.ts';
 import { openNodeLedger } from '../consent/open-ledger.ts';
 import type { NodeContext, StartedRole } from '../process/node-context.ts';
@@ -37,6 +39,8 @@ async function openUntil(
       const node = stack.use(await openNodeLedger(context, settings, agent));
       const office = stack.use(await openCustodian(context, settings, agent, node));
       stack.use(serveAccessLog(context.port, office));
+      const homes = (settings.custodian?.homes ?? []).map(parsePeerId);
+      stack.use(serveEmergencies(context.port, { office, homes }, context.deps));
       logger.info('the custodian’s office is open', { grants: office.grants });
       return stack.move();
     } catch (error) {

@@ -30,11 +30,13 @@ not, refuse, withdraw with a signature made elsewhere, take the data away, and b
 Examples:
   $ pulsemesh consent list 3f…                     requests, grants, earnings, reads of one patient
   $ pulsemesh consent ask-me 3f… off               requests to a cohort no longer reach this patient
-  $ pulsemesh consent export 3f… --format csv --out mine.csv`,
+  $ pulsemesh consent export 3f… --format csv --out mine.csv
+  $ pulsemesh consent emergency 3f… --by "Dr. Who, ward 3" --reason "unconscious" --out now.json`,
     );
   addListing(consent, output);
   addChanging(consent, output);
   addExport(consent, output);
+  addEmergency(consent, output);
 }
 
 function addListing(consent: Command, output: Output): void {
@@ -81,6 +83,21 @@ function addExport(consent: Command, output: Output): void {
     .action(async (subject: string, flags: ConsentFlags) => {
       const grant = flags.grant === undefined ? undefined : hexOf(flags.grant);
       give(await clientOf(flags).exported(subject, flags.format ?? 'fhir', grant), flags.out, output);
+    });
+}
+
+function addEmergency(consent: Command, output: Output): void {
+  patientCommand(consent, 'emergency <subject>')
+    .summary(
+      "a patient's last day for whoever helps now; a custodian writes it down first, and the patient is told at once",
+    )
+    .requiredOption('--by <name>', 'who helps')
+    .requiredOption('--reason <text>', 'why; the patient reads it. No health value')
+    .addOption(formatOption())
+    .option('--out <file>', 'default standard output')
+    .action(async (subject: string, flags: ConsentFlags & { readonly by: string; readonly reason: string }) => {
+      const { by, reason, format = 'fhir' } = flags;
+      give(await clientOf(flags).inEmergency(subject, { by, reason }, format), flags.out, output);
     });
 }
 
