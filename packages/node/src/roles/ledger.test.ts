@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrometheusMeter, createSystemClock, createSystemRandom, silentLogger } from '@pulsemesh/base';
@@ -22,9 +22,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-async function start(name: string, secret: number) {
+async function start(name: string, secret: number, chain = settings) {
   await using service = await startChainService(
-    settings,
+    chain,
     { dataDirectory: join(root, name), identity: identityOf(secret) },
     deps,
   );
@@ -38,6 +38,17 @@ describe('a ledger of a node', () => {
     const { urls: _then, ...kept } = one;
     const { urls: _now, ...again } = await start('one', 1);
     expect(again).toEqual(kept);
+  }, 60_000);
+
+  it('leaves its description alone while that says what it should', async () => {
+    const named = { ...settings, url: 'http://ledger.example:8545' };
+    const inode = () => statSync(join(root, 'one', 'ledger.json')).ino;
+    await start('one', 1, named);
+    const before = inode();
+    await start('one', 1, named);
+    expect(inode()).toBe(before);
+    await start('one', 1);
+    expect(inode()).not.toBe(before);
   }, 60_000);
 
   it('does not start with a description of a contract that its chain does not hold', async () => {

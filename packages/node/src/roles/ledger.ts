@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Condition } from '@pulsemesh/base';
 import { hkdfSha256 } from '@pulsemesh/crypto';
@@ -11,7 +11,7 @@ import { ledgerKeyOf } from '../consent/ledger-account.ts';
 import { readLedgerDescription } from '../consent/open-ledger.ts';
 import { stopProcess } from '../process/fail-stop.ts';
 import type { NodeContext, NodeDependencies, StartedRole } from '../process/node-context.ts';
-import { writeFileAtomically } from '../relay/write-file.ts';
+import { writeFileDurably } from '../relay/write-file.ts';
 
 /** Where a ledger node writes how others reach its chain, in its data directory. */
 export function ledgerDescriptionFile(dataDirectory: string): string {
@@ -123,7 +123,9 @@ async function describe(
     known === null
       ? ledgerDescriptionSchema.parse({ ...today, ...(await deploy(url, chainId, treasury, deps)) })
       : { ...known, ...today };
-  writeFileAtomically(file, `${JSON.stringify(description, null, 2)}\n`);
+  const text = `${JSON.stringify(description, null, 2)}\n`;
+  // Where the contract is stands nowhere else: the file is left alone while it says what it should.
+  if (known === null || readFileSync(file, 'utf8') !== text) writeFileDurably(file, text);
   return description;
 }
 
