@@ -28,6 +28,8 @@ export const embeddedLimits = {
   logBlocksMax: 100_000,
   /** Logs one `eth_getLogs` gives back. */
   logsMax: 10_000,
+  /** Bytes of the data of the logs that one `eth_getLogs` gives back. */
+  logBytesMax: 8 * 1024 * 1024,
   /** Addresses, and topics at one place, of one log filter. */
   filterItemsMax: 64,
   /** Blocks of one `eth_feeHistory`. */

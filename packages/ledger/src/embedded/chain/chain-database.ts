@@ -89,12 +89,16 @@ export class ChainDatabase implements StateReader, Disposable {
     return this.#all(this.#statements.transactionsOf, block).map(transactionOfRow);
   }
 
-  /** Logs of blocks from … until (both within) that match, in order, at most `limit`. */
-  logs(from: number, until: number, limit: number, match: LogMatch = anyLog): StoredLog[] {
+  /** Logs of blocks from … until (both within) that match, in order, as many as are taken out. */
+  *logs(from: number, until: number, match: LogMatch = anyLog): Generator<StoredLog, void, undefined> {
     const { addresses, topics } = match;
     const places = [0, 1, 2, 3].map((place) => listText(topics[place] ?? null));
-    const values = [from, until, listText(addresses), ...places, topics.length * 32, limit];
-    return this.#all(this.#statements.logs, ...values).map(logOfRow);
+    const values = [from, until, listText(addresses), ...places, topics.length * 32];
+    try {
+      for (const row of this.#statements.logs.iterate(...values) as Iterable<unknown>) yield logOfRow(row as unknown[]); // arrays, by setReturnArrays
+    } catch (error) {
+      throw conditionOf('read', error);
+    }
   }
 
   logsOf(block: number): StoredLog[] {

@@ -48,7 +48,7 @@ export function prepareStatements(database: DatabaseSync) {
     transactionsOf: prepare(`SELECT ${transactionColumns} FROM transactions WHERE block = ? ORDER BY place`),
     addTransaction: prepare('INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     logs: prepare(`SELECT ${logColumns} FROM logs WHERE block >= ?1 AND block <= ?2 AND ${wanted}
-      AND length(topics) >= ?8 ORDER BY block, place LIMIT ?9`),
+      AND length(topics) >= ?8 ORDER BY block, place`),
     logsOfBlock: prepare(`SELECT ${logColumns} FROM logs WHERE block = ? ORDER BY place`),
     addLog: prepare('INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)'),
     account: prepare('SELECT nonce, balance, code_hash FROM accounts WHERE address = ?'),

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { consentLedgerAbi } from '../../contract/consent-ledger.ts';
 import { domainOf, offerIdOf } from '../../contract/typed-data.ts';
 import { bank, clientsOf, deployLedger, temporaryDirectory, testChainId, testOptions } from '../chain-world.testing.ts';
+import { embeddedLimits } from '../limits.ts';
 import { someOffer } from '../purchase-load.ts';
 import { startEmbeddedChainHere } from '../start-embedded-chain.ts';
 
@@ -267,6 +268,22 @@ describe('limits and refusals', () => {
   it('takes at most so many addresses in a filter', async () => {
     const filter = { fromBlock: '0x0', address: Array.from({ length: 65 }, () => zeroAddress) };
     await expect(call('eth_getLogs', filter)).rejects.toMatchObject({ code: -32_602 });
+  });
+
+  it('gives logs up to so many bytes, and refuses more without holding them all', async () => {
+    // PUSH3 size, PUSH0, LOG0: memory of 1,200,000 zero bytes as a log.
+    const data = '0x62124f805fa000' as const;
+    const from = (await call('eth_blockNumber')) as string;
+    const asked = { fromBlock: from };
+    for (let count = 0; count * 1_200_000 <= embeddedLimits.logBytesMax; count += 1) {
+      expect(await call('eth_getLogs', { ...asked, toBlock: 'latest' })).toHaveLength(count);
+      await clients.wallet.sendTransaction({ data, gas: 16_000_000n });
+    }
+    await expect(call('eth_getLogs', asked)).rejects.toMatchObject({
+      code: -32_005,
+      message: expect.stringContaining('logBytesMax'),
+    });
+    expect(await call('eth_getLogs', { fromBlock: 'latest' })).toHaveLength(1);
   });
 
   it('gives a call that does not end up', async () => {

@@ -174,8 +174,14 @@ function logs(chain: Chain, filter: LogFilter): Json {
   const [from, until] = rangeOf(chain, filter);
   if (from > until) return [];
   if (until - from >= embeddedLimits.logBlocksMax) throw overLimit('logBlocksMax');
-  const found = chain.database.logs(from, until, embeddedLimits.logsMax + 1, filter);
-  if (found.length > embeddedLimits.logsMax) throw overLimit('logsMax');
+  const found: StoredLog[] = [];
+  let bytes = 0;
+  for (const log of chain.database.logs(from, until, filter)) {
+    bytes += log.data.length;
+    if (found.length >= embeddedLimits.logsMax) throw overLimit('logsMax');
+    if (bytes > embeddedLimits.logBytesMax) throw overLimit('logBytesMax');
+    found.push(log);
+  }
   return inBlocks(chain, found);
 }
 
