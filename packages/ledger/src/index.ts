@@ -30,6 +30,7 @@ export {
   SpendingLimitError,
 } from './grants/errors.ts';
 export type * from './grants/grant-ledger.ts';
+export { unseenEvents } from './grants/unseen-events.ts';
 export * from './market/errors.ts';
 export type { CustodianContact, HomeOfficeMeans, OfficeDependencies } from './market/home/home-means.ts';
 export { type OpenHomeOffice, openHomeOffice } from './market/home/home-office.ts';

@@ -2,12 +2,13 @@ import { type Clock, errorForLog, type Logger, sleep } from '@pulsemesh/base';
 import type { TableChange } from '@pulsemesh/store';
 import type { SealedRows } from '../access/sealed-rows.ts';
 import type { GrantLedger, LedgerEvent } from '../grants/grant-ledger.ts';
+import { unseenEvents } from '../grants/unseen-events.ts';
 import { custodyLimits } from './custody-limits.ts';
 
 const table = 'custody/cursor';
 const key = new TextEncoder().encode('events');
 
-/** The ledger's final events, each taken once; where it is goes into the commit of what an event changes. */
+/** The ledger's final events, each taken once, and again where the ledger took it back; where it is goes into the commit of what an event changes. */
 export class EventFeed {
   readonly #rows: SealedRows;
   readonly #ledger: GrantLedger;
@@ -38,8 +39,9 @@ export class EventFeed {
   async run(take: (event: LedgerEvent) => Promise<void>, signal: AbortSignal): Promise<void> {
     for (let tries = 1; !signal.aborted; tries += 1) {
       try {
+        const isUnseen = unseenEvents({ at: this.#at, place: this.#place });
         for await (const event of this.#ledger.events(this.#at, { signal })) {
-          if (event.at < this.#at || (event.at === this.#at && event.place <= this.#place)) continue;
+          if (!isUnseen(event)) continue;
           await take(event);
           [this.#at, this.#place] = [event.at, event.place];
           tries = 1;

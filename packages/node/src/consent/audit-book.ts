@@ -1,6 +1,6 @@
 import { type Clock, errorCode, type Logger, sleep } from '@pulsemesh/base';
 import type { Board } from '@pulsemesh/board';
-import type { GrantLedger, LedgerEvent } from '@pulsemesh/ledger';
+import { type GrantLedger, type LedgerEvent, unseenEvents } from '@pulsemesh/ledger';
 import type { AnchorView, LedgerEventView } from '../api/types.ts';
 
 /** Events shown at most, newest first. */
@@ -65,9 +65,9 @@ export class AuditBook implements Disposable {
     let place = -1;
     while (!signal.aborted) {
       try {
+        const isUnseen = unseenEvents({ at, place }); // a follower that starts again is given the last block again
         for await (const event of ledger.events(at, { signal })) {
-          // A follower that starts again is given the last block again.
-          if (event.at < at || (event.at === at && event.place <= place)) continue;
+          if (!isUnseen(event)) continue;
           ({ at, place } = event);
           this.#take(event);
         }
@@ -80,6 +80,8 @@ export class AuditBook implements Disposable {
   }
 
   #take(event: LedgerEvent): void {
+    // What the ledger took back does not stand beside what stands instead.
+    while (isFrom(event, this.#events.at(-1))) this.#events.pop();
     this.#events.push(eventView(event));
     if (this.#events.length > auditEventsMax) this.#events.shift();
     if (event.kind === 'anchored') {
@@ -108,6 +110,10 @@ export class AuditBook implements Disposable {
     const oldest = this.#anchors.keys().next().value;
     if (this.#anchors.size > anchorsMax && oldest !== undefined) this.#anchors.delete(oldest);
   }
+}
+
+function isFrom({ at, place }: LedgerEvent, other: LedgerEventView | undefined): boolean {
+  return other !== undefined && (BigInt(other.at) > at || (BigInt(other.at) === at && other.place >= place));
 }
 
 function eventView(event: LedgerEvent): LedgerEventView {
