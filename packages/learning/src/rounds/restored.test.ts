@@ -59,7 +59,7 @@ async function putBackAfter(step: string, hasAggregator: boolean) {
       site.crash();
       // Whoever has its messages yet, the aggregator above all, sends them again.
       void putBack(site.disk, copy).then(() =>
-        got.map((one) => world.post.endpoint(one.from, site.disk, () => true).send(site.peer, one.bytes)),
+        got.map((one) => world.post.end(one.from, site.disk, () => true).send(site.peer, one.bytes)),
       );
       return bytes;
     },

@@ -1,4 +1,4 @@
-export type { CrashPlan, CrashPoint } from './crashing.ts';
+export type { CrashPlan } from './crashing.ts';
 export { type Lies, lyingParty } from './lying-party.ts';
 export { type PlainRun, startPlainRun } from './plain-run.ts';
 export {
@@ -12,5 +12,4 @@ export {
   plainWork,
 } from './plain-sum.ts';
 export { SentWatch } from './sent-watch.ts';
-export { calmWeather, type PostWeather } from './simulated-post.ts';
 export { type PartyProgram, PartyWorld, type PartyWorldOptions, type WorldAgent } from './world.ts';

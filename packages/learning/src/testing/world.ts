@@ -3,17 +3,21 @@ import { VirtualClock } from '@pulsemesh/base/testing';
 import type { Board, EntryBodies, EntryKind } from '@pulsemesh/board';
 import { createMemoryBoard, type MemoryBoard, type MemoryReader } from '@pulsemesh/board/testing';
 import { createBox, createSigner, type Signer } from '@pulsemesh/crypto';
+import { calmMail, type MailWeather, SimulatedMail } from '@pulsemesh/relay/testing';
 import { createMemoryTables, type TableChange, type TableStore } from '@pulsemesh/store';
+import { MortalLife } from '@pulsemesh/store/testing';
 import { type PeerId, peerIdOfEd25519 } from '@pulsemesh/wire';
 import type { PartyLimits } from '../party/limits.ts';
 import { openParties, type Parties } from '../party/parties.ts';
 import type { Party, Post } from '../party/party.ts';
-import { type CrashPlan, Life } from './crashing.ts';
-import { calmWeather, type PostWeather, SimulatedPost } from './simulated-post.ts';
+import { type CrashPlan, mortalBoard, type PartyPoint } from './crashing.ts';
+
+/** Late and out of order. */
+const shuffledMail: MailWeather = { ...calmMail, isShuffled: true };
 
 export interface PartyWorldOptions {
   readonly seed?: number;
-  readonly weather?: Partial<PostWeather>;
+  readonly weather?: Partial<MailWeather>;
   /** How long until others see an entry, milliseconds; default 50. */
   readonly boardDelayMs?: number;
   readonly crashes?: CrashPlan;
@@ -37,7 +41,7 @@ export class PartyWorld {
   readonly clock = new VirtualClock();
   readonly random: Random;
   readonly board: MemoryBoard;
-  readonly post: SimulatedPost;
+  readonly post: SimulatedMail;
   readonly options: PartyWorldOptions;
   readonly #agents = new Map<string, WorldAgent>();
 
@@ -45,7 +49,7 @@ export class PartyWorld {
     this.options = options;
     this.random = createSeededRandom(options.seed ?? 1);
     this.board = createMemoryBoard({ delayMs: options.boardDelayMs ?? 50 }, { clock: this.clock });
-    this.post = new SimulatedPost({ ...calmWeather, ...options.weather }, { clock: this.clock, random: this.random });
+    this.post = new SimulatedMail({ ...shuffledMail, ...options.weather }, { clock: this.clock, random: this.random });
   }
 
   /** The agent of this name, made at the first call. */
@@ -82,7 +86,7 @@ export class WorldAgent {
   readonly #random: Random;
   readonly #boxKey: Uint8Array;
   #lives = 0;
-  #life: Life | null = null;
+  #life: MortalLife<PartyPoint> | null = null;
   /** Of the life there is. */
   parties: Parties | null = null;
 
@@ -108,7 +112,7 @@ export class WorldAgent {
 
   /** Ends the present life, if there is one. */
   crash(): void {
-    this.#life?.crash();
+    this.#life?.die();
   }
 
   /** Runs the program in a run, over all crashes, to its end. The agent takes its mail for as long as the world goes on. */
@@ -117,21 +121,24 @@ export class WorldAgent {
       const life = this.#begin();
       const outcome = await Promise.race([
         this.#live(life, run, program).then((result) => ({ result })),
-        life.crashed.then(() => null),
+        life.died.then(() => null),
       ]);
       if (outcome !== null) return outcome.result;
       await sleep(this.#world.clock, this.#world.options.restartMs ?? 500);
     }
   }
 
-  #begin(): Life {
-    const life = new Life(this.name, this.#lives, this.#world.options.crashes ?? (() => null));
+  #begin(): MortalLife<PartyPoint> {
+    const [agent, number, crashes] = [this.name, this.#lives, this.#world.options.crashes];
+    const life = new MortalLife<PartyPoint>(
+      (point, kind) => crashes?.({ agent, life: number, number: point, kind }) ?? null,
+    );
     this.#lives += 1;
     this.#life = life;
     return life;
   }
 
-  async #live<Result>(life: Life, run: string, program: PartyProgram<Result>): Promise<Result> {
+  async #live<Result>(life: MortalLife<PartyPoint>, run: string, program: PartyProgram<Result>): Promise<Result> {
     const { clock, options } = this.#world;
     const store = life.store(this.disk);
     this.parties = await openParties(
@@ -151,8 +158,8 @@ export class WorldAgent {
     return await program(party, this);
   }
 
-  #post(life: Life, store: TableStore): Post<readonly TableChange[]> {
-    const post = this.#world.post.endpoint(this.peer, store, () => life.isAlive);
+  #post(life: MortalLife<PartyPoint>, store: TableStore): Post<readonly TableChange[]> {
+    const post = this.#world.post.end(this.peer, store, () => life.isAlive);
     const { onSend } = this.#world.options;
     return {
       self: this.peer,
@@ -160,12 +167,12 @@ export class WorldAgent {
         const sent = onSend === undefined ? bytes : onSend(this.peer, to, bytes);
         return life.at('send', () => (sent === null ? Promise.resolve() : post.send(to, sent)));
       },
-      receive: (handler) => post.receive((from, bytes, mark) => life.settled(handler(from, bytes, mark))),
+      receive: (handler) => post.receive((from, bytes, mark) => life.seen(handler(from, bytes, mark))),
     };
   }
 
-  #board(life: Life): Board {
-    const board = life.board(this.reader);
+  #board(life: MortalLife<PartyPoint>): Board {
+    const board = mortalBoard(life, this.reader);
     const { onPublish } = this.#world.options;
     if (onPublish === undefined) return board;
     const publish: Board['publish'] = (kind, body, author, wait) => {

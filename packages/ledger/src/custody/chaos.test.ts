@@ -1,12 +1,12 @@
 import type { Random } from '@pulsemesh/base';
 import { sha256 } from '@pulsemesh/crypto';
+import { roughMail } from '@pulsemesh/relay/testing';
 import { describe, expect, it } from 'vitest';
 import type { AccessRecord } from '../access/access-types.ts';
 import { hexOf } from '../access/fields.ts';
 import { verifyAccessLogs } from '../access/verify-logs.ts';
 import type { DepositBody } from '../market/messages.ts';
 import { type CustodianUnderTest, CustodyWorld, hourSeconds, unloggedIn } from '../testing/custody-world.ts';
-import { roughPost } from '../testing/simulated-post.ts';
 import { accountOf } from '../testing/some-offer.ts';
 
 type Act = (
@@ -69,7 +69,7 @@ function wrongWith(world: CustodyWorld, record: AccessRecord, before: readonly A
 }
 
 async function runChaos(seed: number): Promise<readonly AccessRecord[]> {
-  const world = new CustodyWorld({ seed, weather: roughPost });
+  const world = new CustodyWorld({ seed, weather: roughMail });
   const { random } = world;
   const custodian = await world.custodian();
   const deposits = [3n, 0n, 9n].map((price) =>
@@ -80,7 +80,7 @@ async function runChaos(seed: number): Promise<readonly AccessRecord[]> {
     if (act !== undefined && deposit !== undefined) await act(world, custodian, deposit, random).catch(() => {});
     await world.clock.advance(random.integer(5_000));
     if (random.float() >= 0.08) continue;
-    custodian.life.crash();
+    custodian.life.die();
     await custodian.restart();
   }
   custodian.view.setTrouble(null);

@@ -1,17 +1,18 @@
 import { createSeededRandom } from '@pulsemesh/base';
 import { sha256 } from '@pulsemesh/crypto';
+import { roughMail } from '@pulsemesh/relay/testing';
+import type { FatePlan } from '@pulsemesh/store/testing';
 import { describe, expect, it } from 'vitest';
 import { AccessFollower } from '../access/access-follower.ts';
 import { hexOf } from '../access/fields.ts';
 import { verifyAccessLogs } from '../access/verify-logs.ts';
-import type { CrashPlan } from '../testing/crashing.ts';
 import { CustodyWorld, hourSeconds, unloggedIn } from '../testing/custody-world.ts';
-import { roughPost } from '../testing/simulated-post.ts';
+import type { OfficePoint } from '../testing/mortal.ts';
 import { accountOf } from '../testing/some-offer.ts';
 
 /** A life ends at its point `at`, before or after what happens there. */
 const dyingAt =
-  (at: number, side: 'before' | 'after'): CrashPlan =>
+  (at: number, side: 'before' | 'after'): FatePlan<OfficePoint> =>
   (number) =>
     number === at ? side : null;
 
@@ -19,7 +20,7 @@ interface Course {
   readonly seed: number;
   readonly isRough: boolean;
   /** Where life number n, from 0, ends; past the last plan nothing crashes. */
-  readonly plans: readonly CrashPlan[];
+  readonly plans: readonly FatePlan<OfficePoint>[];
 }
 
 /**
@@ -29,12 +30,12 @@ interface Course {
 async function runCourse({ seed, isRough, plans }: Course): Promise<{ points: number; lives: number }> {
   const world = new CustodyWorld({
     seed,
-    ...(isRough ? { weather: roughPost } : {}),
+    ...(isRough ? { weather: roughMail } : {}),
     custodian: { anchorEveryMs: 60_000 },
   });
   const custodian = await world.custodian();
   await custodian.office[Symbol.asyncDispose]();
-  custodian.life.crash();
+  custodian.life.die();
   let lives = 0;
   const live = async () => {
     const plan = plans[lives] ?? (() => null);

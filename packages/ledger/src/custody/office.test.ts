@@ -76,7 +76,7 @@ describe('the course of a grant', () => {
     await world.settle();
     expect(world.home.of('held')).toHaveLength(2);
     await custodian.office[Symbol.asyncDispose]();
-    custodian.life.crash();
+    custodian.life.die();
     await world.buyerLedger.perform({ step: 'purchase', grants: [deposit.signed] });
     await custodian.restart();
     await using _ = custodian.office;
@@ -162,7 +162,7 @@ describe('the course of a grant', () => {
     await world.settle();
     expect(deniedOf(world)).toEqual([[deposit.signed.grantId, 'unknown-grant']]);
     await office[Symbol.asyncDispose]();
-    custodian.life.crash();
+    custodian.life.die();
     await custodian.restart();
     await using again = custodian.office;
     await world.home.write(custodian.author.peerId, 'deposit', deposit);
@@ -354,7 +354,7 @@ describe('a read is denied, logged, and told', () => {
     await world.settle();
     expect(deniedOf(world)).toEqual([[read.readId, 'replayed']]);
     await custodian.office[Symbol.asyncDispose]();
-    custodian.life.crash();
+    custodian.life.die();
     await custodian.restart();
     await using __ = custodian.office;
     await world.buyer.write(custodian.author.peerId, 'read', read);
@@ -394,7 +394,7 @@ describe('a second custodian', () => {
     for (const { author } of [first, second]) await world.home.write(author.peerId, 'deposit', deposit);
     await world.settle();
     await first.office[Symbol.asyncDispose]();
-    first.life.crash();
+    first.life.die();
     await world.buyerLedger.perform({ step: 'purchase', grants: [deposit.signed] });
     await world.buyer.write(second.author.peerId, 'claim', { grantId: deposit.signed.grantId });
     await world.settle();
@@ -705,7 +705,7 @@ describe('limits', () => {
     await world.stranger.write(custodian.author.peerId, 'received', { grantId, delivery: grantId, signature: '0x01' });
     await world.buyer.write(custodian.author.peerId, 'received', { grantId, delivery: grantId, signature: '0x01' });
     await world.buyer.write(custodian.author.peerId, 'held', { grantId, signature: new Uint8Array(64) });
-    const raw = world.mail.post(world.stranger.peerId, createMemoryTables());
+    const raw = world.mail.end(world.stranger.peerId, createMemoryTables());
     raw.send(custodian.author.peerId, new Uint8Array(40).fill(0xff)).catch(() => {});
     await world.settle();
     expect(office.log(0, 100).leaves).toHaveLength(size);

@@ -1,4 +1,5 @@
 import { createSeededRandom } from '@pulsemesh/base';
+import { calmMail } from '@pulsemesh/relay/testing';
 import { decodeFunctionData } from 'viem';
 import { describe, expect, it } from 'vitest';
 import { consentLedgerAbi } from '../contract/consent-ledger.ts';
@@ -128,7 +129,7 @@ describe('deaths', () => {
       const fate = chance.float();
       return fate < 0.02 ? 'before' : fate < 0.04 ? 'after' : null;
     };
-    const weather = { delayMs: 400, lossRate: 0.1, duplicateRate: 0.1 };
+    const weather = { ...calmMail, delayMs: 400, lossRate: 0.1, duplicateRate: 0.1 };
     await using world = await MarketWorld.open({ seed, plan, weather });
     const [subject] = world.subjects as [string];
     await world.enrol(subject);

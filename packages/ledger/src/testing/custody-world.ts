@@ -3,7 +3,9 @@ import { VirtualClock } from '@pulsemesh/base/testing';
 import { createMemoryBoard, type MemoryBoard, type TestAuthor, testAuthor } from '@pulsemesh/board/testing';
 import { openCheckpoint, parseVerifierKey } from '@pulsemesh/board/verify';
 import { createBox } from '@pulsemesh/crypto';
+import { calmMail, type MailWeather, SimulatedMail } from '@pulsemesh/relay/testing';
 import { createMemoryTables, type SealedRecord, type TableStore } from '@pulsemesh/store';
+import { type FatePlan, MortalLife } from '@pulsemesh/store/testing';
 import type { PeerId } from '@pulsemesh/wire';
 import type { AccessReceipt } from '../access/access-types.ts';
 import { signReadRequest } from '../access/read-request.ts';
@@ -12,9 +14,8 @@ import { decodeMessage, encodeMessage, type Message } from '../market/message-co
 import type { DepositBody, MessageBodies, MessageKind, ReadBody, VitalKind } from '../market/messages.ts';
 import type { CustodianOffice, RecordShelf } from '../market/offices.ts';
 import type { Offer, SignedOffer } from '../offer/offer.ts';
-import { CrashingLife, type CrashPlan } from './crashing.ts';
 import { MemoryLedger, type MemoryLedgerOptions, type MemoryLedgerView } from './memory-ledger.ts';
-import { calmPost, type PostWeather, SimulatedMail } from './simulated-post.ts';
+import { mortalLedger, mortalPost, type OfficePoint } from './mortal.ts';
 import { accountOf, someOffer } from './some-offer.ts';
 
 export const hourSeconds = 3600;
@@ -30,7 +31,7 @@ export class Correspondent {
 
   constructor(name: string, mail: SimulatedMail) {
     this.author = testAuthor(name);
-    const post = mail.post(this.author.peerId, createMemoryTables());
+    const post = mail.end(this.author.peerId, createMemoryTables());
     this.#send = (to, bytes) => post.send(to, bytes);
     post.receive(async (_from, bytes) => {
       this.heard.push(decodeMessage(bytes));
@@ -82,15 +83,15 @@ export interface CustodianUnderTest {
   /** Everything that its post was given, over all its lives. */
   readonly sent: Sent[];
   office: CustodianOffice;
-  life: CrashingLife;
+  life: MortalLife<OfficePoint>;
   /** A new life over the same disk. */
-  restart(plan?: CrashPlan): Promise<void>;
+  restart(plan?: FatePlan<OfficePoint>): Promise<void>;
 }
 
 export interface WorldOptions {
   readonly seed?: number;
   readonly ledger?: MemoryLedgerOptions;
-  readonly weather?: PostWeather;
+  readonly weather?: MailWeather;
   readonly custodian?: Partial<CustodianOptions>;
   readonly shelf?: RecordShelf;
 }
@@ -115,7 +116,7 @@ export class CustodyWorld {
     this.random = createSeededRandom(options.seed ?? 1);
     this.ledger = new MemoryLedger(options.ledger ?? {}, { clock: this.clock });
     this.board = createMemoryBoard({}, { clock: this.clock });
-    this.mail = new SimulatedMail(options.weather ?? calmPost, { clock: this.clock, random: this.random });
+    this.mail = new SimulatedMail(options.weather ?? calmMail, { clock: this.clock, random: this.random });
     this.home = new Correspondent('home', this.mail);
     this.buyer = new Correspondent('buyer', this.mail);
     this.stranger = new Correspondent('stranger', this.mail);
@@ -131,15 +132,15 @@ export class CustodyWorld {
     const author = testAuthor(`custodian ${place}`);
     const view = this.ledger.connect(accountOf(2 + 0x100 * place));
     const sent: Sent[] = [];
-    const start = async (plan: CrashPlan) => {
-      const life = new CrashingLife(plan);
+    const start = async (plan: FatePlan<OfficePoint>) => {
+      const life = new MortalLife<OfficePoint>(plan);
       const store = life.store(disk);
-      const post = life.post(this.#watched(author, disk, sent, { isAlive: () => life.isAlive, isOpen }));
+      const post = mortalPost(life, this.#watched(author, disk, sent, { isAlive: () => life.isAlive, isOpen }));
       const random = createSeededRandom(this.random.integer(2 ** 32));
       const office = await openCustodianOffice(
         {
           post,
-          ledger: life.ledger(view),
+          ledger: mortalLedger(life, view),
           store,
           box: createBox(new Uint8Array(32).fill(4), { random }),
           author,
@@ -248,7 +249,7 @@ export class CustodyWorld {
     sent: Sent[],
     { isAlive, isOpen }: { isAlive: () => boolean; isOpen: () => boolean },
   ) {
-    const post = this.mail.post(author.peerId, disk, isAlive);
+    const post = this.mail.end(author.peerId, disk, isAlive);
     return {
       ...post,
       send: async (to: PeerId, bytes: Uint8Array) => {

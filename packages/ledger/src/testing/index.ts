@@ -1,7 +1,5 @@
 export { type Anvil, type AnvilOptions, startAnvil, testKeyOf } from './anvil.ts';
-export { CrashingLife, type CrashPlan, type CrashPoint } from './crashing.ts';
 export { type LedgerTrouble, MemoryLedger, type MemoryLedgerOptions, type MemoryLedgerView } from './memory-ledger.ts';
 export { type MemoryLedgerChecks, memoryLedgerWindows } from './memory-ledger-state.ts';
-export { calmPost, type PostWeather, roughPost, SimulatedMail } from './simulated-post.ts';
 export { type AnswerChanges, SoftPasskey, type SoftPasskeyOptions } from './soft-passkey.ts';
 export { accountOf, someOffer } from './some-offer.ts';

@@ -10,7 +10,9 @@ import {
   testAuthor,
 } from '@pulsemesh/board/testing';
 import { createBox, createKeyTree, type KeyTree, sha256 } from '@pulsemesh/crypto';
+import { calmMail, type MailWeather, SimulatedMail } from '@pulsemesh/relay/testing';
 import { createMemoryTables, type TableStore } from '@pulsemesh/store';
+import { type FatePlan, MortalLife } from '@pulsemesh/store/testing';
 import type { PeerId } from '@pulsemesh/wire';
 import { bulletinDomain } from '../bulletin/bulletin-account.ts';
 import { openBulletinLedger } from '../bulletin/bulletin-ledger.ts';
@@ -27,20 +29,19 @@ import type { AcceptInput, DraftView } from '../market/views.ts';
 import { grantKeyOf } from '../offer/grant-key.ts';
 import type { Hex } from '../offer/offer.ts';
 import { accountSigner, type LedgerSigner, signRevocation } from '../offer/signing.ts';
-import { type DeathPlan, type LifeCount, OfficeLife } from './market-life.ts';
 import { yesByGrantKey, yesByPasskey } from './market-patient.ts';
-import { calmWeather, MarketPost, type PostWeather } from './market-post.ts';
 import { createTestShelf, type RecordSpan, recordedHours, recordedTexts } from './market-records.ts';
 import { MemoryLedger, type MemoryLedgerView } from './memory-ledger.ts';
+import { mortalLedger, type OfficePoint } from './mortal.ts';
 import { SoftPasskey } from './soft-passkey.ts';
 import { accountOf } from './some-offer.ts';
 
 export interface MarketWorldOptions {
   readonly seed?: number;
   readonly patients?: number;
-  readonly weather?: PostWeather;
+  readonly weather?: MailWeather;
   readonly policy?: Partial<HomePolicy>;
-  readonly plan?: DeathPlan;
+  readonly plan?: FatePlan<OfficePoint>;
   readonly profiles?: (place: number) => PatientProfile;
   /** Changes the leaves that custodians show to all. */
   readonly shown?: (leaves: readonly Uint8Array[]) => readonly Uint8Array[];
@@ -55,11 +56,10 @@ type AgentName = 'home' | 'research' | 'first' | 'second';
 interface Agent<Office> {
   readonly author: TestAuthor;
   readonly disk: TableStore;
-  readonly count: LifeCount;
   readonly ledger: MemoryLedgerView;
   /** The board as it reads it. */
   readonly board: MemoryReader;
-  life: OfficeLife;
+  life: MortalLife<OfficePoint>;
   office: Office;
 }
 
@@ -74,7 +74,7 @@ export class MarketWorld implements AsyncDisposable {
   readonly random: Random;
   readonly ledger: MemoryLedger;
   readonly board: MemoryBoard;
-  readonly post: MarketPost;
+  readonly post: SimulatedMail;
   readonly notices: Notice[] = [];
   readonly subjects: readonly string[];
   /** The researcher's own account. */
@@ -93,7 +93,7 @@ export class MarketWorld implements AsyncDisposable {
     this.random = createSeededRandom(options.seed ?? 1);
     this.ledger = new MemoryLedger({}, { clock: this.clock });
     this.board = createMemoryBoard({}, { clock: this.clock });
-    this.post = new MarketPost(options.weather ?? calmWeather, { clock: this.clock, random: this.random });
+    this.post = new SimulatedMail(options.weather ?? calmMail, { clock: this.clock, random: this.random });
     this.#trees = Array.from({ length: options.patients ?? 1 }, (_, place) =>
       createKeyTree(seedOf(`patient ${place}`)),
     );
@@ -114,15 +114,9 @@ export class MarketWorld implements AsyncDisposable {
       const agent: Agent<unknown> = {
         author: testAuthor(name),
         disk: createMemoryTables(),
-        count: { points: 0 },
         ledger: world.ledger.connect(accounts[name]),
         board: world.board.reader(),
-        life: new OfficeLife(
-          name,
-          () => null,
-          { points: 0 },
-          () => {},
-        ),
+        life: new MortalLife(() => null),
         office: null,
       };
       world.#agents.set(name, agent);
@@ -295,7 +289,7 @@ export class MarketWorld implements AsyncDisposable {
 
   async #begin(name: AgentName): Promise<void> {
     const agent = this.#agentOf<AsyncDisposable | null>(name);
-    const life = new OfficeLife(name, this.#options.plan ?? (() => null), agent.count, () => {
+    const life = new MortalLife<OfficePoint>(this.#options.plan ?? (() => null), () => {
       this.deaths += 1;
       const { office } = agent;
       agent.office = null;
@@ -304,7 +298,7 @@ export class MarketWorld implements AsyncDisposable {
       if (!this.#isOver) this.clock.setTimer(() => void this.#begin(name).catch(() => {}), restartMs);
     });
     agent.life = life;
-    const office = await this.#openOffice(name, life.store(agent.disk), life.ledger(this.#reach(name)), life);
+    const office = await this.#openOffice(name, life.store(agent.disk), mortalLedger(life, this.#reach(name)), life);
     if (life.isAlive) agent.office = office;
     else void end(office);
   }
@@ -320,9 +314,14 @@ export class MarketWorld implements AsyncDisposable {
     return openBulletinLedger({ board, author, buyer }, { clock: this.clock, logger: silentLogger });
   }
 
-  #openOffice(name: AgentName, store: TableStore, ledger: GrantLedger, life: OfficeLife): Promise<AsyncDisposable> {
+  #openOffice(
+    name: AgentName,
+    store: TableStore,
+    ledger: GrantLedger,
+    life: MortalLife<OfficePoint>,
+  ): Promise<AsyncDisposable> {
     const agent = this.#agentOf(name);
-    const post = this.post.endpoint(agent.author.peerId, store, () => life.isAlive);
+    const post = this.post.end(agent.author.peerId, store, () => life.isAlive);
     const box = createBox(seedOf(`box ${name}`), { random: this.random });
     const { author, board } = agent;
     const shared = { post, ledger, store, box, author, board, domain: this.domain, verifiers };

@@ -11,3 +11,4 @@ export {
   type PostgresServerOptions,
   startPostgres,
 } from './servers/postgres-server.ts';
+export { calmMail, type MailEnd, type MailWeather, roughMail, type SeenMail, SimulatedMail } from './simulated-mail.ts';

@@ -1,4 +1,5 @@
 import { sha256 } from '@pulsemesh/crypto';
+import { calmMail } from '@pulsemesh/relay/testing';
 import { fromHex, toHex } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { encodeAccessReceipt } from '../../access/receipt-codec.ts';
@@ -340,7 +341,7 @@ describe('an end', () => {
   });
 
   it('by forgetting takes back a proposal that did not go out yet', async () => {
-    await using world = await MarketWorld.open({ weather: { delayMs: 0, lossRate: 1, duplicateRate: 0 } });
+    await using world = await MarketWorld.open({ weather: { ...calmMail, delayMs: 0, lossRate: 1 } });
     const [subject] = world.subjects as [string];
     await world.enrol(subject);
     await world.research.ask(world.question());

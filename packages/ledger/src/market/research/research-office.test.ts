@@ -23,12 +23,12 @@ describe('what comes by the post', () => {
     const [home, research, first] = [world.peer('home'), world.peer('research'), world.peer('first')];
     const offer = world.post.sent.findLast(({ to }) => to === research)?.bytes as Uint8Array;
     const ask = world.post.sent.find(({ from }) => from === research)?.bytes as Uint8Array;
-    await world.post.inject(home, research, offer);
-    await world.post.inject(first, research, offer);
-    await world.post.inject(first, research, Uint8Array.of(1, 2, 3));
-    await world.post.inject(research, home, ask);
-    await world.post.inject(first, home, ask);
-    await world.post.inject(research, home, offer);
+    world.post.inject(home, research, offer);
+    world.post.inject(first, research, offer);
+    world.post.inject(first, research, Uint8Array.of(1, 2, 3));
+    world.post.inject(research, home, ask);
+    world.post.inject(first, home, ask);
+    world.post.inject(research, home, offer);
     await world.clock.advance(60_000);
     expect(Object.fromEntries(world.research.refusals)).toEqual({ repeated: 1, 'wrong-sender': 1, 'not-a-message': 1 });
     expect(Object.fromEntries(world.home.refusals)).toEqual({ repeated: 1, 'wrong-sender': 1, 'not-for-here': 1 });
@@ -66,7 +66,7 @@ describe('a researcher', () => {
     ];
     for (const [reason, input] of inputs) {
       const before = world.research.refusals.get(reason) ?? 0;
-      await world.post.inject(home, research, input);
+      world.post.inject(home, research, input);
       await world.until(reason, () => world.research.refusals.get(reason) === before + 1, 60_000);
     }
     expect(world.research.view().grants.map((grant) => grant.grantId)).toEqual([grantId]);
@@ -88,7 +88,7 @@ describe('a researcher', () => {
       const own: Hex = `0x${nonce.toString(16).padStart(64, '0')}`;
       const offer = offerOf({ ...draft, nonce: own, terms: termsOf(body.salt, consent) }, patient.signer);
       const signed = await signOffer(offer, world.domain, patient);
-      await world.post.inject(home, research, encodeMessage('offer', { ...body, signed, consent }));
+      world.post.inject(home, research, encodeMessage('offer', { ...body, signed, consent }));
     };
     const lies: Partial<ConsentTerms>[] = [
       { compensation: '7' },
@@ -127,7 +127,7 @@ describe('a researcher', () => {
       await world.until('the request', () => asked() !== undefined);
       const request = decodeMessage(asked()?.bytes as Uint8Array);
       if (request.kind !== 'read') throw new Error('no request');
-      await world.post.inject(first, research, wrong(request.body.readId));
+      world.post.inject(first, research, wrong(request.body.readId));
       await world.clock.advance(60_000);
       expect((await read).records).toHaveLength(1);
     }
