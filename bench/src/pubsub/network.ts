@@ -45,15 +45,13 @@ export class Network {
     this.#hosts.forEach((host, node) => {
       this.#listen(host, node);
     });
-    const isEarly = attack?.kind === 'cold-boot' || attack?.kind === 'flash';
-    if (isEarly) await this.#summon();
+    // Attackers are there from the beginning, so that a network which takes in newcomers with care is attacked all the same.
+    if (attack !== undefined) await this.#summon();
     await sleep(1_000 * warmUpSeconds);
     await settle(settleSecondsMax);
     if (runIn !== undefined) await this.#phase(runIn, 0);
     const idle = await this.#idle(idleSeconds);
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
-    if (attack !== undefined && !isEarly) await this.#summon();
-    if (attack !== undefined) await settle(settleSecondsMax);
     this.#attackAtMs = performance.now();
     if (attack?.kind === 'flash') for (const { peerId } of this.#sybils) this.#counting.deaf.add(peerId.toString());
     for (const phase of phases) {
