@@ -55,6 +55,8 @@ const chainLedger = z.strictObject({
   headAgeSecondsMax: z.int().min(1).max(86_400).default(900),
   /** What the node's own account may spend of the chain's coin. Default: nothing. */
   spending: z.strictObject({ perDay: amount, inTotal: amount }).default({ perDay: '0', inTotal: '0' }),
+  /** For a unit of gas, in the coin's smallest; above it steps wait. Default: no cap but what may be spent. */
+  feePerGasMax: amount.optional(),
 });
 
 /** Which ledger a node follows. */

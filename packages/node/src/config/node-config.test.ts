@@ -184,13 +184,15 @@ describe('node configuration', () => {
     const place = directory();
     const file = join(place, 'node.json');
     const peer = relay.peerId;
-    const ledger = { kind: 'chain', descriptionFile: '/a/ledger.json', headAgeSecondsMax: 60 };
+    const ledger = { kind: 'chain', descriptionFile: '/a/ledger.json', headAgeSecondsMax: 60, feePerGasMax: '7' };
     const consent = { organisation: 'Ward', boardFile: '/b', ledger, custodian: { homes: [peer] } };
     writeFileSync(file, JSON.stringify({ ...minimal, roles: ['custodian'], relays: [relay], consent }));
     expect(readNodeConfig(file, {}, {}, { kind: 'board' }).consent?.ledger).toEqual({ kind: 'board' });
     const urls = ['http://127.0.0.1:1'];
     const chosen = readNodeConfig(file, {}, {}, { kind: 'chain', urls, descriptionFile: '/c' });
-    expect(chosen.consent?.ledger).toMatchObject({ urls, descriptionFile: '/c', headAgeSecondsMax: 60 });
+    expect(chosen.consent?.ledger).toMatchObject({
+      ...{ urls, descriptionFile: '/c', headAgeSecondsMax: 60, feePerGasMax: '7' },
+    });
   });
 
   it('mails a researcher through the mail server of its node, and of no other', () => {

@@ -66,6 +66,7 @@ async function openChainLedger(
       kind: isEmbedded ? 'embedded' : 'rpc',
       finality: finalityOf(settings.finality),
       fromBlock: BigInt(fromBlock),
+      feePerGasMax: settings.feePerGasMax === undefined ? null : BigInt(settings.feePerGasMax),
       spendingLimits: [
         {
           token: noAccount,
