@@ -16,6 +16,13 @@ export function parseChainId(text: string): number {
   return value;
 }
 
+/** An address that is asked over http or https. */
+export function parseHttpUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new InvalidArgumentError('Wanted: an address that begins with http:// or https://.');
+  return text;
+}
+
 /** A block of a chain as it was seen: `number:hash`. */
 export function parseSeenBlock(text: string): { readonly number: number; readonly hash: `0x${string}` } {
   const [, digits, hash] = /^(\d{1,15}):(0x[0-9a-f]{64})$/.exec(text.toLowerCase()) ?? [];

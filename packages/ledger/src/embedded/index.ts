@@ -10,6 +10,6 @@ export {
   startEmbeddedChain,
   startEmbeddedChainHere,
 } from './start-embedded-chain.ts';
-export { type ChainSource, fetchChain, type RpcRequest } from './verify/chain-sources.ts';
+export { type ChainSource, fetchChain, fetchChainAt, type RpcRequest } from './verify/chain-sources.ts';
 export type { ChainFault, ChainFaultKind, SealedBlock } from './verify/replay.ts';
 export { type ChainVerdict, type ExpectedChain, verifyEmbeddedChain } from './verify/verify-embedded-chain.ts';

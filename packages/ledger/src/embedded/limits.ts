@@ -30,6 +30,8 @@ export const embeddedLimits = {
   logsMax: 10_000,
   /** Bytes of the data of the logs that one `eth_getLogs` gives back. */
   logBytesMax: 8 * 1024 * 1024,
+  /** Bytes of the answer that a sealed block comes in, taken from a chain that somebody else runs: all its gas spent on data, in hex, and room. */
+  sealedBlockBytesMax: 32 * 1024 * 1024,
   /** Addresses, and topics at one place, of one log filter. */
   filterItemsMax: 64,
   /** Blocks of one `eth_feeHistory`. */

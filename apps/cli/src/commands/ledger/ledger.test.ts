@@ -90,6 +90,17 @@ describe('a verification', () => {
     expect(await run('verify', '--block', '5')).toMatchObject({ code: 2, err: expect.stringContaining('number:hash') });
   });
 
+  it('asks a chain that somebody else runs, where it is one', async () => {
+    expect(await run('verify', '--chain', 'nowhere')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('http://'),
+    });
+    expect(await run('verify', '--chain', 'http://127.0.0.1:1')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('127.0.0.1:1'),
+    });
+  });
+
   it('tells what to keep of a sound chain', () => {
     const headHash = `0x${'ab'.repeat(32)}` as const;
     const counts = {

@@ -1,13 +1,13 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { errorCode } from '@pulsemesh/base';
+import { createSystemClock, errorCode } from '@pulsemesh/base';
 import type { ChainVerdict, ExpectedChain } from '@pulsemesh/ledger/embedded';
 import { ConsentClient, dataDirectory, type NodeConfigInput } from '@pulsemesh/node';
 import type { AuditView, LedgerView } from '@pulsemesh/node/api';
 import type { Command } from 'commander';
 import { connectGateway, type GatewayFlags, withGatewayFlags } from '../../gateway-access.ts';
 import { exitCodes, type Output, table, UsageError } from '../../output.ts';
-import { parseChainId, parseDecimals, parseList, parsePort, parseSeenBlock } from '../../parse.ts';
+import { parseChainId, parseDecimals, parseHttpUrl, parseList, parsePort, parseSeenBlock } from '../../parse.ts';
 import { hexOf } from '../consent/consent.ts';
 import { dayText } from '../consent/consent-words.ts';
 
@@ -221,6 +221,7 @@ function addVerify(ledger: Command, output: Output, setExitCode: (code: number) 
     .command('verify')
     .summary('execute a chain of one node again from its beginning and compare every hash and seal')
     .option('--data <directory>', "data directory of the ledger node (default: the demo's); it may be running")
+    .option('--chain <url>', 'JSON-RPC address of one that somebody else runs, instead of --data', parseHttpUrl)
     .option('--sealer <key>', 'the public key that must have sealed it, hex')
     .option('--genesis <hash>', 'of its first block, as it was once')
     .option('--block <number:hash>', 'a block that was seen once and must still be there', parseSeenBlock)
@@ -230,13 +231,15 @@ function addVerify(ledger: Command, output: Output, setExitCode: (code: number) 
       `
 Whoever has the sealer's key can put an older copy back, or write the whole chain anew, and both are sound by themselves.
 Only --block tells: keep, elsewhere, the one that this prints.
-  $ pulsemesh ledger verify --data /srv/pulsemesh/ledger --block 1234:0x…`,
+  $ pulsemesh ledger verify --data /srv/pulsemesh/ledger --block 1234:0x…
+Of a directory it is also looked at that nothing beside the chain is kept, which --chain cannot see.`,
     )
     .action(async (flags: VerifyFlags) => {
-      const { verifyEmbeddedChain } = await import('@pulsemesh/ledger/embedded');
-      const place = resolve(flags.data ?? `${dataDirectory()}/nodes/ledger`);
-      if (!existsSync(`${place}/chain`)) throw new UsageError(`no chain lies in ${place}: say with --data where it is`);
-      const verdict = await verifyEmbeddedChain({ directory: `${place}/chain` }, expectedBy(flags));
+      const { fetchChainAt, verifyEmbeddedChain } = await import('@pulsemesh/ledger/embedded');
+      const { chain } = flags;
+      const source =
+        chain === undefined ? chainDirectory(flags) : await fetchChainAt(chain, { clock: createSystemClock() });
+      const verdict = await verifyEmbeddedChain(source, expectedBy(flags));
       if (flags.json) output.out(JSON.stringify(verdict, null, 2));
       else for (const line of verdictLines(verdict)) output.out(line);
       if (verdict.fault !== null) setExitCode(exitCodes.failed);
@@ -245,10 +248,18 @@ Only --block tells: keep, elsewhere, the one that this prints.
 
 interface VerifyFlags {
   readonly data?: string;
+  readonly chain?: string;
   readonly sealer?: string;
   readonly genesis?: string;
   readonly block?: { readonly number: number; readonly hash: `0x${string}` };
   readonly json?: boolean;
+}
+
+/** @throws {UsageError} where there is none. */
+function chainDirectory({ data }: VerifyFlags): { readonly directory: string } {
+  const place = resolve(data ?? `${dataDirectory()}/nodes/ledger`);
+  if (!existsSync(`${place}/chain`)) throw new UsageError(`no chain lies in ${place}: say with --data where it is`);
+  return { directory: `${place}/chain` };
 }
 
 function expectedBy({ sealer, genesis, block }: VerifyFlags): ExpectedChain {

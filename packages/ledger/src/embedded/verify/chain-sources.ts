@@ -1,6 +1,9 @@
+import type { Clock } from '@pulsemesh/base';
 import { z } from 'zod';
+import { createJsonRpc } from '../../chain/rpc/json-rpc.ts';
 import type { ChainSpec } from '../chain/block.ts';
 import { ChainDamagedError } from '../errors.ts';
+import { embeddedLimits } from '../limits.ts';
 import { fromHex } from '../state/hex.ts';
 import type { SealedBlock } from './replay.ts';
 
@@ -56,6 +59,18 @@ export async function fetchChain(request: RpcRequest): Promise<ChainSource> {
   const held = new Map(balances.map(([address, amount]) => [address.slice(2), BigInt(amount)]));
   const spec: ChainSpec = { chainId, sealer, coinbase: treasury, timestamp, balances: held };
   return { spec, blocks: fetchBlocks(request) };
+}
+
+/**
+ * The same of a chain that answers at an address (http or https). One that leaves its newest blocks out looks shorter, and sound.
+ * @throws as {@link fetchChain}; {ProviderFailure}; {RpcError}, also where what answers is another kind of chain.
+ */
+export function fetchChainAt(url: string, dependencies: { readonly clock: Clock }): Promise<ChainSource> {
+  const ask = createJsonRpc(
+    { url, label: new URL(url).host, answerBytesMax: embeddedLimits.sealedBlockBytesMax },
+    dependencies,
+  );
+  return fetchChain(({ method, params }) => ask(method, Array.isArray(params) ? params : []));
 }
 
 async function* fetchBlocks(request: RpcRequest): AsyncGenerator<SealedBlock> {

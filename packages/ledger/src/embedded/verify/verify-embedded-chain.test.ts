@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { silentLogger, silentMeter } from '@pulsemesh/base';
+import { createSystemClock, silentLogger, silentMeter } from '@pulsemesh/base';
 import { VirtualClock } from '@pulsemesh/base/testing';
 import { createSigner } from '@pulsemesh/crypto';
 import type { Hex } from 'viem';
@@ -11,7 +11,7 @@ import { databaseFile } from '../chain/chain-database.ts';
 import { bankKey, temporaryDirectory, testChainId, testOptions } from '../chain-world.testing.ts';
 import { preparePurchases } from '../purchase-load.ts';
 import { startEmbeddedChainHere } from '../start-embedded-chain.ts';
-import { fetchChain, type RpcRequest } from './chain-sources.ts';
+import { fetchChain, fetchChainAt, type RpcRequest } from './chain-sources.ts';
 import type { SealedBlock } from './replay.ts';
 import { verifyEmbeddedChain } from './verify-embedded-chain.ts';
 
@@ -53,6 +53,8 @@ describe('a sound chain', () => {
   it('is found sound by who asks for it over JSON-RPC', async () => {
     const verdict = await verifyEmbeddedChain(await fetchChain(chain.request));
     expect(verdict).toEqual(await verifyEmbeddedChain({ directory: original }));
+    const byAddress = await fetchChainAt(chain.url ?? '', { clock: createSystemClock({ unref: true }) });
+    expect(await verifyEmbeddedChain(byAddress)).toEqual(verdict);
   });
 
   it('is not the one that was expected', async () => {
