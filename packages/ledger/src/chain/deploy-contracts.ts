@@ -48,7 +48,14 @@ export async function deployContracts(
   const pool = createProviderPool({ urls, check }, dependencies);
   const found = new Map<Deployment['name'], { readonly address: Hex; readonly at: bigint }>();
   for (const deployment of deployments) {
-    found.set(deployment.name, await deploy(deployment, options, pool, dependencies.clock, wait));
+    try {
+      found.set(deployment.name, await deploy(deployment, options, pool, dependencies.clock, wait));
+    } catch (error) {
+      // Paid for, and nowhere else to be found by its name.
+      for (const [contract, { address }] of found)
+        dependencies.logger.warn('deployed before the deployment failed', { contract, address });
+      throw error;
+    }
   }
   const contract = found.get('consentLedger');
   const codeHash = deployments.find(({ name }) => name === 'consentLedger')?.codeHash ?? '0x';
@@ -96,5 +103,7 @@ async function deploy(
     }
     await sleep(clock, confirmPollMs, wait);
   }
-  throw new LedgerUnreachableError(`the deployment of ${name} was sent and is not sealed yet`);
+  throw new LedgerUnreachableError(`the deployment of ${name} was sent and is not sealed yet (transaction ${hash})`, {
+    facts: { transaction: hash },
+  });
 }
