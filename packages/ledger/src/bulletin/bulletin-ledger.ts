@@ -1,4 +1,4 @@
-import { type Clock, errorForLog, type Logger, raceSignal, type WaitOptions } from '@pulsemesh/base';
+import { type Clock, errorForLog, type Logger, type WaitOptions } from '@pulsemesh/base';
 import {
   type Author,
   type Board,
@@ -10,6 +10,7 @@ import {
 import { peerIdOfEd25519 } from '@pulsemesh/wire';
 import type { ConsentDomain } from '../contract/typed-data.ts';
 import { LedgerRefusedError, LedgerStaleError, LedgerUnreachableError, NoSignerError } from '../grants/errors.ts';
+import { followEvents } from '../grants/follow-events.ts';
 import type {
   DoneStep,
   Finality,
@@ -153,20 +154,9 @@ class BulletinLedger implements GrantLedger {
     }
   }
 
-  async *events(from: bigint, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<LedgerEvent> {
+  events(from: bigint, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<LedgerEvent> {
     const until = AbortSignal.any([signal, this.#closing.signal]);
-    for (let index = 0; !until.aborted; ) {
-      const event = this.#state.events[index];
-      if (event !== undefined) {
-        index += 1;
-        if (event.at >= from) yield event;
-        continue;
-      }
-      const woken = Promise.withResolvers<void>();
-      this.#wakes.add(woken.resolve);
-      await raceSignal(woken.promise, until).catch(() => {});
-      this.#wakes.delete(woken.resolve);
-    }
+    return followEvents(() => this.#state.events, this.#wakes, { from, signal: until });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,7 +11,7 @@ import type { AccessReceipt } from '../access/access-types.ts';
 import { signReadRequest } from '../access/read-request.ts';
 import { type CustodianOptions, openCustodianOffice } from '../custody/office.ts';
 import { decodeMessage, encodeMessage, type Message } from '../market/message-codec.ts';
-import type { DepositBody, MessageBodies, MessageKind, ReadBody, VitalKind } from '../market/messages.ts';
+import type { DenialReason, DepositBody, MessageBodies, MessageKind, ReadBody, VitalKind } from '../market/messages.ts';
 import type { CustodianOffice, RecordShelf } from '../market/offices.ts';
 import type { Offer, SignedOffer } from '../offer/offer.ts';
 import { MemoryLedger, type MemoryLedgerOptions, type MemoryLedgerView } from './memory-ledger.ts';
@@ -167,6 +167,16 @@ export class CustodyWorld {
       },
     };
     return under;
+  }
+
+  /** Rows that the buyer was given. */
+  get rowsServed(): number {
+    return this.buyer.of('records').reduce((sum, { rows }) => sum + rows.length, 0);
+  }
+
+  /** What the buyer was denied: of which grant, and why. */
+  get deniedReads(): (readonly [string, DenialReason])[] {
+    return this.buyer.of('denied').map(({ about, reason }) => [about, reason]);
   }
 
   offer(changes: Partial<Offer> = {}): SignedOffer {

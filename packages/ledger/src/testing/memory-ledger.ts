@@ -3,6 +3,7 @@ import { sha256 } from '@pulsemesh/crypto';
 import { toHex } from '@pulsemesh/wire';
 import { type ConsentDomain, domainOf } from '../contract/typed-data.ts';
 import { LedgerStaleError, LedgerUnreachableError, NoSignerError } from '../grants/errors.ts';
+import { followEvents } from '../grants/follow-events.ts';
 import type {
   DoneStep,
   Finality,
@@ -141,19 +142,8 @@ export class MemoryLedger {
     return { transaction: hash, at: this.#sealed.head, gasUsed: 50_000n };
   }
 
-  async *events(from: bigint, signal: AbortSignal): AsyncGenerator<LedgerEvent> {
-    for (let index = 0; !signal.aborted; ) {
-      const event = this.#final.events[index];
-      if (event !== undefined) {
-        index += 1;
-        if (event.at >= from) yield event;
-        continue;
-      }
-      const woken = Promise.withResolvers<void>();
-      this.#wakes.add(woken.resolve);
-      await raceSignal(woken.promise, signal).catch(() => {});
-      this.#wakes.delete(woken.resolve);
-    }
+  events(from: bigint, signal: AbortSignal): AsyncGenerator<LedgerEvent> {
+    return followEvents(() => this.#final.events, this.#wakes, { from, signal });
   }
 
   get headAgeMsMax(): number {
