@@ -12,7 +12,16 @@ const verifierKey = z
   .regex(/^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$/, 'must be a verifier key: name+id+base64');
 /** Whole units of a token, in decimal digits, because JSON has no integers that large. */
 const amount = z.string().regex(/^(?:0|[1-9]\d{0,28})$/, 'must be whole units in decimal digits');
-const rpcUrl = z.url({ protocol: /^https?$/ }).max(512);
+const rpcUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(512)
+  // What asks refuses them each time, and would say no more than that the network failed.
+  .refine((url) => !hasCredentials(url), 'must not hold a user name or password: a key may be part of its path');
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = URL.canParse(url) ? new URL(url) : { username: '', password: '' };
+  return username !== '' || password !== '';
+}
 
 /** Providers of one chain that a node asks, best first. */
 const urlsMax = 8;

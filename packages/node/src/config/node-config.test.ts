@@ -195,6 +195,14 @@ describe('node configuration', () => {
     });
   });
 
+  it('asks no ledger by an address with a password, which no question would ever go to', () => {
+    const urls = ['https://node:secret@chain.example'];
+    const ledger = { kind: 'chain', descriptionFile: '/a/ledger.json', urls };
+    const consent = { organisation: 'Ward', boardFile: '/b', ledger, custodian: { homes: [relay.peerId] } };
+    const settings = { ...minimal, roles: ['custodian'], relays: [relay], consent };
+    expect(() => parseNodeConfig(settings)).toThrow('user name or password');
+  });
+
   it('mails a researcher through the mail server of its node, and of no other', () => {
     const research = { notify: { email: 'a@example.org' } };
     const consent = { organisation: 'Ward', boardFile: '/b', ledger: { kind: 'board' }, research };
