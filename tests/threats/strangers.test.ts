@@ -12,11 +12,16 @@ import { startNotificationRole } from '@pulsemesh/vitals/roles/notification';
 import { startPredictionRole } from '@pulsemesh/vitals/roles/prediction';
 import { startStorageRole } from '@pulsemesh/vitals/roles/storage';
 import { describe, expect, it } from 'vitest';
+import { serveAccessLog } from '../../packages/node/src/consent/access-log-service.ts';
+import { serveEmergencies } from '../../packages/node/src/consent/emergency-service.ts';
 import { serveStatus } from '../../packages/node/src/status/status.ts';
 
 /** What a peer that is not trusted gets on each protocol that any role serves. */
-const expected: Readonly<Record<ProtocolName, 'refused' | 'told whether there is room'>> = {
+const expected: Readonly<Record<ProtocolName, 'refused' | 'told whether there is room' | 'known by name'>> = {
+  // A custodian's: its log is public, hashes alone; its emergencies are for the homes that its settings name.
+  '/pulsemesh/access-log/1': 'known by name',
   '/pulsemesh/aggregation/1': 'refused',
+  '/pulsemesh/emergency/1': 'known by name',
   '/pulsemesh/feed/1': 'refused',
   '/pulsemesh/free-prediction/1': 'told whether there is room',
   '/pulsemesh/free-storage/1': 'told whether there is room',
@@ -28,7 +33,19 @@ const expected: Readonly<Record<ProtocolName, 'refused' | 'told whether there is
 };
 
 const methods = ['put', 'copy', 'query', 'scan', 'counts', 'info', 'take', 'replicate', 'done', 'folds', 'subscribe']
-  .concat(['predict', 'notify', 'resolve', 'bySubject', 'contacts', 'changes', 'status', 'metrics', 'moveRelay'])
+  .concat([
+    'predict',
+    'notify',
+    'notice',
+    'open',
+    'resolve',
+    'bySubject',
+    'contacts',
+    'changes',
+    'status',
+    'metrics',
+    'moveRelay',
+  ])
   .concat(['constructor', '__proto__', 'toString']);
 
 /** A peer that runs every role and trusts nobody, and the protocols it serves. */
@@ -71,6 +88,8 @@ async function startEverything(clock: VirtualClock) {
   const mail = { smtp, from: 'a@example.org', pageUrl: 'http://localhost:1/' };
   await startNotificationRole(mail, { ...deps, records, transport });
   await startIngestCore({}, deps);
+  serveAccessLog(port, { log: () => ({ checkpoint: Uint8Array.of(1), leaves: [new Uint8Array(32)] }) });
+  serveEmergencies(port, { office: { emergency: () => expect.unreachable() }, homes: [] }, deps);
   return { network, self: inner.self, served };
 }
 
@@ -88,10 +107,29 @@ describe('rows 39 and 60: a peer that nobody trusts', () => {
     expect([...served].sort()).toEqual(Object.keys(expected).sort());
     const rpc = createRpcClient({ port: network.join({ roles: ['gateway', 'storage'] }), clock });
     for (const [protocol, outcome] of Object.entries(expected)) {
+      if (outcome === 'known by name') continue;
       for (const method of outcome === 'refused' ? methods : ['ask']) {
         const got = await answerTo(rpc, self, protocol as ProtocolName, method);
         const refused = { code: 'untrusted' };
         expect([protocol, method, got]).toEqual([protocol, method, outcome === 'refused' ? refused : { answer: true }]);
+      }
+    }
+  });
+
+  it('reads hashes of a custodian’s log and nothing else there, and has no emergency', async () => {
+    const clock = new VirtualClock();
+    const { network, self } = await startEverything(clock);
+    const rpc = createRpcClient({ port: network.join({ roles: ['gateway'] }), clock });
+    const ask = (protocol: ProtocolName, method: string, body: unknown) =>
+      rpc.call(self, protocol, method, body, { timeoutMs: 1_000 });
+    const log = await ask('/pulsemesh/access-log/1', 'log', { from: 0 });
+    expect(log).toEqual({ checkpoint: Uint8Array.of(1), leaves: [new Uint8Array(32)] });
+    const emergency = { subject: new Uint8Array(16), reason: 'unconscious' };
+    await expect(ask('/pulsemesh/emergency/1', 'open', emergency)).rejects.toMatchObject({ code: 'no-home' });
+    for (const protocol of ['/pulsemesh/access-log/1', '/pulsemesh/emergency/1'] as const) {
+      for (const method of methods.filter((one) => one !== 'open')) {
+        const refused = { retryable: false };
+        await expect(ask(protocol, method, emergency), `${protocol} ${method}`).rejects.toMatchObject(refused);
       }
     }
   });
