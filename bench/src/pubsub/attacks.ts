@@ -16,10 +16,10 @@ export function attackCases(isFull: boolean): Case[] {
   return sizes.flatMap(([nodes, sybils, of]) =>
     of.map((kind) => ({
       name: `${kind}, ${nodes} honest, ${sybils} sybils`,
-      conditions: `one process, in-memory transport, ${messagesPerSecond} messages/s of 200 B for ${seconds} s by a tenth of the honest; a sybil comes with the honest, connects to 20 of them (eclipse: to the victim), and is spared reading messages that it would only drop`,
+      conditions: `honest and attackers in a process each, loopback TCP without encryption, ${messagesPerSecond} messages/s of 200 B for ${seconds} s by a tenth of the honest; a sybil comes with the honest, connects to 20 of them (eclipse: to the victim), and is spared reading messages that it would only drop; CPU and memory are those of the honest`,
       protocols: ['upsycle', 'gossipsub-best'],
       setting: {
-        ...{ transport: 'memory', nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
+        ...{ transport: 'tcp-plain', nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
         ...{
           warmUpSeconds: isFull ? 20 : 10,
           settleSecondsMax: isFull && kind !== 'cold-boot' ? 220 : 0,

@@ -8,15 +8,11 @@ export class Counting {
   copies = 0;
   pubsubBytes = 0;
   readonly #sockets: Socket[] = [];
-  /** While this is true nothing is counted that streams opened now carry: they are an attacker's. */
-  isBlind = false;
   /**
    * Peer ids of attackers that neither carry nor answer any message: so they are spared reading them, as they would be on
    * machines of their own.
    */
   readonly deaf = new Set<string>();
-  /** Peer ids of all attackers: what reaches them is no copy that anybody wanted. */
-  readonly attackers = new Set<string>();
 
   constructor() {
     const note = (message: unknown) => this.#sockets.push((message as { socket: Socket }).socket); // what these channels carry
@@ -33,7 +29,7 @@ export class Counting {
   /** Called by libp2p for each stream: only what is received counts, as the other end is in this process, too. */
   trackProtocolStream(stream: Stream): void {
     const isPubsub = stream.protocol.startsWith('/meshsub/') || stream.protocol.startsWith('/upsycle/');
-    if (!isPubsub || stream.direction === 'outbound' || this.isBlind) return;
+    if (!isPubsub || stream.direction === 'outbound') return;
     stream.addEventListener('message', ({ data }) => {
       this.pubsubBytes += data.byteLength;
     });
@@ -60,11 +56,10 @@ export class Counting {
     if (!('handleReceivedMessage' in service && 'handleIHave' in service)) return;
     const inner = service.handleReceivedMessage as (...given: unknown[]) => unknown; // gossipsub.ts
     const ask = service.handleIHave as (...given: unknown[]) => unknown[]; // gossipsub.ts
-    const isCounted = !this.isBlind;
     const counting = this;
     service.handleReceivedMessage = async function handle(this: unknown, ...given: unknown[]) {
       if (counting.deaf.has(peer)) return;
-      if (isCounted) counting.copies += 1;
+      counting.copies += 1;
       await inner.apply(this, given);
     };
     service.handleIHave = function handle(this: unknown, ...given: unknown[]) {
@@ -79,7 +74,7 @@ export class Counting {
     OverlayNode.prototype.receive = function receive(from, message: Message, nowMs) {
       if (aboutEvents.has(message.kind)) {
         if (counting.deaf.has(this.self)) return [];
-        if (message.kind === 'event' && !counting.attackers.has(this.self)) counting.copies += 1;
+        if (message.kind === 'event') counting.copies += 1;
       }
       return inner.call(this, from, message, nowMs);
     };

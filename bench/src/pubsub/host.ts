@@ -33,13 +33,13 @@ export interface HostOptions {
 /** Starts a host; the caller stops it. All protocols sign every message and speak over the same stack. */
 export async function startHost(options: HostOptions, counting: Counting): Promise<Host> {
   const { protocol, transport, name, linksMax, isBound } = options;
-  const isTcp = transport === 'tcp';
+  const isTcp = transport !== 'memory';
   const service = protocol.startsWith('upsycle') ? upsycleOf(options) : gossipsubOf(protocol);
   const host = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.keySeed),
     addresses: { listen: [isTcp ? '/ip4/127.0.0.1/tcp/0' : `/memory/${name}`] },
     transports: isTcp ? [tcp()] : [memory()],
-    connectionEncrypters: isTcp ? [noise()] : [plaintext()],
+    connectionEncrypters: transport === 'tcp' ? [noise()] : [plaintext()],
     streamMuxers: [yamux()],
     connectionManager: {
       maxConnections: isBound ? linksMax : 10_000,

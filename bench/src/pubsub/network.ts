@@ -1,17 +1,15 @@
 import { createSeededRandom, type Random } from '@pulsemesh/base';
 import { numberOf, payloadOf, topicNameOf, victims, type WorkloadPlan } from '@pulsemesh/simulation';
+import { Attackers } from './attackers.ts';
 import { Counting } from './counting.ts';
 import { randomGraph } from './graph.ts';
-import { carryOnly, type Host, startHost } from './host.ts';
+import { type Host, startHost } from './host.ts';
+import { inTurns } from './in-turns.ts';
 import type { Figures, Outcome, Phase, Setting } from './setting.ts';
 import { Tally } from './tally.ts';
 
-/** Hosts started, and dials made, side by side. */
-const atOnce = 8;
 /** How long after the last publication of a phase deliveries are waited for. */
 const drainMs = 15_000;
-/** Connections of an attacker to honest nodes: gossipsub's evaluation, `attack_degree`. */
-const attackDegree = 20;
 
 /** A whole network in this process: hosts, who reads what, and what they are given. */
 export class Network {
@@ -20,7 +18,7 @@ export class Network {
   readonly #random: Random;
   readonly #counting = new Counting();
   readonly #hosts: Host[] = [];
-  readonly #sybils: Host[] = [];
+  #attackers: Attackers | null = null;
   #tally: Tally;
   #published = 0;
   #memoryBefore = 0;
@@ -53,7 +51,7 @@ export class Network {
     const idle = await this.#idle(idleSeconds);
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
     this.#attackAtMs = performance.now();
-    if (attack?.kind === 'flash') for (const { peerId } of this.#sybils) this.#counting.deaf.add(peerId.toString());
+    if (attack?.kind === 'flash') this.#attackers?.turn();
     for (const phase of phases) {
       outcome[phase.name] = { ...(await this.#phase(phase, idle['idle CPU per node'] ?? 0)), ...this.#attacked() };
     }
@@ -61,7 +59,8 @@ export class Network {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#hosts, ...this.#sybils].map((host) => host.stop()));
+    await this.#attackers?.stop();
+    await Promise.all(this.#hosts.map((host) => host.stop()));
   }
 
   #start(name: string): Promise<Host> {
@@ -150,32 +149,14 @@ export class Network {
     await sleep(500); // copies that are on their way
   }
 
-  /** Attackers come: they take part in the topic, and carry what the attack lets them. */
+  /** Attackers come, and take part in the topic. */
   async #summon(): Promise<void> {
-    const { attack, nodes } = this.#setting;
-    if (attack === undefined) return;
-    this.#counting.isBlind = true;
-    const near = attack.kind === 'eclipse' ? [victims.eclipsed()] : this.#hosts.map((_, index) => index);
-    await inTurns(attack.sybils, async (index) => {
-      const sybil = await this.#start(`sybil-${index}`);
-      this.#sybils.push(sybil);
-      this.#counting.attackers.add(sybil.peerId.toString());
-      carryOnly(sybil, topicNameOf(0), (message) => this.#isCarried(message.data));
-      if (attack.kind !== 'censor' && attack.kind !== 'flash') this.#counting.deaf.add(sybil.peerId.toString());
-      const targets = this.#random.shuffle(near).slice(0, Math.min(attackDegree, nodes));
-      const dials = targets.map((node) => sybil.dial(this.#hosts[node]?.getMultiaddrs() ?? []));
-      await Promise.allSettled(dials); // refused is an answer, too
-    });
-    this.#counting.isBlind = false;
-  }
-
-  #isCarried(data: Uint8Array): boolean {
     const { attack } = this.#setting;
-    if (attack?.kind === 'flash') return performance.now() < this.#attackAtMs;
-    if (attack?.kind !== 'censor') return false;
-    const { publications } = this.#plan;
-    const by = publications[(numberOf(data) ?? 0) % publications.length]?.node;
-    return by !== victims.censored(this.#plan);
+    if (attack === undefined) return;
+    const near =
+      attack.kind === 'eclipse' ? this.#hosts.slice(victims.eclipsed(), victims.eclipsed() + 1) : this.#hosts;
+    const targets = near.map((host) => host.getMultiaddrs().map(String));
+    this.#attackers = await Attackers.begin({ setting: this.#setting, targets });
   }
 
   #attacked(): Figures {
@@ -189,12 +170,6 @@ export class Network {
       default:
         return { 'attacked deliveries': this.#tally.heardOf(undefined, this.#attackAtMs) };
     }
-  }
-}
-
-async function inTurns(count: number, make: (index: number) => Promise<void>): Promise<void> {
-  for (let from = 0; from < count; from += atOnce) {
-    await Promise.all(Array.from({ length: Math.min(atOnce, count - from) }, (_, index) => make(from + index)));
   }
 }
 

@@ -3,7 +3,8 @@ import type { Attack } from '@pulsemesh/simulation';
 /** Who carries the messages: ours, gossipsub as it comes, and gossipsub at its best (see `simulation/src/gossipsub/host.ts`). */
 export type Protocol = 'upsycle' | 'upsycle-carry' | 'gossipsub' | 'gossipsub-best';
 
-export type Transport = 'tcp' | 'memory';
+/** `tcp-plain`: loopback TCP without encryption, for networks in more than one process. */
+export type Transport = 'tcp' | 'tcp-plain' | 'memory';
 
 /** One network in a process of its own, and what is published in it. The same for each protocol. */
 export interface Setting {
