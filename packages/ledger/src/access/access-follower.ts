@@ -153,6 +153,11 @@ export class AccessFollower {
     return this.#drain();
   }
 
+  /** Whoever gives receipts again kept only the newest of this grant: what is missing until now was seen in a former life. */
+  forgive(grantId: Hex): void {
+    for (const { ordinals } of this.#byPeer.values()) ordinals.forgive(grantId);
+  }
+
   /** What has been wrong for longer than it may. To be asked from time to time. */
   check(nowMs: number): readonly AlarmView[] {
     const { graceMs = 10 * 60_000, anchorWithinMs = 3_600_000 } = this.#options;

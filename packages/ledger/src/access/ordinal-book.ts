@@ -46,6 +46,11 @@ export class OrdinalBook {
       .map(([grantId]) => grantId);
   }
 
+  /** Numbers of this grant that were missed until now were seen once, and forgotten. */
+  forgive(grantId: Hex): void {
+    this.#grants.get(grantId)?.missing.clear();
+  }
+
   #remember({ leaves }: Counted, ordinal: number, leaf: Hex): void {
     leaves.set(ordinal, leaf);
     if (leaves.size > ordinalLimits.leavesMax) leaves.delete(leaves.keys().next().value ?? 0);

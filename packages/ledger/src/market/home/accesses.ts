@@ -33,12 +33,28 @@ export class Accesses {
       custodians: house.means.custodians,
       isStanding: (grantId, atMs) => isStanding(house.desk.get('grant', grantId), atMs),
     });
-    // Given again what was received, it knows again what it knew; alarms of then were kept.
-    for (const { custodian, receipt } of house.desk.all('access').values()) {
-      this.#follower.takeReceipts(custodian, [decodeAccessReceipt(receipt)], house.clock.now());
-    }
+    this.#recall();
     for (const anchor of house.desk.all('anchor').values()) {
       this.#follower.takeAnchor(seenAnchor(anchor), house.clock.now());
+    }
+  }
+
+  /** Given again what was received, the follower knows again what it knew; alarms of then were kept. */
+  #recall(): void {
+    const { desk, clock } = this.#house;
+    const grantsUnder = new Map<string, Hex[]>();
+    for (const [id, { custodian, receipt }] of desk.all('access')) {
+      const decoded = decodeAccessReceipt(receipt);
+      this.#follower.takeReceipts(custodian, [decoded], clock.now());
+      const under = id.slice(0, id.indexOf('/'));
+      const grantIds = grantsUnder.get(under) ?? [];
+      grantIds.push(decoded.record.grantId);
+      grantsUnder.set(under, grantIds);
+    }
+    for (const grantIds of grantsUnder.values()) {
+      // Of so many the oldest were forgotten.
+      if (grantIds.length < homeLimits.accessesPerGrantMax) continue;
+      for (const grantId of new Set(grantIds)) this.#follower.forgive(grantId);
     }
   }
 
@@ -81,11 +97,13 @@ export class Accesses {
 
   /** Null: nobody here. */
   #ownerOf(custodian: PeerId, { record }: AccessReceipt): string | null {
-    const { desk, means } = this.#house;
-    const grant = desk.get('grant', record.grantId);
+    const grant = this.#house.desk.get('grant', record.grantId);
     if (grant !== undefined) return grant.custodians.includes(custodian) ? grant.subject : null;
-    if (record.kind !== 'emergency') return null;
-    return means.patients.list().find((subject) => emergencyIdOf(subject) === record.grantId) ?? null;
+    return record.kind === 'emergency' ? (this.#patientOfEmergencies(record.grantId)[0] ?? null) : null;
+  }
+
+  #patientOfEmergencies(id: Hex): readonly string[] {
+    return this.#house.means.patients.list().filter((subject) => emergencyIdOf(subject) === id);
   }
 
   /** Roots on the ledger; those of strangers are ignored. */
@@ -191,7 +209,9 @@ export class Accesses {
     if (grant === undefined || change.get('access', accessId) !== undefined) return;
     const row: AccessRow = { custodian, receipt: encodeAccessReceipt(receipt), atMs: record.atMs };
     change.put('access', accessId, row);
-    if (grant.accesses >= homeLimits.accessesPerGrantMax) forgetOldest(change, record.grantId);
+    // What was refused counts too, for each custodian by itself.
+    if (Math.max(grant.accesses, record.ordinal) >= homeLimits.accessesPerGrantMax)
+      forgetOldest(change, record.grantId);
     const isRead = record.kind === 'read';
     const day = Math.floor(this.#house.clock.now() / dayMs);
     const isTold = isRead && day > grant.readNoticeDay;
@@ -220,7 +240,9 @@ export class Accesses {
     const subjects = new Set<string>();
     for (const alarm of alarms) {
       const concerned =
-        alarm.grantId === null ? patientsOf(change, alarm.custodian as PeerId) : ownerOf(change, alarm.grantId);
+        alarm.grantId === null
+          ? patientsOf(change, alarm.custodian as PeerId)
+          : (ownerOf(change, alarm.grantId) ?? this.#patientOfEmergencies(alarm.grantId));
       this.#house.logger.error('a custodian is not to be trusted', { alarm: alarm.kind, custodian: alarm.custodian });
       for (const subject of concerned) {
         const alarmId = `${alarm.alarmId}/${subject}`;
@@ -255,9 +277,9 @@ function isStanding(grant: GrantRow | undefined, atMs: number): boolean {
 /** A custodian hears of a withdrawal a little later than the home does. */
 const clockAheadMs = 10 * 60_000;
 
-function ownerOf(change: Change<HomeRows>, grantId: Hex): readonly string[] {
+function ownerOf(change: Change<HomeRows>, grantId: Hex): readonly string[] | null {
   const grant = change.get('grant', grantId);
-  return grant === undefined ? [] : [grant.subject];
+  return grant === undefined ? null : [grant.subject];
 }
 
 function patientsOf(change: Change<HomeRows>, custodian: PeerId): ReadonlySet<string> {

@@ -6,6 +6,7 @@ import { encodeAccessReceipt } from '../../access/receipt-codec.ts';
 import { MarketWorld } from '../../testing/market-world.ts';
 import { SoftPasskey } from '../../testing/soft-passkey.ts';
 import type { AssertionView } from '../views.ts';
+import { homeLimits } from './home-limits.ts';
 
 describe('nobody is seen', () => {
   /** What whoever watches the wires sees of a home between a request and a day later. */
@@ -251,6 +252,24 @@ describe('who read what', () => {
       world.home.takeEmergency({ subject, custodian: world.peer('first'), reason: '', receipt: bytes }),
     ).rejects.toMatchObject({ code: 'served-wrong' });
   });
+
+  it('is no alarm in a next life because the oldest of many accesses were forgotten', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const emergency = { reader: world.peer('home'), subject: fromHex(subject), reason: 'unconscious' };
+    for (let count = 0; count <= homeLimits.accessesPerGrantMax; count += 1) {
+      const receiving = world.custodian('first').emergency(emergency);
+      await world.clock.advance(100);
+      await receiving;
+    }
+    await world.clock.advance(60_000);
+    world.kill('home');
+    await world.until('the next life', () => world.home.view(subject).accesses.length > 0);
+    await world.clock.advance(30 * 60_000);
+    expect(world.home.view(subject).alarms).toEqual([]);
+    const { accesses } = world.home.view(subject);
+    expect(accesses).toHaveLength(homeLimits.accessesShownMax);
+  }, 60_000);
 
   it('is an alarm where a custodian shows another log to all than to the patient', async () => {
     const read = async (shown: (leaves: readonly Uint8Array[]) => readonly Uint8Array[]) => {
