@@ -35,6 +35,15 @@ describe('the words of consent', () => {
     expect(catalogueLines([])).toEqual(['Nobody offers a cohort large enough to be shown.']);
   });
 
+  it('says of a read why it was refused, or what was said in an emergency', () => {
+    const at = { grantId: '0x1', reader: 'r', custodian: 'c', atMs: 0, purpose: 'p', fromMs: 0, untilMs: 0 } as const;
+    const rest = { records: 0, bytes: 0, index: 0, receipt: '', anchor: null, organisation: 'Clinic' } as const;
+    const accesses = [{ ...at, ...rest, kind: 'emergency', reason: 'Dr. Who: unconscious' }];
+    const nothing = { isAskable: false, passkey: null, asks: [], grants: [], alarms: [], earnings: { amounts: [] } };
+    const lines = consentLines({ subject: 's', ...nothing, accesses });
+    expect(lines.at(-1)).toContain('emergency (Dr. Who: unconscious)');
+  });
+
   it('asks for whole hours, in the order in which kinds are known', () => {
     expect(requestOf(flags, account)).toMatchObject({
       vitals: ['readings', 'windows'],

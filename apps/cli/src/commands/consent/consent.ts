@@ -158,7 +158,7 @@ export function consentLines(view: PatientConsentView): readonly string[] {
       ['when', 'what', 'by', 'records', 'anchored'],
       ...accesses.map((access) => [
         dayText(access.atMs),
-        access.kind,
+        access.reason === null ? access.kind : `${access.kind} (${access.reason})`,
         access.organisation ?? access.reader,
         String(access.records),
         access.anchor === null ? 'not yet' : 'yes',
