@@ -1,5 +1,6 @@
 import { type Clock, errorForLog, type Logger, sleep } from '@pulsemesh/base';
 import type { GrantLedger, LedgerEvent } from '../grants/grant-ledger.ts';
+import { unseenEvents } from '../grants/unseen-events.ts';
 
 /** Where a reader of events is: behind this one. */
 export interface LedgerPlace {
@@ -23,17 +24,21 @@ export interface LedgerFollowing {
 const foreignEventsMax = 500;
 const retryMs = 5_000;
 
-/** Takes every event behind a place, in order, each once, until aborted: what fails is tried again from there. */
+/**
+ * Takes every event behind a place, in order, each once, until aborted: what fails is tried again from there. Where the ledger takes back
+ * what it had called final, events come anew, perhaps some that were taken before: `take` has to bear that.
+ */
 export async function followLedger(following: LedgerFollowing): Promise<void> {
   const { ledger, signal, clock, logger } = following;
   let last = following.after;
   while (!signal.aborted) {
     try {
       let foreign = 0;
+      const isUnseen = unseenEvents(last);
       for await (const event of ledger.events(last?.at ?? 0n, { signal })) {
         if (signal.aborted) return;
-        if (last !== null && !isBehind(event, last)) continue;
         const place = { at: event.at, place: event.place };
+        if (!isUnseen(place)) continue;
         const isOurs = following.isOurs(event);
         foreign += 1;
         if (isOurs) await following.take(event, place);
@@ -48,8 +53,4 @@ export async function followLedger(following: LedgerFollowing): Promise<void> {
     }
     await sleep(clock, retryMs, { signal }).catch(() => {});
   }
-}
-
-function isBehind(event: LedgerPlace, last: LedgerPlace): boolean {
-  return event.at > last.at || (event.at === last.at && event.place > last.place);
 }

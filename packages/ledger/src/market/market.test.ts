@@ -45,6 +45,26 @@ describe('money', () => {
     expect(world.ledger.final.balance(to, accountOf(0))).toBe(100n);
   });
 
+  it('counts once where the ledger takes back what was final, and shows it again', async () => {
+    await using world = await MarketWorld.open();
+    const [subject] = world.subjects as [string];
+    const grantId = await world.active(subject);
+    const until = Math.floor(world.clock.now() / 1000) + 24 * 3600;
+    const withdraw = (amount: bigint, nonce: bigint) =>
+      world.home.withdraw(grantId, accountOf(77), amount, nonce, until, '0x01');
+    const purse = () => world.home.view(subject).earnings.amounts[0];
+    await withdraw(40n, 0n);
+    await world.until('the first withdrawal', () => purse()?.withdrawable === '60');
+    world.ledgerOf('home').goBack(0n);
+    world.ledgerOf('research').goBack(0n);
+    await withdraw(10n, 1n);
+    await world.until('the second withdrawal', () => purse()?.withdrawable === '50');
+    expect(purse()?.nonce).toBe('2');
+    expect(world.home.view(subject).grants[0]?.phase).toBe('active');
+    expect(world.research.view().grants[0]?.phase).toBe('active');
+    expect(world.notices.filter(({ kind }) => kind === 'paid')).toHaveLength(1);
+  });
+
   it('is disputed where the ledger shows a key whose envelope never came', async () => {
     await using world = await MarketWorld.open();
     const [subject] = world.subjects as [string];

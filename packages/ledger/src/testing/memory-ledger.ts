@@ -44,6 +44,8 @@ export type LedgerTrouble =
 /** A party's own ledger: its account, and its troubles. */
 export interface MemoryLedgerView extends GrantLedger {
   setTrouble(trouble: LedgerTrouble | null): void;
+  /** Has the streams of events go back to `from`, as where what was final is taken back and comes again on another branch. */
+  goBack(from: bigint): void;
 }
 
 const someContract: Hex = `0x${'c0'.repeat(20)}`;
@@ -179,6 +181,7 @@ class View implements MemoryLedgerView {
   #trouble: LedgerTrouble | null = null;
   #isClosed = false;
   readonly #waiting: (() => void)[] = [];
+  readonly #streams = new Set<(to: bigint) => void>();
 
   constructor(ledger: MemoryLedger, account: Hex | null) {
     this.#ledger = ledger;
@@ -215,7 +218,27 @@ class View implements MemoryLedgerView {
     return done;
   }
 
+  goBack(from: bigint): void {
+    for (const goBack of [...this.#streams]) goBack(from);
+  }
+
   async *events(from: bigint, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<LedgerEvent> {
+    let start: bigint | null = from;
+    while (start !== null && !signal.aborted) {
+      const turned = new AbortController();
+      const since: bigint = start;
+      start = null;
+      const goBack = (to: bigint) => {
+        start = to;
+        turned.abort();
+      };
+      this.#streams.add(goBack);
+      yield* this.#eventsUntil(since, AbortSignal.any([signal, turned.signal]));
+      this.#streams.delete(goBack);
+    }
+  }
+
+  async *#eventsUntil(from: bigint, signal: AbortSignal): AsyncGenerator<LedgerEvent> {
     for await (const event of this.#ledger.events(from, signal)) {
       while (this.#trouble === 'away' && !signal.aborted) {
         const woken = Promise.withResolvers<void>();

@@ -4,6 +4,7 @@ import type { Change } from '../desk/desk.ts';
 import { followLedger } from '../follow-ledger.ts';
 import type { Accesses } from './accesses.ts';
 import type { Ending } from './ending.ts';
+import { homeLimits } from './home-limits.ts';
 import type { HomeHouse } from './home-means.ts';
 import { creditIdOf, type GrantRow, type HomeRows } from './home-rows.ts';
 
@@ -60,10 +61,10 @@ function takeGrantEvent(change: Change<HomeRows>, event: GrantEvent): readonly s
   const grant = change.get('grant', event.grantId);
   if (grant === undefined || event.kind === 'accessed') return [];
   const next = grantAfter(grant, event);
-  change.put('grant', event.grantId, next);
-  const earned = earnedBy(grant, event);
+  const earned = grant.earned === undefined ? earnedBy(grant, event) : 0n;
+  change.put('grant', event.grantId, earned > 0n ? { ...next, earned: earned.toString() } : next);
   if (earned > 0n) addCredit(change, grant, earned);
-  if (event.kind === 'purchased') {
+  if (event.kind === 'purchased' && grant.purchaseTransaction === null) {
     change.tell({ noticeId: `paid/${event.grantId}`, subject: grant.subject, kind: 'paid' });
   }
   return [grant.subject];
@@ -108,9 +109,14 @@ function takeWithdrawal(
 ): readonly string[] {
   const id = creditIdOf(event);
   const before = change.get('credit', id);
-  if (before === undefined) return [];
+  const known = before?.withdrawals ?? [];
+  if (before === undefined || known.includes(event.transaction)) return [];
   const amount = BigInt(before.amount) - event.amount;
-  change.put('credit', id, { amount: (amount < 0n ? 0n : amount).toString(), nonce: before.nonce + 1 });
+  change.put('credit', id, {
+    amount: (amount < 0n ? 0n : amount).toString(),
+    nonce: before.nonce + 1,
+    withdrawals: [event.transaction, ...known].slice(0, homeLimits.withdrawalsKeptMax),
+  });
   const owners = [...change.all('grant')].filter(([, grant]) => creditIdOf(grant) === id);
   return [...new Set(owners.map(([, grant]) => grant.subject))];
 }

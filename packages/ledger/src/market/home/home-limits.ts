@@ -22,6 +22,8 @@ export const homeLimits = {
   /** Roots of one custodian's log that are kept; the oldest give way. */
   anchorsPerCustodianMax: 2_000,
   alarmsMax: 1_000,
+  /** Withdrawals of one purse that are told apart from one that the ledger shows again. */
+  withdrawalsKeptMax: 64,
   /** Answers of one custodian's public log that are read at a time. */
   logPartsMax: 64,
   /** How often the office looks at its clock, and at public logs. */

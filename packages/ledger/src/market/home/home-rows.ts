@@ -102,6 +102,8 @@ export interface GrantRow {
   /** The message `offer`, encoded. */
   readonly offer: Uint8Array;
   readonly price: string;
+  /** What its purse gained by it, decimal; left out: nothing yet. An event that comes again adds nothing. */
+  readonly earned?: string;
   readonly token: Hex;
   readonly signer: Hex;
   /** Null: the passkey itself is the signer. */
@@ -160,6 +162,8 @@ export interface CreditRow {
   readonly amount: string;
   /** Withdrawals so far: what the next one names. */
   readonly nonce: number;
+  /** Transactions of the last of them, newest first: one that comes again counts once. */
+  readonly withdrawals?: readonly Hex[];
 }
 
 export interface CursorRow {
