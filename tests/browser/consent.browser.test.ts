@@ -234,6 +234,10 @@ describe.skipIf(skipsWithoutBrowser())('consent in Chromium', () => {
     expect(file.suggestedFilename()).toBe('read.json');
     const own = page.getByRole('table', { name: 'Reads of this office, newest first' });
     await own.getByText('checked in this browser').waitFor();
+    market.setPhase(grantId, 'delivered', Date.now() + 900_000);
+    await offer.getByRole('button', { name: 'Object: the key opens nothing' }).click();
+    await expect.poll(() => sent.size).toBe(3);
+    expect([...sent.values()].at(-1)).toMatchObject({ data: grantId });
     market.setPhase(grantId, 'paid', Date.now() - 1_000);
     await offer.getByRole('button', { name: 'Take my money back' }).click();
     await page.getByText('Over (1)').waitFor();

@@ -210,8 +210,8 @@ function researchOf(market: ScriptedMarket): ResearchOffice {
       market.setPhase(grantId, 'refunded');
       return market.next(32);
     },
-    async disputeTransaction() {
-      throw new Condition('grant-not-ready', 'nothing is delivered on the ledger here');
+    async disputeTransaction(grantId) {
+      return { to: scriptedChain.contract, data: grantId, value: '0x0', chainId: scriptedChain.chainId };
     },
     async dispute() {
       throw new Condition('no-signer', 'this office has no account of its own');

@@ -74,6 +74,9 @@ export function researchOf(client: ApiClient) {
     bought: (grantId: Hex, transaction: Hex) => send(`/grants/${grantId}/bought`, { transaction }),
     buy: (grantId: Hex) => step(`/grants/${grantId}/buy`),
     refund: (grantId: Hex) => step(`/grants/${grantId}/refund`),
+    disputeTransaction: (grantId: Hex): Promise<TransactionView> =>
+      client.ask(`/research/grants/${grantId}/dispute`, shapes.transactionView, {}),
+    dispute: (grantId: Hex) => step(`/grants/${grantId}/dispute`),
     receipt: async (grantId: Hex): Promise<ToSignView | null> =>
       (await client.ask(`/research/grants/${grantId}/receipt`, shapes.receiptAnswer, {})).receipt,
     confirm: (grantId: Hex, signature: Hex) => send(`/grants/${grantId}/confirm`, { signature }),

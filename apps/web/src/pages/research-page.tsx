@@ -91,6 +91,11 @@ function purchaseActions(
       await office.refund(grantId);
       await refresh();
     },
+    dispute: async (grantId, chosen) => {
+      if (chosen === null) await office.dispute(grantId);
+      else await sendTransaction(chosen.wallet, chosen.account, await office.disputeTransaction(grantId));
+      await refresh();
+    },
     confirm: async (grantId, { wallet, account }) => {
       const receipt = await office.receipt(grantId);
       if (receipt === null) throw new WalletError('The key has not come yet. This page shows it when it does.');

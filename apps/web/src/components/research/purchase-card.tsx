@@ -13,6 +13,8 @@ export interface PurchaseActions {
   readonly buyWithWallet: (grantId: Hex, chosen: ChosenWallet) => Promise<void>;
   readonly buy: (grantId: Hex) => Promise<void>;
   readonly refund: (grantId: Hex) => Promise<void>;
+  /** Says that the key on the ledger opens nothing: with a wallet, or, where that is null, with the office's own account. */
+  readonly dispute: (grantId: Hex, chosen: ChosenWallet | null) => Promise<void>;
   /** Whether the key came and its receipt waits for a signature. */
   readonly hasReceipt: (grantId: Hex) => Promise<boolean>;
   /** Signs that the key came. */
@@ -108,11 +110,13 @@ function NextStep(props: PurchaseCardProps) {
   const buttons = [
     ...(phase === 'offered' && !isOver ? purchaseButtons(props, act, isOffice) : []),
     ...(hasReceipt && isWallet ? [confirmButton(props, act, chosen)] : []),
+    ...(phase === 'delivered' && !isOver && (isOffice || isWallet) ? [disputeButton(props, act, isOffice)] : []),
     ...(phase === 'paid' && isOver ? [refundButton(props, act)] : []),
     ...(phase === 'active' && !isOver ? readButtons(props, act) : []),
   ];
   const isComing = (phase === 'paid' || phase === 'delivered') && !isOver && !hasReceipt;
-  const needsWallet = (phase === 'offered' || phase === 'paid') && !isOver && !isOffice && !isWallet;
+  const needsWallet =
+    (phase === 'offered' || phase === 'paid' || phase === 'delivered') && !isOver && !isOffice && !isWallet;
   return (
     <>
       {needsWallet ? (
@@ -175,6 +179,22 @@ function refundButton({ grant, actions }: PurchaseCardProps, act: Act) {
   return (
     <ActButton key="refund" act={act} name="refund" busyText="Asking…" onPress={() => actions.refund(grant.grantId)}>
       Take my money back
+    </ActButton>
+  );
+}
+
+function disputeButton({ grant, chosen, actions }: PurchaseCardProps, act: Act, isOffice: boolean) {
+  return (
+    <ActButton
+      key="dispute"
+      act={act}
+      name="dispute"
+      busyText={isOffice ? 'Objecting…' : 'Waiting for the wallet…'}
+      isQuiet
+      isGrave
+      onPress={() => actions.dispute(grant.grantId, isOffice ? null : chosen)}
+    >
+      Object: the key opens nothing
     </ActButton>
   );
 }
