@@ -7,7 +7,9 @@ import { type Message, OverlayNode } from '@pulsemesh/overlay/protocol';
 export class Counting {
   copies = 0;
   pubsubBytes = 0;
-  readonly #sockets: Socket[] = [];
+  readonly #sockets = new Set<Socket>();
+  /** Of sockets that are closed: they are let go, with all that hangs on them. */
+  #closedBytes = 0;
   /**
    * Peer ids of attackers that neither carry nor answer any message: so they are spared reading them, as they would be on
    * machines of their own.
@@ -15,15 +17,25 @@ export class Counting {
   readonly deaf = new Set<string>();
 
   constructor() {
-    const note = (message: unknown) => this.#sockets.push((message as { socket: Socket }).socket); // what these channels carry
+    const note = (message: unknown) => this.#watchSocket((message as { socket: Socket }).socket); // what these channels carry
     subscribe('net.client.socket', note);
     subscribe('net.server.socket', note);
     this.#watchOverlay();
   }
 
-  /** Of all sockets there ever were; a closed one remembers. */
+  /** Of all sockets there ever were. */
   get socketBytes(): number {
-    return this.#sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
+    let bytes = this.#closedBytes;
+    for (const socket of this.#sockets) bytes += socket.bytesRead;
+    return bytes;
+  }
+
+  #watchSocket(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#closedBytes += socket.bytesRead;
+    });
   }
 
   /** Called by libp2p for each stream: only what is received counts, as the other end is in this process, too. */

@@ -310,16 +310,18 @@ export class Dissemination {
     this.#store.put(stored);
     const { ring, topic } = subscription;
     const flow = this.#flowOf(subscription, nowMs);
+    const mayExplore = stored.head.class === 'urgent' || flow.mayExplore(nowMs);
     const targets = chooseTargets(
       {
         shapes: ring.shapes,
         shortcuts: this.#shortcuts(ring),
         from,
         fanOut: this.#fanOut(ring, stored.head, nowMs),
-        connectedShare: this.#connectedShare(ring, flow, nowMs),
+        connectedShare: mayExplore ? this.#connectedShare(ring, flow, nowMs) : 1,
       },
       this.#dependencies,
     );
+    if (!targets.random.every(this.#dependencies.isConnected)) flow.explored(nowMs);
     const eager = flow.eager(nowMs).filter((peer) => peer !== from && ring.isProven(peer));
     const beside = [...new Set([...targets.random, ...eager])].filter((peer) => !targets.ring.includes(peer));
     const { ring: whole, random: some } = this.#reachable(topic, { ring: targets.ring, random: beside }, from);

@@ -28,6 +28,11 @@ export const flowLimits = {
   giversMax: 12,
   /** So many of them are given each event while the topic is troubled, and so many links are kept for their sake. */
   giversPerEvent: 5,
+  /**
+   * An event goes to members without a connection this seldom, milliseconds: each of them costs a dial, and a stream of
+   * events would make as many as it has events.
+   */
+  exploreEveryMs: 1_000,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
   /**
@@ -56,6 +61,7 @@ export class TopicFlow {
   #activeUntilMs = 0;
   #wasTroubled = false;
   #ownUntilMs = 0;
+  #exploredAtMs = Number.NEGATIVE_INFINITY;
   #cameAtMs = 0;
   #gapMs = 0;
   #silentTicks = 0;
@@ -83,6 +89,15 @@ export class TopicFlow {
   /** Whether there are events of our own to name. */
   hasOwn(nowMs: number): boolean {
     return nowMs <= this.#ownUntilMs;
+  }
+
+  /** Whether an event may go to somebody without a connection, should chance have it so. */
+  mayExplore(nowMs: number): boolean {
+    return nowMs - this.#exploredAtMs >= flowLimits.exploreEveryMs;
+  }
+
+  explored(nowMs: number): void {
+    this.#exploredAtMs = nowMs;
   }
 
   /** An event came for the first time; `isAnswer` where we had asked for it. */
