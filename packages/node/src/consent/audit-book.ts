@@ -5,8 +5,8 @@ import type { AnchorView, LedgerEventView } from '../api/types.ts';
 
 /** Events shown at most, newest first. */
 export const auditEventsMax = 1_000;
-/** Anchors remembered, newest. */
-const anchorsMax = 10_000;
+/** Anchors remembered, newest: so many of the custodians that settings name, and so many of all others, who push out each other alone. */
+export const anchorsMax = 10_000;
 const pauseMs = 2_000;
 
 /** A custodian as a setting names it. */
@@ -21,6 +21,7 @@ export class AuditBook implements Disposable {
   readonly #events: LedgerEventView[] = [];
   /** By custodian and root. */
   readonly #anchors = new Map<string, AnchorView>();
+  readonly #strangersAnchors = new Map<string, AnchorView>();
   readonly #stopped = new AbortController();
   readonly #stack = new DisposableStack();
   readonly #onChange: () => void;
@@ -51,7 +52,7 @@ export class AuditBook implements Disposable {
 
   /** Newest first. */
   anchors(): readonly AnchorView[] {
-    return [...this.#anchors.values()].sort((one, other) => other.atMs - one.atMs);
+    return [...this.#anchors.values(), ...this.#strangersAnchors.values()].sort((one, other) => other.atMs - one.atMs);
   }
 
   [Symbol.dispose](): void {
@@ -100,15 +101,17 @@ export class AuditBook implements Disposable {
 
   #addAnchor(anchor: AnchorView): void {
     const key = `${anchor.custodian} ${anchor.root} ${anchor.count}`;
-    const known = this.#anchors.get(key);
-    this.#anchors.set(key, {
+    const isNamed = this.#custodians.some(({ peer }) => peer === anchor.custodian);
+    const anchors = isNamed ? this.#anchors : this.#strangersAnchors;
+    const known = anchors.get(key);
+    anchors.set(key, {
       ...anchor,
       transaction: anchor.transaction ?? known?.transaction ?? null,
       boardIndex: anchor.boardIndex ?? known?.boardIndex ?? null,
       atMs: Math.min(anchor.atMs, known?.atMs ?? anchor.atMs),
     });
-    const oldest = this.#anchors.keys().next().value;
-    if (this.#anchors.size > anchorsMax && oldest !== undefined) this.#anchors.delete(oldest);
+    const oldest = anchors.keys().next().value;
+    if (anchors.size > anchorsMax && oldest !== undefined) anchors.delete(oldest);
   }
 }
 
