@@ -22,7 +22,7 @@ export function attackCases(isFull: boolean): Case[] {
         ...{ transport: 'tcp-plain', nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
         ...{
           warmUpSeconds: isFull ? 20 : 10,
-          settleSecondsMax: isFull && kind !== 'cold-boot' ? 220 : 0,
+          settleSecondsMax: isFull && kind !== 'cold-boot' ? 100 : 0,
           idleSeconds: 3,
         },
         attack: { kind, sybils, atSeconds: 0 },
