@@ -33,6 +33,9 @@ describe('the command', () => {
       expect(out).toContain(`  ${command} `);
     }
     expect((await run('help', 'node')).out).toContain('--roles storage,prediction');
+    expect((await run('research', 'dispute', '--help')).out).toContain(
+      'Say that the key on the ledger is worth nothing',
+    );
   });
 
   it('says in words what a privacy parameter means', async () => {

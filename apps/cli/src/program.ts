@@ -50,6 +50,7 @@ function createProgram(output: Output, setExitCode: (code: number) => void, term
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) })
+    .configureHelp({ commandDescription: (command) => command.description() || sentenceOf(command.summary()) })
     .showHelpAfterError('(`--help` tells what there is)')
     .addHelpText(
       'after',
@@ -94,4 +95,9 @@ Begin with:
       setExitCode(await simulate(scenario, { write: (line) => output.out(line), tell: (line) => output.err(line) }));
     });
   return program;
+}
+
+/** The line of a list of commands, as the first line of the command's own help. */
+function sentenceOf(summary: string): string {
+  return summary === '' ? '' : `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
 }
