@@ -1,5 +1,5 @@
 import { KeyDirectory } from '@pulsemesh/board';
-import type { HomePolicy } from '@pulsemesh/ledger';
+import type { HomePolicy, OpenHomeOffice } from '@pulsemesh/ledger';
 import type { SubjectId } from '@pulsemesh/network';
 import type { PeopleDirectory } from '@pulsemesh/vitals/people';
 import type { RecordsClient } from '@pulsemesh/vitals/records';
@@ -66,6 +66,26 @@ export async function openHomeDesk(
   );
   stack.use(office.onChange(onChange));
   if (home.grantsFile !== undefined) stack.use(keepGrantsFile(home.grantsFile, office, deps));
+  const desk = deskOf(office, { settings, directory, records }, context);
+  const rest = stack.move();
+  return {
+    desk,
+    waiting: () =>
+      patients
+        .list()
+        .slice(0, waitingMax)
+        .map((subject) => ({ subject, ...countsOf(office.view(subject)) }))
+        .filter(({ asks, alarms }) => asks > 0 || alarms > 0),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** What pages and the command ask of an office that is open. */
+function deskOf(
+  office: OpenHomeOffice,
+  { settings, directory, records }: Omit<HomeParts, 'agent'>,
+  { deps, rpc }: Pick<NodeContext, 'deps' | 'rpc'>,
+): HomeDesk {
   const assertPatient = (subject: string) => {
     if (!directory.bySubject(subject as SubjectId)?.isRegistered) throw new NotFoundError('patient');
   };
@@ -95,17 +115,7 @@ export async function openHomeDesk(
       return exportOf({ data, receipts, consent: grant?.consent ?? null, subject, nowMs }, format);
     },
   };
-  const rest = stack.move();
-  return {
-    desk,
-    waiting: () =>
-      patients
-        .list()
-        .slice(0, waitingMax)
-        .map((subject) => ({ subject, ...countsOf(office.view(subject)) }))
-        .filter(({ asks, alarms }) => asks > 0 || alarms > 0),
-    [Symbol.asyncDispose]: () => rest.disposeAsync(),
-  };
+  return desk;
 }
 
 function policyOf(home: NonNullable<ConsentSettings['home']>): HomePolicy {
