@@ -42,7 +42,14 @@ function withFilter(filter: InterestFilter, address = '/ip4/203.0.113.1/tcp/1'):
 }
 
 /** One machine that reads the first twenty topics, and what is around it. */
-function createOne(init: { trust?: Trust; sampled?: Descriptor[]; options?: Partial<ClusteringOptions> } = {}) {
+function createOne(
+  init: {
+    trust?: Trust;
+    sampled?: Descriptor[];
+    isConnected?: (peer: PeerId) => boolean;
+    options?: Partial<ClusteringOptions>;
+  } = {},
+) {
   const reads = topics.slice(0, 20);
   const self = member(reads);
   const around = {
@@ -51,6 +58,7 @@ function createOne(init: { trust?: Trust; sampled?: Descriptor[]; options?: Part
     exactInterest: (one: number) => exactInterest(reads, one, defaultFilterShape),
     sampled: () => init.sampled ?? [],
     ringNeighbours: () => [],
+    isConnected: init.isConnected ?? (() => true),
   };
   const dependencies = { random: createSeededRandom(6), trust: init.trust ?? noTrust };
   return { self, reads, clustering: new Clustering(around, dependencies, init.options) };
@@ -174,6 +182,25 @@ describe('a round', () => {
     expect(clustering.near.map(({ peer }) => peer)).not.toContain(friend.descriptor.peer);
   });
 
+  it('asks a peer without a connection for its peers before its filter, and one that is connected for its filter at once', () => {
+    const [known, far, linked] = [topics.slice(0, 5), topics.slice(5, 9), topics.slice(9, 12)].map((reads) =>
+      member(reads),
+    ) as [Member, Member, Member];
+    const { clustering } = createOne({
+      sampled: [known, far, linked].map(({ descriptor }) => descriptor),
+      isConnected: (peer) => peer === linked.descriptor.peer,
+    });
+    clustering.onNear(known.descriptor.peer, near(known), startMs);
+    const asked = [0, 1, 2].flatMap((round) => clustering.wake(startMs + round * 1_000));
+    const filtersAskedOf = asked.filter(({ message }) => message.kind === 'ask-filters').map(({ to }) => to);
+    expect(new Set(filtersAskedOf)).toEqual(new Set([linked.descriptor.peer]));
+    // In the third round a random one is asked, of those whose filters are not known.
+    const peersAskedOf = asked.filter(({ message }) => message.kind === 'near').map(({ to }) => to);
+    expect(peersAskedOf).toHaveLength(2);
+    expect(peersAskedOf[0]).toBe(known.descriptor.peer);
+    expect([far, linked].map(({ descriptor }) => descriptor.peer)).toContain(peersAskedOf[1]);
+  });
+
   it('sends our filter to a peer once', () => {
     const stranger = member(topics.slice(0, 5));
     const { clustering } = createOne({ sampled: [stranger.descriptor] });
@@ -245,6 +272,7 @@ describe('what others show', () => {
         exactInterest: (one) => exactInterest(topics.slice(0, 20), one, defaultFilterShape),
         sampled: () => [],
         ringNeighbours: () => [],
+        isConnected: () => true,
       },
       { random, trust: noTrust },
     );

@@ -27,6 +27,8 @@ export interface ClusteringSurroundings {
   sampled(): readonly Descriptor[];
   /** Neighbours on the rings. */
   ringNeighbours(): readonly Descriptor[];
+  /** Whether there is a connection to the peer: to ask it costs little. */
+  isConnected(peer: PeerId): boolean;
 }
 
 /** A peer that a join query may be handed to, with what it shows of its interests. */
@@ -186,7 +188,7 @@ export class Clustering {
     if (usable.length < offered.length) this.#refuse('descriptor');
     for (const descriptor of usable) if (descriptor.peer !== from) this.#trust.heard(descriptor.peer, from);
     const candidates = answerer === undefined ? usable : [answerer, ...usable];
-    const unknown = candidates.filter((one) => one.interestDigest && this.#filters.of(one) === undefined);
+    const unknown = candidates.filter((one) => this.#lacksFilter(one));
     for (const descriptor of unknown) this.#waiting.set(descriptor.peer, descriptor);
     this.#offer(candidates, nowMs);
     return this.#askFilters(from, unknown.map(digestTextOfDescriptor), nowMs);
@@ -274,15 +276,22 @@ export class Clustering {
     return this.#random.shuffle(this.#near).sort((one, other) => heardAt(one) - heardAt(other))[0];
   }
 
+  /** One of the samplers' view, rather one whose filter nobody has told us yet: it comes along with the answer. */
   #randomPeer(nowMs: number): Descriptor | undefined {
-    const candidates = this.#around.sampled().filter((one) => this.#isUsable(one, nowMs));
+    const usable = this.#around.sampled().filter((one) => this.#isUsable(one, nowMs));
+    const unknown = usable.filter((one) => this.#lacksFilter(one));
+    const candidates = unknown.length === 0 ? usable : unknown;
     return candidates.length === 0 ? undefined : candidates[this.#random.integer(candidates.length)];
   }
 
-  /** The samplers' view and the rings bring peers whose filters nobody has told us yet: they are asked themselves. */
+  #lacksFilter(one: Descriptor): boolean {
+    return one.interestDigest !== undefined && this.#filters.of(one) === undefined;
+  }
+
+  /** The samplers' view and the rings bring peers whose filters nobody has told us yet: those connected are asked themselves. */
   #askUnknownFilters(nowMs: number): Outgoing[] {
     const unknown = [...this.#around.sampled(), ...this.#around.ringNeighbours()].filter(
-      (one) => one.interestDigest && this.#filters.of(one) === undefined && this.#isUsable(one, nowMs),
+      (one) => this.#lacksFilter(one) && this.#around.isConnected(one.peer) && this.#isUsable(one, nowMs),
     );
     return this.#random
       .shuffle(unknown)

@@ -183,7 +183,7 @@ export class OverlayNode {
       case 'view':
         return sends(this.#sampling.onView(from, message, nowMs));
       case 'probe':
-        return sends(this.#sampling.onProbe(from, message));
+        return sends(this.#sampling.onProbe(from, message, nowMs));
       case 'near':
         return sends(this.#clustering.onNear(from, message, nowMs));
       case 'nearby':
@@ -387,6 +387,7 @@ export class OverlayNode {
         exactInterest: (epoch) => this.#interest.exact(epoch, (topic) => !this.#rings.view(topic).isComplete),
         sampled: () => this.#sampling.view,
         ringNeighbours: () => this.#ringNeighbours.value,
+        isConnected: (peer) => this.#connections.has(peer),
       },
       { random, trust },
     );

@@ -38,6 +38,8 @@ export const disseminationLimits = {
   giversKeptMax: 8,
 } as const;
 
+type Send = Extract<NodeOutput, { readonly kind: 'send' }>;
+
 /** A topic that is read here. */
 export interface Subscription {
   readonly topic: Topic;
@@ -266,7 +268,9 @@ export class Dissemination {
       if (flow.isSilent(nowMs)) outputs.push(...(subscription.askSome?.(flowLimits.silence.members, nowMs) ?? []));
       const limits = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
       const share = this.#connectedShare(subscription.ring, flow, nowMs);
-      outputs.push(...this.#name(subscription, 'namedAtMs', limits, share, nowMs));
+      const named = this.#name(subscription, 'namedAtMs', limits, share, nowMs);
+      if (!named.every(({ to }) => this.#dependencies.isConnected(to))) flow.explored(nowMs);
+      outputs.push(...named);
       if (!flow.hasOwn(nowMs)) continue;
       // What only liars were given nobody else has: these are looked for among all members.
       outputs.push(...this.#name(subscription, 'ownNamedAtMs', flowLimits.own, this.#parameters.connectedShare, nowMs));
@@ -280,7 +284,7 @@ export class Dissemination {
     limits: { readonly afterMs: number; readonly spanMs: number; readonly members: number },
     connectedShare: number,
     nowMs: number,
-  ): NodeOutput[] {
+  ): Send[] {
     const untilMs = nowMs - limits.afterMs;
     const isToName = cursor === 'namedAtMs' ? () => true : (event: StoredEvent) => event.hops === 0;
     const listeners = chooseListeners(ring, limits.members, cursor, connectedShare, this.#dependencies);
@@ -310,14 +314,13 @@ export class Dissemination {
     this.#store.put(stored);
     const { ring, topic } = subscription;
     const flow = this.#flowOf(subscription, nowMs);
-    const mayExplore = stored.head.class === 'urgent' || flow.mayExplore(nowMs);
     const targets = chooseTargets(
       {
         shapes: ring.shapes,
         shortcuts: this.#shortcuts(ring),
         from,
         fanOut: this.#fanOut(ring, stored.head, nowMs),
-        connectedShare: mayExplore ? this.#connectedShare(ring, flow, nowMs) : 1,
+        connectedShare: this.#connectedShare(ring, flow, nowMs, stored.head.class === 'urgent'),
       },
       this.#dependencies,
     );
@@ -369,8 +372,10 @@ export class Dissemination {
     return newest !== undefined && nowMs - ring.changedAtMs(newest) >= this.#parameters.stillMs;
   }
 
-  #connectedShare(ring: TopicRing, flow: TopicFlow, nowMs: number): number {
+  /** 1 where it is not yet time to look among those without a connection again. */
+  #connectedShare(ring: TopicRing, flow: TopicFlow, nowMs: number, isUrgent = false): number {
     const { connectedShare, connectedShareCalm } = this.#parameters;
+    if (!isUrgent && !flow.mayExplore(nowMs)) return 1;
     return flow.isTroubled(nowMs) || !this.#isStill(ring, nowMs) ? connectedShare : connectedShareCalm;
   }
 
@@ -380,7 +385,7 @@ export class Dissemination {
   }
 
   /** One message a route: around midnight there are two. */
-  #announce(to: PeerId, events: readonly StoredEvent[]): NodeOutput[] {
+  #announce(to: PeerId, events: readonly StoredEvent[]): Send[] {
     const byRoute = new Map<string, StoredEvent[]>();
     for (const event of events) {
       const same = byRoute.get(event.head.routeKey);

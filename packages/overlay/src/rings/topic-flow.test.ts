@@ -11,7 +11,7 @@ const small = new TextEncoder().encode('a window');
 const peers = createPeers(40).map(({ descriptor }) => descriptor.peer);
 const peer = (index: number): PeerId => peers[index] as PeerId;
 const { calm, troubledMs, hungryMax, hungryMs, hungryAfterMs, hungryWithinMs } = flowLimits;
-const { giverEvents, giversMax, giversPerEvent } = flowLimits;
+const { giverEvents, giversMax, giversPerEvent, exploreEveryMs, newTroubleMs } = flowLimits;
 
 /** A flow that an event has just been asked for. */
 function troubled(): { flow: TopicFlow; nowMs: number } {
@@ -31,6 +31,23 @@ describe('the flow of a topic', () => {
     expect(flow.wake(noonMs + 5_000 + calm.afterMs)).toBe(true);
     expect(flow.isTroubled(noonMs + 5_000 + calm.afterMs + troubledMs - 1)).toBe(true);
     expect(flow.isTroubled(noonMs + 5_000 + calm.afterMs + troubledMs)).toBe(false);
+  });
+
+  it('goes to members without a connection seldom: each ten seconds, four times a second where it is newly troubled, and each two later', () => {
+    const calmly = new TopicFlow(noonMs);
+    expect(calmly.mayExplore(noonMs)).toBe(true);
+    calmly.explored(noonMs);
+    expect(calmly.mayExplore(noonMs + exploreEveryMs.calm - 1)).toBe(false);
+    expect(calmly.mayExplore(noonMs + exploreEveryMs.calm)).toBe(true);
+    const { flow, nowMs } = troubled();
+    flow.explored(nowMs);
+    expect(flow.mayExplore(nowMs + exploreEveryMs.newlyTroubled - 1)).toBe(false);
+    expect(flow.mayExplore(nowMs + exploreEveryMs.newlyTroubled)).toBe(true);
+    const laterMs = nowMs + newTroubleMs + 1;
+    flow.explored(laterMs);
+    expect(flow.isTroubled(laterMs + exploreEveryMs.troubled)).toBe(true);
+    expect(flow.mayExplore(laterMs + exploreEveryMs.troubled - 1)).toBe(false);
+    expect(flow.mayExplore(laterMs + exploreEveryMs.troubled)).toBe(true);
   });
 
   it('is not troubled by who names an event early, nor by events from before it began', () => {

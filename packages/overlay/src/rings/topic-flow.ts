@@ -29,10 +29,12 @@ export const flowLimits = {
   /** So many of them are given each event while the topic is troubled, and so many links are kept for their sake. */
   giversPerEvent: 5,
   /**
-   * An event goes to members without a connection this seldom, milliseconds: each of them costs a dial, and a stream of
-   * events would make as many as it has events.
+   * An event, or word of one, goes to a member without a connection this seldom, milliseconds: each costs a dial, and a stream
+   * of events would make as many as it has events. Trouble that is new, for so long, is worth more of them: whoever of those
+   * met then gives something is kept.
    */
-  exploreEveryMs: 1_000,
+  exploreEveryMs: { calm: 10_000, troubled: 2_000, newlyTroubled: 250 },
+  newTroubleMs: 20_000,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
   /**
@@ -62,6 +64,7 @@ export class TopicFlow {
   #wasTroubled = false;
   #ownUntilMs = 0;
   #exploredAtMs = Number.NEGATIVE_INFINITY;
+  #troubledSinceMs = 0;
   #cameAtMs = 0;
   #gapMs = 0;
   #silentTicks = 0;
@@ -93,7 +96,9 @@ export class TopicFlow {
 
   /** Whether an event may go to somebody without a connection, should chance have it so. */
   mayExplore(nowMs: number): boolean {
-    return nowMs - this.#exploredAtMs >= flowLimits.exploreEveryMs;
+    const { calm, troubled, newlyTroubled } = flowLimits.exploreEveryMs;
+    const inTroubleMs = nowMs - this.#troubledSinceMs <= flowLimits.newTroubleMs ? newlyTroubled : troubled;
+    return nowMs - this.#exploredAtMs >= (this.isTroubled(nowMs) ? inTroubleMs : calm);
   }
 
   explored(nowMs: number): void {
@@ -157,6 +162,7 @@ export class TopicFlow {
       isFound = true;
     }
     if (isFound) {
+      if (!this.isTroubled(nowMs)) this.#troubledSinceMs = nowMs;
       this.#troubledUntilMs = nowMs + flowLimits.troubledMs;
       this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + flowLimits.troubled.spanMs);
     }

@@ -11,6 +11,8 @@ export class KnownPeers {
   readonly #connected = new Set<PeerId>();
   /** Until when each is not taken again; the first found dead first. */
   readonly #dead = new Map<PeerId, number>();
+  /** When those with a descriptor here last showed that they live. */
+  readonly #heardAtMs = new Map<PeerId, number>();
 
   descriptorOf(peer: PeerId): Descriptor | undefined {
     return this.#descriptors.get(peer);
@@ -46,19 +48,31 @@ export class KnownPeers {
   /** The peer did not live; it is not taken again before `untilMs`. */
   bury(peer: PeerId, untilMs: number): void {
     this.#descriptors.delete(peer);
+    this.#heardAtMs.delete(peer);
     this.#dead.delete(peer);
     this.#dead.set(peer, untilMs);
     if (this.#dead.size > limits.deadMax) this.#dead.delete(this.#dead.keys().next().value as PeerId);
   }
 
-  /** The peer showed that it lives. */
+  /** The peer may live after all. */
   revive(peer: PeerId): void {
     this.#dead.delete(peer);
   }
 
-  connect(peer: PeerId): void {
-    if (this.#connected.size < limits.connectedMax) this.#connected.add(peer);
+  /** The peer showed that it lives. */
+  heard(peer: PeerId, nowMs: number): void {
     this.#dead.delete(peer);
+    if (this.#descriptors.has(peer)) this.#heardAtMs.set(peer, nowMs);
+  }
+
+  /** Whether the peer is connected, or showed within `withinMs` that it lives. */
+  isAlive(peer: PeerId, withinMs: number, nowMs: number): boolean {
+    return this.#connected.has(peer) || nowMs - (this.#heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) <= withinMs;
+  }
+
+  connect(peer: PeerId, nowMs: number): void {
+    if (this.#connected.size < limits.connectedMax) this.#connected.add(peer);
+    this.heard(peer, nowMs);
   }
 
   disconnect(peer: PeerId): void {
@@ -71,6 +85,7 @@ export class KnownPeers {
     for (const peer of this.#descriptors.keys()) {
       if (isHeld(peer)) continue;
       this.#descriptors.delete(peer);
+      this.#heardAtMs.delete(peer);
       forgotten.push(peer);
     }
     for (const [peer, untilMs] of this.#dead) {

@@ -27,8 +27,9 @@ export interface PeerSamplingOptions {
   readonly fastRoundsMax: number;
   /** An answer to a pull or a probe is waited for so long. */
   readonly answerTimeoutMs: number;
-  /** Slots of the history whose peers are probed in a round. */
+  /** Slots of the history whose peers are looked at in a round, and probed if nothing showed for so long that they live. */
   readonly probesPerRound: number;
+  readonly aliveMs: number;
   /** How long a peer that did not live is not taken again. */
   readonly deadMs: number;
   /** More introductions in a round, and none of them is taken. */
@@ -63,6 +64,7 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
   fastRoundsMax: 30,
   answerTimeoutMs: 5_000,
   probesPerRound: 2,
+  aliveMs: 120_000,
   deadMs: 600_000,
   introductionsMax: 12,
   introductionsPerSubnetMax: 2,

@@ -82,7 +82,7 @@ describe('what peer sampling does not take', () => {
 
   it('a word of life that was not asked for', () => {
     const { node } = started();
-    expect(node.onProbe(peerAt(5), { kind: 'probe', nonce: 3, isReply: true })).toEqual([]);
+    expect(node.onProbe(peerAt(5), { kind: 'probe', nonce: 3, isReply: true }, startMs)).toEqual([]);
     expect(node.refusals).toEqual({ unasked: 1 });
   });
 
@@ -125,7 +125,7 @@ describe('what peer sampling does not take', () => {
             if (message.now === 'made') sent = node.connected(peer, nowMs);
             else if (message.now === 'gone') node.disconnected(peer);
             else node.unreachable(peer, nowMs);
-          } else if (message.kind === 'probe') node.onProbe(peer, message);
+          } else if (message.kind === 'probe') node.onProbe(peer, message, nowMs);
           else if (message.kind === 'pull') {
             const pull = { ...message, self: all[message.who] as Descriptor };
             for (const answer of of(node.onPull(peer, pull, nowMs), 'view')) {

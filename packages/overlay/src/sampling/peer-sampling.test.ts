@@ -28,6 +28,54 @@ describe('a round of peer sampling', () => {
     for (const { to } of second) expect(first.map((pull) => pull.to)).not.toContain(to);
   });
 
+  it('costs one dial where enough of the view is connected, and asks all of it in turn', () => {
+    const node = made();
+    live(node, 4);
+    const connected = new Set(peersOf(node.view).slice(0, 12));
+    let nowMs = node.dueAtMs;
+    for (const peer of connected) node.connected(peer, nowMs);
+    const asked = new Set<PeerId>();
+    let dials = 0;
+    for (let round = 0; round < 32; round += 1) {
+      const messages = node.wake(nowMs);
+      const pulls = of(messages, 'pull').map(({ to }) => to);
+      expect(pulls).toHaveLength(peerSamplingDefaults.pullsPerRound);
+      dials += pulls.filter((peer) => !connected.has(peer)).length;
+      for (const peer of pulls) asked.add(peer);
+      answerAll(node, messages, nowMs, () => []);
+      nowMs = node.dueAtMs;
+    }
+    expect(dials).toBeLessThanOrEqual(32 + 32 / peerSamplingLimits.seedEveryRounds);
+    expect([...asked].filter((peer) => !connected.has(peer)).length).toBeGreaterThan(5);
+    expect([...connected].filter((peer) => !asked.has(peer)).length).toBeLessThanOrEqual(2);
+  });
+
+  it('probes nobody who is connected, or was heard from in the last two minutes', () => {
+    const node = made({ stillRoundMs: peerSamplingDefaults.roundMs });
+    let nowMs = live(node, 4);
+    const heardAtMs = new Map<PeerId, number>();
+    const probed: PeerId[] = [];
+    for (const peer of peersOf(others)) node.connected(peer, nowMs);
+    for (let round = 0; round < 40; round += 1) {
+      // All go at once some rounds later, and who answers nothing since has to be probed.
+      if (round === 10) for (const peer of peersOf(others)) node.disconnected(peer);
+      nowMs = node.dueAtMs;
+      for (const { to, message } of node.wake(nowMs)) {
+        if (message.kind === 'probe') {
+          expect(round).toBeGreaterThanOrEqual(10);
+          expect(nowMs - (heardAtMs.get(to) ?? 0)).toBeGreaterThan(peerSamplingDefaults.aliveMs);
+          probed.push(to);
+          node.onProbe(to, { ...message, isReply: true }, nowMs);
+          heardAtMs.set(to, nowMs);
+        } else if (message.kind === 'pull') {
+          node.onView(to, { kind: 'view', nonce: message.nonce, descriptors: [] }, nowMs);
+          heardAtMs.set(to, nowMs);
+        }
+      }
+    }
+    expect(probed.length).toBeGreaterThan(5);
+  });
+
   it('follows after about a second while the view is short, else after ten give or take two', () => {
     const short = made();
     short.start(others.slice(0, 3), startMs);
@@ -213,7 +261,9 @@ describe('answers of peer sampling', () => {
         (count) => count > 0,
       ).length;
     expect(others.slice(0, 6).map(answered)).toEqual([5, 5, 5, 5, 0, 0]);
-    expect(node.onProbe((others[9] as Descriptor).peer, { kind: 'probe', nonce: 1, isReply: false })).toEqual([]);
+    expect(node.onProbe((others[9] as Descriptor).peer, { kind: 'probe', nonce: 1, isReply: false }, startMs)).toEqual(
+      [],
+    );
     node.wake(startMs + 2_000); // the next round
     expect(answered(others[5] as Descriptor)).toBe(5);
   });

@@ -140,8 +140,8 @@ export class PeerSampling {
     if (message.self.peer !== from) return this.#refuse('wrong-peer');
     if (!(message.want >= 1)) return this.#refuse('oversized');
     if (!this.#answers.take(from)) return this.#refuse('busy');
-    this.#known.revive(from);
     this.#takeIntroduction(message.self, nowMs);
+    this.#known.heard(from, nowMs);
     const { nonce, want } = message;
     const question = { asker: from, count: Math.min(Math.floor(want), this.#options.answerSize), nowMs };
     const descriptors = chooseAnswer([this.#self, ...this.view], question, this.#random);
@@ -152,7 +152,7 @@ export class PeerSampling {
   onView(from: PeerId, message: ViewMessage, nowMs: number): Outgoing[] {
     if (!this.#pulls.close(from, message.nonce)) return this.#refuse('unasked');
     this.#isAnswered = true;
-    this.#known.revive(from);
+    this.#known.heard(from, nowMs);
     this.#pullsMissed.delete(from);
     this.#probesMissed.delete(from);
     if (message.descriptors.length > this.#options.answerSize) return this.#refuse('oversized');
@@ -173,9 +173,10 @@ export class PeerSampling {
   }
 
   /** `from` asks whether we live, or says that it does. */
-  onProbe(from: PeerId, message: ProbeMessage): Outgoing[] {
+  onProbe(from: PeerId, message: ProbeMessage, nowMs: number): Outgoing[] {
     if (message.isReply) {
       if (!this.#probes.close(from, message.nonce)) return this.#refuse('unasked');
+      this.#known.heard(from, nowMs);
       this.#probesMissed.delete(from);
       return [];
     }
@@ -185,7 +186,7 @@ export class PeerSampling {
 
   /** There is a connection to `peer`. While the view is short it is asked at once. */
   connected(peer: PeerId, nowMs: number): Outgoing[] {
-    this.#known.connect(peer);
+    this.#known.connect(peer, nowMs);
     if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
     this.#pace.quicken();
     this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
@@ -224,7 +225,8 @@ export class PeerSampling {
     }
     for (let probe = 0; probe < this.#options.probesPerRound; probe += 1) {
       const peer = this.#history.pick();
-      if (peer !== undefined) out.push(...this.#probe(peer, nowMs));
+      if (peer === undefined || this.#known.isAlive(peer, this.#options.aliveMs, nowMs)) continue;
+      out.push(...this.#probe(peer, nowMs));
     }
     return out;
   }
@@ -246,9 +248,14 @@ export class PeerSampling {
     const old = this.#history.pick();
     if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
     const oldest = this.#random.shuffle([...this.#view]).sort(([, one], [, other]) => one - other);
-    for (const [peer] of oldest) {
+    // One dial a round will do: the rest are asked over connections that are there, as far as the view has such.
+    const isLinked = (peer: PeerId) => this.#known.connected.has(peer);
+    const free = oldest.map(([peer]) => peer).filter((peer) => isFree(peer) && !targets.has(peer));
+    const unlinked = free.filter((peer) => !isLinked(peer));
+    const first = [...targets].every(isLinked) ? unlinked.splice(0, 1) : [];
+    for (const peer of [...first, ...free.filter(isLinked), ...unlinked]) {
       if (targets.size >= pullsPerRound) break;
-      if (isFree(peer)) targets.add(peer);
+      targets.add(peer);
     }
     if (this.#isShort) this.#addConnected(targets);
     return targets;

@@ -57,6 +57,7 @@ export function createClusteredNetwork(init: ClusteredNetworkOptions): Clustered
       exactInterest: (epoch: number) => exactInterest(member.topics, epoch, defaultFilterShape),
       sampled: () => sampled,
       ringNeighbours: () => [],
+      isConnected: (peer: PeerId) => sampled.slice(0, sampled.length / 2).some((one) => one.peer === peer),
     };
     return { ...member, sampled, clustering: new Clustering(around, { random, trust: noTrust }, init.options) };
   });

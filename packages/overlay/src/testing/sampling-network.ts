@@ -155,7 +155,7 @@ export class SamplingNetwork {
       case 'view':
         return node.onView(from, message, this.nowMs);
       case 'probe':
-        return node.onProbe(from, message);
+        return node.onProbe(from, message, this.nowMs);
       default:
         return [];
     }
@@ -167,7 +167,7 @@ export class SamplingNetwork {
       const descriptors = this.#some(this.liars, message.want);
       node?.onView(liar, { kind: 'view', nonce: message.nonce, descriptors }, this.nowMs);
     }
-    if (message.kind === 'probe' && !message.isReply) node?.onProbe(liar, { ...message, isReply: true });
+    if (message.kind === 'probe' && !message.isReply) node?.onProbe(liar, { ...message, isReply: true }, this.nowMs);
   }
 
   #some(descriptors: readonly Descriptor[], count: number): Descriptor[] {

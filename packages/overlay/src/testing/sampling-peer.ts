@@ -46,7 +46,7 @@ export function answerAll(
   for (const { to, message } of of(messages, 'pull')) {
     node.onView(to, { kind: 'view', nonce: message.nonce, descriptors: answer() }, nowMs);
   }
-  for (const { to, message } of of(messages, 'probe')) node.onProbe(to, { ...message, isReply: true });
+  for (const { to, message } of of(messages, 'probe')) node.onProbe(to, { ...message, isReply: true }, nowMs);
 }
 
 /** Lets `rounds` rounds go by in which everybody answers; returns when the last of them began. */
