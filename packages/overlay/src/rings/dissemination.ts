@@ -266,9 +266,8 @@ export class Dissemination {
       this.#flowsAtMs = nowMs + flowLimits.tickMs;
       if (flow.wake(nowMs)) subscription.quicken?.(nowMs);
       if (flow.isSilent(nowMs)) outputs.push(...(subscription.askSome?.(flowLimits.silence.members, nowMs) ?? []));
-      const limits = flow.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
       const share = this.#connectedShare(subscription.ring, flow, nowMs);
-      const named = this.#name(subscription, 'namedAtMs', limits, share, nowMs);
+      const named = this.#name(subscription, 'namedAtMs', flow.naming(nowMs), share, nowMs);
       if (!named.every(({ to }) => this.#dependencies.isConnected(to))) flow.explored(nowMs);
       outputs.push(...named);
       if (!flow.hasOwn(nowMs)) continue;

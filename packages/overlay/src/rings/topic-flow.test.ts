@@ -33,17 +33,19 @@ describe('the flow of a topic', () => {
     expect(flow.isTroubled(noonMs + 5_000 + calm.afterMs + troubledMs)).toBe(false);
   });
 
-  it('goes to members without a connection seldom: each ten seconds, four times a second where it is newly troubled, and each two later', () => {
+  it('goes to members without a connection seldom: each ten seconds, twice a second where it is newly troubled, and each two later; and more of those connected are told then', () => {
     const calmly = new TopicFlow(noonMs);
     expect(calmly.mayExplore(noonMs)).toBe(true);
     calmly.explored(noonMs);
     expect(calmly.mayExplore(noonMs + exploreEveryMs.calm - 1)).toBe(false);
     expect(calmly.mayExplore(noonMs + exploreEveryMs.calm)).toBe(true);
     const { flow, nowMs } = troubled();
+    expect([calmly.naming(nowMs), flow.naming(nowMs)].map(({ members }) => members)).toEqual([1, 24]);
     flow.explored(nowMs);
     expect(flow.mayExplore(nowMs + exploreEveryMs.newlyTroubled - 1)).toBe(false);
     expect(flow.mayExplore(nowMs + exploreEveryMs.newlyTroubled)).toBe(true);
     const laterMs = nowMs + newTroubleMs + 1;
+    expect(flow.naming(laterMs).members).toBe(8);
     flow.explored(laterMs);
     expect(flow.isTroubled(laterMs + exploreEveryMs.troubled)).toBe(true);
     expect(flow.mayExplore(laterMs + exploreEveryMs.troubled - 1)).toBe(false);

@@ -14,7 +14,12 @@ export const flowLimits = {
   calm: { afterMs: 1_000, spanMs: 2_000, members: 1 },
   /** Our own events, which nobody else has where all that we gave them to kept them back. */
   own: { afterMs: 1_000, spanMs: 6_000, members: 8 },
-  troubled: { afterMs: 250, spanMs: 15_000, members: 5 },
+  troubled: { afterMs: 250, spanMs: 15_000, members: 8 },
+  /**
+   * Of a trouble that is new, within `newTroubleMs`, more are told: who of those connected lacks events is found within some
+   * seconds, and word of an event costs no dial there.
+   */
+  newlyTroubled: { afterMs: 250, spanMs: 15_000, members: 24 },
   /** So long after the last event that had to be asked for a topic is troubled, milliseconds. */
   troubledMs: 60_000,
   /** Who asked for what should have come by itself is given events whole for so long; so many at once. */
@@ -33,7 +38,7 @@ export const flowLimits = {
    * of events would make as many as it has events. Trouble that is new, for so long, is worth more of them: whoever of those
    * met then gives something is kept.
    */
-  exploreEveryMs: { calm: 10_000, troubled: 2_000, newlyTroubled: 250 },
+  exploreEveryMs: { calm: 10_000, troubled: 2_000, newlyTroubled: 500 },
   newTroubleMs: 20_000,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
@@ -84,6 +89,16 @@ export class TopicFlow {
     return nowMs < this.#troubledUntilMs;
   }
 
+  /** Which events are named each time, and to how many. */
+  naming(nowMs: number): { readonly afterMs: number; readonly spanMs: number; readonly members: number } {
+    return flowLimits[this.#state(nowMs)];
+  }
+
+  #state(nowMs: number): 'calm' | 'troubled' | 'newlyTroubled' {
+    if (!this.isTroubled(nowMs)) return 'calm';
+    return nowMs - this.#troubledSinceMs <= flowLimits.newTroubleMs ? 'newlyTroubled' : 'troubled';
+  }
+
   /** Whether it was troubled when it was last looked at. */
   get wasTroubled(): boolean {
     return this.#wasTroubled;
@@ -96,9 +111,7 @@ export class TopicFlow {
 
   /** Whether an event may go to somebody without a connection, should chance have it so. */
   mayExplore(nowMs: number): boolean {
-    const { calm, troubled, newlyTroubled } = flowLimits.exploreEveryMs;
-    const inTroubleMs = nowMs - this.#troubledSinceMs <= flowLimits.newTroubleMs ? newlyTroubled : troubled;
-    return nowMs - this.#exploredAtMs >= (this.isTroubled(nowMs) ? inTroubleMs : calm);
+    return nowMs - this.#exploredAtMs >= flowLimits.exploreEveryMs[this.#state(nowMs)];
   }
 
   explored(nowMs: number): void {
@@ -124,7 +137,7 @@ export class TopicFlow {
     const { own } = flowLimits;
     if (isOwn) this.#ownUntilMs = nowMs + own.afterMs + own.spanMs;
     this.#activeUntilMs = Math.max(this.#activeUntilMs, this.#ownUntilMs);
-    const { afterMs, spanMs } = this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm;
+    const { afterMs, spanMs } = this.naming(nowMs);
     this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + afterMs + spanMs);
     if (this.isTroubled(nowMs)) setBounded(this.#sentTo, key, new Set(targets), flowLimits.watchedMax);
   }
@@ -134,7 +147,7 @@ export class TopicFlow {
    * is cut off: it gets the next ones unasked. Where all places are taken, who gives keeps its own. True where the peer has a place.
    */
   asked(peer: PeerId, sinceMs: number, nowMs: number): boolean {
-    if (sinceMs < (this.isTroubled(nowMs) ? flowLimits.troubled : flowLimits.calm).afterMs) return false;
+    if (sinceMs < this.naming(nowMs).afterMs) return false;
     if (!this.#hungry.has(peer) && !this.#hasAskedBefore(peer, nowMs)) return false;
     this.#hungry.delete(peer);
     if (this.#hungry.size >= flowLimits.hungryMax) {
