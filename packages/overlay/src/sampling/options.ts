@@ -59,7 +59,7 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
   roundMs: 10_000,
   roundJitter: 0.2,
   stillRoundMs: 60_000,
-  stillAfterRounds: 6,
+  stillAfterRounds: 30,
   fastRoundMs: 1_000,
   fastRoundsMax: 30,
   answerTimeoutMs: 5_000,

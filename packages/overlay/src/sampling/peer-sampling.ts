@@ -137,9 +137,10 @@ export class PeerSampling {
 
   /** `from` asks for peers, and introduces itself. */
   onPull(from: PeerId, message: PullMessage, nowMs: number): Outgoing[] {
-    if (message.self.peer !== from) return this.#refuse('wrong-peer');
+    if (message.self.peer !== from || from === this.#self.peer) return this.#refuse('wrong-peer');
     if (!(message.want >= 1)) return this.#refuse('oversized');
     if (!this.#answers.take(from)) return this.#refuse('busy');
+    this.#known.revive(from); // who was found dead may introduce itself
     this.#takeIntroduction(message.self, nowMs);
     this.#known.heard(from, nowMs);
     const { nonce, want } = message;
