@@ -78,7 +78,10 @@ export const peerSamplingDefaults: PeerSamplingOptions = Object.freeze({
 /** Limits that nobody has a reason to change. */
 export const peerSamplingLimits = {
   seedsMax: 64,
-  /** Every so many rounds one of the seeds is asked. */
+  /**
+   * Each time that so many rounds take at the usual pace one of the seeds is asked, also where rounds are seldom: who is surrounded
+   * by liars hears nothing new from them.
+   */
   seedEveryRounds: 8,
   /** Descriptors of friends that are kept although no view holds them. */
   friendsMax: 64,

@@ -104,6 +104,29 @@ describe('a round of peer sampling', () => {
     expect(pauseAfter(newcomers)).toBeLessThanOrEqual(1.2 * peerSamplingDefaults.roundMs);
   });
 
+  it('asks a seed every eighty seconds or with the next round, however seldom rounds have become', () => {
+    const node = made({ stillAfterRounds: 1 });
+    const [seed] = others as [Descriptor];
+    let messages = node.start([seed], startMs);
+    let nowMs = startMs;
+    let askedAtMs = startMs;
+    const gaps: number[] = [];
+    for (let round = 0; round < 60; round += 1) {
+      if (of(messages, 'pull').some(({ to }) => to === seed.peer)) {
+        gaps.push(nowMs - askedAtMs);
+        askedAtMs = nowMs;
+      }
+      answerAll(node, messages, nowMs, () => someOf(others.slice(0, 40)));
+      nowMs = node.dueAtMs;
+      messages = node.wake(nowMs);
+    }
+    const { roundMs, stillRoundMs, roundJitter } = peerSamplingDefaults;
+    expect(nowMs - startMs).toBeGreaterThan(30 * stillRoundMs);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(
+      peerSamplingLimits.seedEveryRounds * roundMs + (1 + roundJitter) * stillRoundMs,
+    );
+  });
+
   it('slows down when there are not enough peers to fill half a view', () => {
     const node = made();
     let messages = node.start(others.slice(0, 2), startMs);

@@ -54,6 +54,8 @@ export class PeerSampling {
   #self: Descriptor;
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
+  /** When a seed is asked again. */
+  #seedAtMs = Number.POSITIVE_INFINITY;
   readonly #pace: RoundPace;
   #isAnswered = false;
   #viewCache: readonly Descriptor[] | undefined;
@@ -116,6 +118,7 @@ export class PeerSampling {
       if (this.#seeds.size < limits.seedsMax) this.#seeds.set(seed.peer, seed);
       this.#addToView(seed, nowMs);
     }
+    if (this.#round === 0) this.#seedAtMs = nowMs + limits.seedEveryRounds * this.#options.roundMs;
     return this.#round === 0 ? this.#beginRound(nowMs) : [];
   }
 
@@ -242,7 +245,8 @@ export class PeerSampling {
     const friend = friends[this.#random.integer(Math.max(1, friends.length))];
     if (friend !== undefined) targets.add(friend);
     // Who was lied to by all from the beginning finds back to the others only through whom it did not get from them.
-    if (this.#round % limits.seedEveryRounds === 0) {
+    if (nowMs >= this.#seedAtMs) {
+      this.#seedAtMs = nowMs + limits.seedEveryRounds * this.#options.roundMs;
       const seed = this.#random.shuffle([...this.#seeds.keys()]).find(isFree);
       if (seed !== undefined) targets.add(seed);
     }
