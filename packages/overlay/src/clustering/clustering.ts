@@ -276,11 +276,12 @@ export class Clustering {
     return this.#random.shuffle(this.#near).sort((one, other) => heardAt(one) - heardAt(other))[0];
   }
 
-  /** One of the samplers' view, rather one whose filter nobody has told us yet: it comes along with the answer. */
+  /** One of the samplers' view; every other time one whose filter nobody has told us yet, which is asked for over the same connection. */
   #randomPeer(nowMs: number): Descriptor | undefined {
     const usable = this.#around.sampled().filter((one) => this.#isUsable(one, nowMs));
     const unknown = usable.filter((one) => this.#lacksFilter(one));
-    const candidates = unknown.length === 0 ? usable : unknown;
+    // Not always: who never gives its filter would be asked for ever.
+    const candidates = unknown.length === 0 || this.#random.integer(2) === 0 ? usable : unknown;
     return candidates.length === 0 ? undefined : candidates[this.#random.integer(candidates.length)];
   }
 

@@ -45,7 +45,7 @@ describe('a round of peer sampling', () => {
       answerAll(node, messages, nowMs, () => []);
       nowMs = node.dueAtMs;
     }
-    expect(dials).toBeLessThanOrEqual(32 + 32 / peerSamplingLimits.seedEveryRounds);
+    expect(dials).toBeLessThanOrEqual(1.6 * 32);
     expect([...asked].filter((peer) => !connected.has(peer)).length).toBeGreaterThan(5);
     const held = peersOf(node.view);
     expect(held.length).toBeGreaterThan(10);

@@ -253,11 +253,12 @@ export class PeerSampling {
     const old = this.#history.pick();
     if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
     const oldest = this.#random.shuffle([...this.#view]).sort(([, one], [, other]) => one - other);
-    // One dial a round will do: the rest are asked over connections that are there, as far as the view has such.
+    // One dial a round will do, or two every other: the rest are asked over connections that are there, as far as the view has such.
     const isLinked = (peer: PeerId) => this.#known.connected.has(peer);
     const free = oldest.map(([peer]) => peer).filter((peer) => isFree(peer) && !targets.has(peer));
     const unlinked = free.filter((peer) => !isLinked(peer));
-    const first = [...targets].every(isLinked) ? unlinked.splice(0, 1) : [];
+    const mayDial = this.#round % 2 === 0 || [...targets].every(isLinked);
+    const first = mayDial ? unlinked.splice(0, 1) : [];
     for (const peer of [...first, ...free.filter(isLinked), ...unlinked]) {
       if (targets.size >= pullsPerRound) break;
       targets.add(peer);
