@@ -26,17 +26,26 @@ interface Node {
   readonly subscriptions: JoinSubscription[];
   readonly members: Descriptor[];
   readonly friends: PeerId[];
+  readonly connected: Set<PeerId>;
 }
 
 function createNode(options: Partial<JoiningOptions> = {}, seed = 1): Node {
   const descriptor = createMember();
-  const node = { descriptor, neighbours: [], subscriptions: [], members: [], friends: [] };
+  const node = {
+    descriptor,
+    neighbours: [],
+    subscriptions: [],
+    members: [],
+    friends: [],
+    connected: new Set<PeerId>(),
+  };
   const around = {
     self: () => descriptor,
     neighbours: () => node.neighbours,
     subscriptions: () => node.subscriptions,
     members: () => node.members,
     friends: () => node.friends,
+    isConnected: (peer: PeerId) => node.connected.has(peer),
   };
   const joining = new Joining(
     around,
@@ -138,6 +147,16 @@ describe('a seek', () => {
     ]);
     expect(asker.joining.wake(startMs + joiningDefaults.tryMs)).toEqual([]);
     expect(asker.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('goes to who is connected among neighbours that promise as much, and to none for that alone', () => {
+    const node = createNode({ copies: 2 });
+    const [promising, linked, unlinked] = [peerOf(), peerOf(), peerOf()];
+    node.neighbours.push({ peer: unlinked, filter: filterOf([]) }, { peer: promising, filter: filterOf([openTopic]) });
+    node.neighbours.push({ peer: linked, filter: filterOf([]) });
+    node.connected.add(linked);
+    const outputs = node.joining.seek(openTopic, 'open', startMs);
+    expect(outputs.map((output) => output.kind === 'send' && output.to)).toEqual([promising, linked]);
   });
 
   it('tries twice, the second time other neighbours, and then says that nothing was found', () => {

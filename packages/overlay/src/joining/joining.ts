@@ -30,6 +30,8 @@ export interface JoiningSurroundings {
   members(topic: Topic): readonly Descriptor[];
   /** Peers whom the user or the authority trusts: asked first for what is sensitive. */
   friends(): readonly PeerId[];
+  /** A query to whoever is not connected costs a dial. */
+  isConnected(peer: PeerId): boolean;
 }
 
 export interface JoiningDependencies {
@@ -335,7 +337,7 @@ export class Joining {
     return chosen;
   }
 
-  /** The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. */
+  /** The neighbour whose filter has most of the hinted bits; among equals one that is connected, of these any by chance. Now and then anybody. */
   #next(hint: readonly number[], budget: TokenBuckets, nowMs: number, without: readonly PeerId[]): PeerId | undefined {
     const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
     let best: PeerId[] = [];
@@ -348,6 +350,8 @@ export class Joining {
       best.push(peer);
     }
     if (best.length === 0) return undefined;
+    const linked = best.filter((peer) => this.#around.isConnected(peer));
+    if (linked.length > 0) best = linked;
     const chosen = best[this.#random.integer(best.length)] as PeerId; // not empty
     budget.take(chosen, nowMs);
     return chosen;

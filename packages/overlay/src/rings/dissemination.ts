@@ -16,11 +16,12 @@ import { type EventMessage, type HaveMessage, messageLimits, type WantMessage } 
 import type { NodeOutput } from '../overlay-node-types.ts';
 import type { Topic } from '../topic.ts';
 import { carryLimits } from './carry-limits.ts';
+import type { Reach } from './connected-first.ts';
 import { chooseTargets, type Targets } from './forwarding.ts';
 import type { Refusals } from './refusals.ts';
 import type { RingParameters } from './ring-parameters.ts';
 import { Served } from './served.ts';
-import { chooseListeners, flowLimits, type NamedCursor, TopicFlow } from './topic-flow.ts';
+import { chooseListeners, flowLimits, type NamedCursor, type Naming, TopicFlow } from './topic-flow.ts';
 import type { TopicRing } from './topic-ring.ts';
 import { type Ask, Wants } from './wants.ts';
 
@@ -266,29 +267,26 @@ export class Dissemination {
       this.#flowsAtMs = nowMs + flowLimits.tickMs;
       if (flow.wake(nowMs)) subscription.quicken?.(nowMs);
       if (flow.isSilent(nowMs)) outputs.push(...(subscription.askSome?.(flowLimits.silence.members, nowMs) ?? []));
-      const share = this.#connectedShare(subscription.ring, flow, nowMs);
-      const named = this.#name(subscription, 'namedAtMs', flow.naming(nowMs), share, nowMs);
+      const naming = flow.naming(nowMs);
+      const connectedShare = this.#connectedShare(subscription.ring, flow, nowMs);
+      const unconnectedMax = flow.mayExplore(nowMs) ? naming.unconnectedMax : 0;
+      const named = this.#name(subscription, 'namedAtMs', { ...naming, connectedShare, unconnectedMax }, nowMs);
       if (!named.every(({ to }) => this.#dependencies.isConnected(to))) flow.explored(nowMs);
       outputs.push(...named);
       if (!flow.hasOwn(nowMs)) continue;
       // What only liars were given nobody else has: these are looked for among all members.
-      outputs.push(...this.#name(subscription, 'ownNamedAtMs', flowLimits.own, this.#parameters.connectedShare, nowMs));
+      const own = { ...flowLimits.own, connectedShare: this.#parameters.connectedShare };
+      outputs.push(...this.#name(subscription, 'ownNamedAtMs', own, nowMs));
     }
     return outputs;
   }
 
-  #name(
-    { ring, topic }: Subscription,
-    cursor: NamedCursor,
-    limits: { readonly afterMs: number; readonly spanMs: number; readonly members: number },
-    connectedShare: number,
-    nowMs: number,
-  ): Send[] {
-    const untilMs = nowMs - limits.afterMs;
+  #name({ ring, topic }: Subscription, cursor: NamedCursor, naming: Naming & Reach, nowMs: number): Send[] {
+    const untilMs = nowMs - naming.afterMs;
     const isToName = cursor === 'namedAtMs' ? () => true : (event: StoredEvent) => event.hops === 0;
-    const listeners = chooseListeners(ring, limits.members, cursor, connectedShare, this.#dependencies);
+    const listeners = chooseListeners(ring, naming.members, cursor, naming, this.#dependencies);
     return listeners.flatMap((member) => {
-      const sinceMs = Math.max(untilMs - limits.spanMs, member[cursor], member.recappedAtMs);
+      const sinceMs = Math.max(untilMs - naming.spanMs, member[cursor], member.recappedAtMs);
       member[cursor] = untilMs;
       const recent = this.#store.recent(topic.name, sinceMs, untilMs, messageLimits.idsMax);
       return this.#announce(member.peer, recent.filter(isToName));
@@ -323,10 +321,11 @@ export class Dissemination {
       },
       this.#dependencies,
     );
-    if (!targets.random.every(this.#dependencies.isConnected)) flow.explored(nowMs);
     const eager = flow.eager(nowMs).filter((peer) => peer !== from && ring.isProven(peer));
     const beside = [...new Set([...targets.random, ...eager])].filter((peer) => !targets.ring.includes(peer));
     const { ring: whole, random: some } = this.#reachable(topic, { ring: targets.ring, random: beside }, from);
+    const isDialled = (peer: PeerId) => some.includes(peer) && !this.#dependencies.isConnected(peer);
+    if (targets.random.some(isDialled)) flow.explored(nowMs);
     flow.forwarded(stored.head.key, [...whole, ...some], from === null, nowMs);
     this.#flowsAtMs = Math.min(this.#flowsAtMs, nowMs + flowLimits.tickMs);
     const isLarge = stored.bytes.length > this.#parameters.eagerBytesMax;

@@ -1,5 +1,6 @@
 import type { Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
+import { connectedFirst } from './connected-first.ts';
 import type { RingShape } from './topic-ring.ts';
 
 /** What targets are chosen from. */
@@ -43,7 +44,9 @@ export function chooseTargets(
   // The second order comes on top: otherwise nothing random would be left while an epoch ends.
   const wanted = input.fanOut - (firstCount ?? 0);
   const pool = input.shortcuts.filter((peer) => peer !== input.from && !ring.has(peer));
-  return { ring: [...ring], random: pick(pool, wanted, input.connectedShare, dependencies) };
+  // A fan-out that is not filled is worse than a dial.
+  const reach = { connectedShare: input.connectedShare, unconnectedMax: Number.POSITIVE_INFINITY };
+  return { ring: [...ring], random: connectedFirst(dependencies.random.shuffle(pool), wanted, reach, dependencies) };
 }
 
 /** On which side `peer` is our neighbour: the side where it stands nearer, in rings so small that it stands on both. */
@@ -53,32 +56,4 @@ export function sideOf(shape: RingShape, peer: PeerId | null): 'successor' | 'pr
   const after = shape.successors.indexOf(peer);
   if (before < 0 && after < 0) return null;
   return after < 0 || (before >= 0 && before <= after) ? 'predecessor' : 'successor';
-}
-
-/** Up to `count` of the pool, connected ones more often: a message to them costs no dial. */
-function pick(
-  pool: readonly PeerId[],
-  count: number,
-  connectedShare: number,
-  dependencies: { readonly random: Random; readonly isConnected: (peer: PeerId) => boolean },
-): PeerId[] {
-  if (count <= 0) return [];
-  const { random, isConnected } = dependencies;
-  const near: PeerId[] = [];
-  const far: PeerId[] = [];
-  for (const peer of pool) (isConnected(peer) ? near : far).push(peer);
-  const picked: PeerId[] = [];
-  while (picked.length < count && near.length + far.length > 0) {
-    const isNear = far.length === 0 || (near.length > 0 && random.float() < connectedShare);
-    picked.push(takeRandom(isNear ? near : far, random));
-  }
-  return picked;
-}
-
-function takeRandom(from: PeerId[], random: Random): PeerId {
-  const index = random.integer(from.length);
-  const taken = from[index] as PeerId; // the caller gives no empty list
-  from[index] = from[from.length - 1] as PeerId;
-  from.pop();
-  return taken;
 }

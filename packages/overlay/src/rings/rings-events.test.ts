@@ -95,12 +95,20 @@ describe('an event on a formed ring', () => {
     expect(other.delivered).toHaveLength(1);
   });
 
-  it('reaches all though a fifth of the sends is lost', () => {
-    const world = formed(60, { loss: 0.2 });
-    world.publish(world.node(0), ward, small);
-    world.publish(world.node(1), ward, large);
-    world.run(40);
-    expect(deliveries(world).slice(2)).toEqual(Array(58).fill(2));
+  it('reaches all but one in a thousand though a fifth of the sends is lost and no other event follows', () => {
+    const missing = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((seed) => {
+      const world = formed(60, { loss: 0.2, seed });
+      world.publish(world.node(0), ward, small);
+      world.publish(world.node(1), ward, large);
+      world.run(40);
+      return (
+        2 * 58 -
+        deliveries(world)
+          .slice(2)
+          .reduce((sum, count) => sum + count, 0)
+      );
+    });
+    expect(missing.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(1);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Random } from '@pulsemesh/base';
 import type { PeerId } from '@pulsemesh/wire';
+import { connectedFirst, type Reach } from './connected-first.ts';
 import type { Member } from './member.ts';
 import type { TopicRing } from './topic-ring.ts';
 
@@ -9,17 +10,18 @@ export const flowLimits = {
   tickMs: 1_000,
   /**
    * Of events that are here for `afterMs` and came within `spanMs` before that, `members` are told each time. A flow in
-   * which all is well has brought an event to everybody after that time: then naming it costs no question.
+   * which all is well has brought an event to everybody after that time: then naming it costs no question. Of the members
+   * `unconnectedMax` at most need a dial, and none while {@link TopicFlow.mayExplore} says no.
    */
-  calm: { afterMs: 1_000, spanMs: 2_000, members: 1 },
+  calm: { afterMs: 1_000, spanMs: 2_000, members: 1, unconnectedMax: 1 },
   /** Our own events, which nobody else has where all that we gave them to kept them back. */
-  own: { afterMs: 1_000, spanMs: 6_000, members: 8 },
-  troubled: { afterMs: 250, spanMs: 15_000, members: 8 },
+  own: { afterMs: 1_000, spanMs: 6_000, members: 8, unconnectedMax: 2 },
+  troubled: { afterMs: 250, spanMs: 15_000, members: 8, unconnectedMax: 2 },
   /**
    * Of a trouble that is new, within `newTroubleMs`, more are told: who of those connected lacks events is found within some
    * seconds, and word of an event costs no dial there.
    */
-  newlyTroubled: { afterMs: 250, spanMs: 15_000, members: 24 },
+  newlyTroubled: { afterMs: 250, spanMs: 15_000, members: 24, unconnectedMax: 6 },
   /** So long after the last event that had to be asked for a topic is troubled, milliseconds. */
   troubledMs: 60_000,
   /** Who asked for what should have come by itself is given events whole for so long; so many at once. */
@@ -40,6 +42,8 @@ export const flowLimits = {
    */
   exploreEveryMs: { calm: 10_000, troubled: 2_000, newlyTroubled: 500 },
   newTroubleMs: 20_000,
+  /** Trouble counts as new again after so long at the earliest: a liar could make some once a minute. */
+  newTroubleEveryMs: 300_000,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
   /**
@@ -48,6 +52,16 @@ export const flowLimits = {
    */
   silence: { events: 8, gaps: 10, quietMs: 5_000, quietMsMax: 60_000, ticks: 10, members: 2, factor: 4 },
 } as const;
+
+/** What is named each time. */
+export interface Naming {
+  /** Events that are here for so long, and of these so much time's, milliseconds. */
+  readonly afterMs: number;
+  readonly spanMs: number;
+  /** To how many members, and to how many of them without a connection. */
+  readonly members: number;
+  readonly unconnectedMax: number;
+}
 
 /**
  * How the events of one topic come and go: who gave us some lately, who lacked some, and whether the topic is troubled,
@@ -69,7 +83,7 @@ export class TopicFlow {
   #wasTroubled = false;
   #ownUntilMs = 0;
   #exploredAtMs = Number.NEGATIVE_INFINITY;
-  #troubledSinceMs = 0;
+  #newTroubleAtMs = Number.NEGATIVE_INFINITY;
   #cameAtMs = 0;
   #gapMs = 0;
   #silentTicks = 0;
@@ -90,13 +104,13 @@ export class TopicFlow {
   }
 
   /** Which events are named each time, and to how many. */
-  naming(nowMs: number): { readonly afterMs: number; readonly spanMs: number; readonly members: number } {
+  naming(nowMs: number): Naming {
     return flowLimits[this.#state(nowMs)];
   }
 
   #state(nowMs: number): 'calm' | 'troubled' | 'newlyTroubled' {
     if (!this.isTroubled(nowMs)) return 'calm';
-    return nowMs - this.#troubledSinceMs <= flowLimits.newTroubleMs ? 'newlyTroubled' : 'troubled';
+    return nowMs - this.#newTroubleAtMs <= flowLimits.newTroubleMs ? 'newlyTroubled' : 'troubled';
   }
 
   /** Whether it was troubled when it was last looked at. */
@@ -175,7 +189,8 @@ export class TopicFlow {
       isFound = true;
     }
     if (isFound) {
-      if (!this.isTroubled(nowMs)) this.#troubledSinceMs = nowMs;
+      const isNew = !this.isTroubled(nowMs) && nowMs - this.#newTroubleAtMs >= flowLimits.newTroubleEveryMs;
+      if (isNew) this.#newTroubleAtMs = nowMs;
       this.#troubledUntilMs = nowMs + flowLimits.troubledMs;
       this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + flowLimits.troubled.spanMs);
     }
@@ -246,22 +261,14 @@ export function chooseListeners(
   ring: TopicRing,
   count: number,
   cursor: NamedCursor,
-  connectedShare: number,
+  reach: Reach,
   dependencies: { readonly random: Random; readonly isConnected: (peer: PeerId) => boolean },
 ): Member[] {
   const { random, isConnected } = dependencies;
-  const near: Member[] = [];
-  const far: Member[] = [];
   // Shuffled before it is sorted: among equals chance decides.
   const members = random.shuffle([...ring.members.values()].filter((member) => member.isProven));
   members.sort((one, other) => one[cursor] - other[cursor]);
-  for (const member of members) (isConnected(member.peer) ? near : far).push(member);
-  const chosen: Member[] = [];
-  while (chosen.length < count && near.length + far.length > 0) {
-    const isNear = far.length === 0 || (near.length > 0 && random.float() < connectedShare);
-    chosen.push((isNear ? near : far).shift() as Member); // it is not empty
-  }
-  return chosen;
+  return connectedFirst(members, count, reach, { random, isConnected: ({ peer }) => isConnected(peer) });
 }
 
 function setBounded<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {

@@ -65,14 +65,14 @@ export class KnownPeers {
     if (this.#descriptors.has(peer)) this.#heardAtMs.set(peer, nowMs);
   }
 
-  /** Whether the peer is connected, or showed within `withinMs` that it lives. */
+  /** Whether the peer showed within `withinMs` that it lives. That a connection is open does not show it. */
   isAlive(peer: PeerId, withinMs: number, nowMs: number): boolean {
-    return this.#connected.has(peer) || nowMs - (this.#heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) <= withinMs;
+    return nowMs - (this.#heardAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) <= withinMs;
   }
 
-  connect(peer: PeerId, nowMs: number): void {
+  connect(peer: PeerId): void {
     if (this.#connected.size < limits.connectedMax) this.#connected.add(peer);
-    this.heard(peer, nowMs);
+    this.revive(peer);
   }
 
   disconnect(peer: PeerId): void {

@@ -80,9 +80,12 @@ export const peerSamplingLimits = {
   seedsMax: 64,
   /**
    * Each time that so many rounds take at the usual pace one of the seeds is asked, also where rounds are seldom: who is surrounded
-   * by liars hears nothing new from them.
+   * by liars hears nothing new from them. In the first rounds more often: liars who flood a network that comes up surround a tenth
+   * of it (of 1,000 peers, 30 % of them liars, 64 … 76 after 200 s with one pace, 28 … 38 with this).
    */
   seedEveryRounds: 8,
+  seedEveryRoundsFirst: 2,
+  seedFirstRounds: 30,
   /** Descriptors of friends that are kept although no view holds them. */
   friendsMax: 64,
   deadMax: 1_024,

@@ -56,6 +56,7 @@ export class PeerSampling {
   #roundAtMs = Number.POSITIVE_INFINITY;
   /** When a seed is asked again. */
   #seedAtMs = Number.POSITIVE_INFINITY;
+  #startedAtMs = 0;
   readonly #pace: RoundPace;
   #isAnswered = false;
   #viewCache: readonly Descriptor[] | undefined;
@@ -118,8 +119,10 @@ export class PeerSampling {
       if (this.#seeds.size < limits.seedsMax) this.#seeds.set(seed.peer, seed);
       this.#addToView(seed, nowMs);
     }
-    if (this.#round === 0) this.#seedAtMs = nowMs + limits.seedEveryRounds * this.#options.roundMs;
-    return this.#round === 0 ? this.#beginRound(nowMs) : [];
+    if (this.#round > 0) return [];
+    this.#startedAtMs = nowMs;
+    this.#seedAtMs = nowMs + this.#seedEveryMs(nowMs);
+    return this.#beginRound(nowMs);
   }
 
   /** Our own descriptor is another one from now on. */
@@ -190,7 +193,7 @@ export class PeerSampling {
 
   /** There is a connection to `peer`. While the view is short it is asked at once. */
   connected(peer: PeerId, nowMs: number): Outgoing[] {
-    this.#known.connect(peer, nowMs);
+    this.#known.connect(peer);
     if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
     this.#pace.quicken();
     this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
@@ -218,6 +221,12 @@ export class PeerSampling {
     return this.#view.size < this.#options.viewSize / 2;
   }
 
+  #seedEveryMs(nowMs: number): number {
+    const { roundMs } = this.#options;
+    const isNew = nowMs - this.#startedAtMs < limits.seedFirstRounds * roundMs;
+    return roundMs * (isNew ? limits.seedEveryRoundsFirst : limits.seedEveryRounds);
+  }
+
   #beginRound(nowMs: number): Outgoing[] {
     this.#round += 1;
     const jitter = 1 + this.#options.roundJitter * (2 * this.#random.float() - 1);
@@ -229,7 +238,9 @@ export class PeerSampling {
     }
     for (let probe = 0; probe < this.#options.probesPerRound; probe += 1) {
       const peer = this.#history.pick();
-      if (peer === undefined || this.#known.isAlive(peer, this.#options.aliveMs, nowMs)) continue;
+      // Whom we have just asked for peers shows by its answer that it lives.
+      if (peer === undefined || this.#pulls.isOpen(peer)) continue;
+      if (this.#known.isAlive(peer, this.#options.aliveMs, nowMs)) continue;
       out.push(...this.#probe(peer, nowMs));
     }
     return out;
@@ -246,7 +257,7 @@ export class PeerSampling {
     if (friend !== undefined) targets.add(friend);
     // Who was lied to by all from the beginning finds back to the others only through whom it did not get from them.
     if (nowMs >= this.#seedAtMs) {
-      this.#seedAtMs = nowMs + limits.seedEveryRounds * this.#options.roundMs;
+      this.#seedAtMs = nowMs + this.#seedEveryMs(nowMs);
       const seed = this.#random.shuffle([...this.#seeds.keys()]).find(isFree);
       if (seed !== undefined) targets.add(seed);
     }
