@@ -9,7 +9,7 @@ export function attackCases(isFull: boolean): Case[] {
   const sizes: readonly (readonly [number, number, readonly AttackKind[]])[] = isFull
     ? [
         [100, 100, kinds],
-        [100, 400, ['silent']],
+        [100, 400, kinds],
       ]
     : [[30, 60, kinds]];
   const messagesPerSecond = 10;
