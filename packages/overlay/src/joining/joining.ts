@@ -6,12 +6,12 @@ import { positionsOf } from '../interest/exact-interest.ts';
 import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } from '../interest/interest-filter.ts';
 import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
 import { messageLimits } from '../message.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
 import { type JoinSeals, joinAnswerLimits, joinSeals, type ReplyKey } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
 import { type ReturnPath, ReturnPaths } from './return-paths.ts';
-import { TokenBuckets } from './token-buckets.ts';
 
 /** A topic this node reads, as far as answering queries for it goes. */
 export interface JoinSubscription {

@@ -1,5 +1,5 @@
 import { toHex } from '@pulsemesh/wire';
-import { TokenBuckets } from '../joining/token-buckets.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import { isOfSite, isSigned, type ReceivedHello, readHello, type Site } from './lan-hello.ts';
 import { lanLimits } from './lan-parameters.ts';
 import type { HelloSource, LanEntry } from './lan-peer.ts';

@@ -1,7 +1,7 @@
 import type { Random } from '@pulsemesh/base';
 import { createSigner, type Signer } from '@pulsemesh/crypto';
 import { fromHex, type PeerId, peerIdOfEd25519, toHex } from '@pulsemesh/wire';
-import { TokenBuckets } from '../joining/token-buckets.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import { HelloGate, type HelloRefusal } from './hello-gate.ts';
 import { encodeHello, lanCapability, type Site } from './lan-hello.ts';
 import { lanLimits, lanPeriods } from './lan-parameters.ts';

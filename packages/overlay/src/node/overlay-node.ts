@@ -7,7 +7,6 @@ import { createEvent, type EventContent, readEventHead } from '../events/event.t
 import type { InterestFilter } from '../interest/interest-filter.ts';
 import { InterestKeeper } from '../interest/interest-keeper.ts';
 import { joinAnswerLimits } from '../joining/join-answer.ts';
-import { TokenBuckets } from '../joining/token-buckets.ts';
 import { BridgeDuty } from '../lan/bridge-duty.ts';
 import type { EventMessage, Message, Outgoing } from '../message.ts';
 import type {
@@ -22,6 +21,7 @@ import type {
 } from '../overlay-node-types.ts';
 import { Rings, type RingView } from '../rings/rings.ts';
 import { PeerSampling } from '../sampling/peer-sampling.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import type { Topic } from '../topic.ts';
 import { TrustBook } from '../trust/trust-book.ts';
 import type { Trust } from '../trust.ts';

@@ -26,6 +26,8 @@ export interface RingGossipDependencies {
   readonly connections: ReadonlySet<PeerId>;
   /** How many topics this node reads. */
   readonly topicCount: () => number;
+  /** Whether a peer may be asked now: without a connection only so often. */
+  readonly mayAsk: (peer: PeerId, nowMs: number) => boolean;
 }
 
 interface Proof {
@@ -305,7 +307,9 @@ export class RingGossip {
     const chosen = new Map<Descriptor, number>();
     if (newest === undefined) return chosen;
     const ask = (members: readonly Member[], epoch: number) => {
-      for (const member of members) chosen.set(member.descriptor, epoch);
+      for (const member of members) {
+        if (this.#dependencies.mayAsk(member.peer, nowMs)) chosen.set(member.descriptor, epoch);
+      }
     };
     ask(this.#oldest(this.ring.unprovenNeighbours(), candidatesPerRoundMax), newest);
     const beforeMs = nowMs - this.#neighbourPauseMs();

@@ -1,9 +1,12 @@
+import { createSeededRandom } from '@pulsemesh/base';
+import type { PeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import type { RingMessage } from '../message.ts';
 import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
 import { placeOf } from './place.ts';
 import { ringParameters } from './ring-parameters.ts';
-import { createPeers } from './testing/peers.ts';
+import { Rings } from './rings.ts';
+import { createPeers, noonMs, type TestPeer } from './testing/peers.ts';
 import { RingWorld, type WorldNode } from './testing/ring-world.ts';
 
 const ward = createTopic('ward 3', new Uint8Array(32).fill(7));
@@ -288,6 +291,37 @@ describe('taking part', () => {
       expect(new Set(node.rings.members(ward)).size).toBe(7);
       expect(node.rings.view(ward).isComplete).toBe(true);
     }
+  });
+
+  it('in many topics dials for half a question a second, after thirty at once, and asks all who are connected', () => {
+    const askedWithinMs = (ms: number, connected: readonly TestPeer[]) => {
+      const connections = new Set(connected.map(({ descriptor }) => descriptor.peer));
+      const random = createSeededRandom(3);
+      const asker = new Rings({}, { random, self: () => self.descriptor, connections });
+      for (const topic of topics) {
+        asker.join(topic, noonMs);
+        asker.addCandidates(topic, random.shuffle(others.map(({ descriptor }) => descriptor)).slice(0, 15), noonMs);
+      }
+      const asked = new Map<PeerId, number>();
+      const wakesOf = new Map<string, PeerId>();
+      for (let nowMs = noonMs; nowMs < noonMs + ms; nowMs += 50) {
+        for (const output of asker.wake(nowMs)) {
+          if (output.kind === 'send') wakesOf.set(`${nowMs} ${output.to}`, output.to);
+        }
+      }
+      for (const peer of wakesOf.values()) asked.set(peer, (asked.get(peer) ?? 0) + 1);
+      return asked;
+    };
+    const [self, ...others] = createPeers(121) as [TestPeer, ...TestPeer[]];
+    const topics = Array.from({ length: 20 }, (_, index) => createTopic(`topic ${index}`));
+    const sum = (counts: Iterable<number>) => [...counts].reduce((total, count) => total + count, 0);
+    const { dialsPerMinute } = ringParameters;
+    const alone = sum(askedWithinMs(60_000, []).values());
+    expect(alone).toBeGreaterThan(dialsPerMinute);
+    expect(alone).toBeLessThanOrEqual(2 * dialsPerMinute);
+    const linked = others.slice(0, 60);
+    const isAsked = askedWithinMs(10_000, linked);
+    expect(linked.filter(({ descriptor }) => isAsked.has(descriptor.peer)).length).toBeGreaterThan(50);
   });
 
   it('is quiet where nobody else is known', () => {
