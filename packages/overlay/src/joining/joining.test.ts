@@ -149,14 +149,23 @@ describe('a seek', () => {
     expect(asker.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('goes to who is connected among neighbours that promise as much, and to none for that alone', () => {
-    const node = createNode({ copies: 2 });
-    const [promising, linked, unlinked] = [peerOf(), peerOf(), peerOf()];
-    node.neighbours.push({ peer: unlinked, filter: filterOf([]) }, { peer: promising, filter: filterOf([openTopic]) });
-    node.neighbours.push({ peer: linked, filter: filterOf([]) });
-    node.connected.add(linked);
-    const outputs = node.joining.seek(openTopic, 'open', startMs);
-    expect(outputs.map((output) => output.kind === 'send' && output.to)).toEqual([promising, linked]);
+  it('goes to who is connected among neighbours that promise as much, and to anybody where none promises anything', () => {
+    const firstHops = (linkedReads: readonly Topic[], unlinkedReads: readonly Topic[]) => {
+      const [linked, unlinked] = [peerOf(), peerOf()];
+      const hops = Array.from({ length: 40 }, (_, seed) => {
+        const node = createNode({ copies: 1 }, seed);
+        node.neighbours.push({ peer: unlinked, filter: filterOf(unlinkedReads) });
+        node.neighbours.push({ peer: linked, filter: filterOf(linkedReads) });
+        node.connected.add(linked);
+        const [output] = node.joining.seek(openTopic, 'open', startMs);
+        return output?.kind === 'send' && output.to === linked ? 'linked' : 'unlinked';
+      });
+      return new Set(hops);
+    };
+    expect(firstHops([openTopic], [openTopic])).toEqual(new Set(['linked']));
+    expect(firstHops([], [openTopic])).toEqual(new Set(['unlinked']));
+    // Else whoever connects to everybody would get every query for what no neighbour shows.
+    expect(firstHops([], [])).toEqual(new Set(['linked', 'unlinked']));
   });
 
   it('tries twice, the second time other neighbours, and then says that nothing was found', () => {

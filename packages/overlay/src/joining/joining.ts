@@ -337,7 +337,10 @@ export class Joining {
     return chosen;
   }
 
-  /** The neighbour whose filter has most of the hinted bits; among equals one that is connected, of these any by chance. Now and then anybody. */
+  /**
+   * The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. Of equals that promise
+   * something those are taken who are connected; where nobody does, connected ones may all be of those who connect to everybody.
+   */
   #next(hint: readonly number[], budget: TokenBuckets, nowMs: number, without: readonly PeerId[]): PeerId | undefined {
     const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
     let best: PeerId[] = [];
@@ -351,7 +354,7 @@ export class Joining {
     }
     if (best.length === 0) return undefined;
     const linked = best.filter((peer) => this.#around.isConnected(peer));
-    if (linked.length > 0) best = linked;
+    if (most > 0 && linked.length > 0) best = linked;
     const chosen = best[this.#random.integer(best.length)] as PeerId; // not empty
     budget.take(chosen, nowMs);
     return chosen;

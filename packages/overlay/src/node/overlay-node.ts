@@ -228,13 +228,16 @@ export class OverlayNode {
     return outputs;
   }
 
-  /** There is a connection to `peer`, which speaks the protocol. */
-  connected(peer: PeerId, nowMs: number): NodeOutput[] {
+  /**
+   * There is a connection to `peer`, which speaks the protocol. `isSeed` where we opened it, but not because the overlay asked for
+   * it: whom the application, or a list of peers to begin with, names was not named by liars.
+   */
+  connected(peer: PeerId, nowMs: number, isSeed = false): NodeOutput[] {
     this.#connections.add(peer);
     // A newcomer counts at once where there are few to ask; elsewhere in a moment.
     this.#age(nowMs, this.#connections.size < overlayNodeLimits.connectedAskedMax / 4);
     this.#rings.connected(peer, nowMs);
-    return [...sends(this.#sampling.connected(peer, nowMs)), ...this.#searching.connected(nowMs)];
+    return [...sends(this.#sampling.connected(peer, nowMs, isSeed)), ...this.#searching.connected(nowMs)];
   }
 
   /** `peer`, just connected, is on the same local network: of all there the most alike are wanted (spec overlay §11). */

@@ -27,7 +27,7 @@ export interface RingGossipDependencies {
   /** How many topics this node reads. */
   readonly topicCount: () => number;
   /** Whether a peer may be asked now: without a connection only so often. */
-  readonly mayAsk: (peer: PeerId, nowMs: number) => boolean;
+  readonly mayAsk: (descriptor: Descriptor, nowMs: number) => boolean;
 }
 
 interface Proof {
@@ -57,6 +57,8 @@ export class RingGossip {
   /** Whether an event came, and how many rounds asked others for want of one. */
   #isFed = false;
   #unfedRounds = 0;
+  /** Whether the last round would have asked somebody, and might not. */
+  #isHeldBack = false;
 
   constructor(topic: Topic, parameters: RingParameters, dependencies: RingGossipDependencies) {
     this.topic = topic;
@@ -279,6 +281,7 @@ export class RingGossip {
   /** A ring with a gap is looked after often; one with members that are yet to be asked, more often than a still one. */
   #longestPeriodMs(): number {
     const { periodMs, stillPeriodMs, fastPeriodMs } = this.#parameters;
+    if (this.#isHeldBack) return periodMs;
     if (this.ring.unprovenNeighbours().length > 0) return fastPeriodMs;
     const others = this.#others();
     if (this.#isEager(others)) return 2 * fastPeriodMs;
@@ -306,29 +309,41 @@ export class RingGossip {
     const newest = this.ring.epochs.at(-1);
     const chosen = new Map<Descriptor, number>();
     if (newest === undefined) return chosen;
-    const ask = (members: readonly Member[], epoch: number) => {
-      for (const member of members) {
-        if (this.#dependencies.mayAsk(member.peer, nowMs)) chosen.set(member.descriptor, epoch);
+    this.#isHeldBack = false;
+    const mayAsk = (descriptor: Descriptor) => {
+      const isAllowed = this.#dependencies.mayAsk(descriptor, nowMs);
+      this.#isHeldBack ||= !isAllowed;
+      return isAllowed;
+    };
+    // Who may not be asked now keeps nobody behind it from being asked.
+    const ask = (members: readonly Member[], count: number, epoch: number) => {
+      let left = count;
+      for (const { descriptor } of members) {
+        if (left === 0) return;
+        if (!mayAsk(descriptor)) continue;
+        chosen.set(descriptor, epoch);
+        left -= 1;
       }
     };
-    ask(this.#oldest(this.ring.unprovenNeighbours(), candidatesPerRoundMax), newest);
+    ask(this.#oldest(this.ring.unprovenNeighbours()), candidatesPerRoundMax, newest);
     const beforeMs = nowMs - this.#neighbourPauseMs();
     for (const shape of this.ring.shapes) {
       const neighbours = this.#membersOf([...shape.successors, ...shape.predecessors]);
       const rested = neighbours.filter((member) => spokenAtMs(member) <= beforeMs);
-      ask(this.#oldest(rested, 1), shape.epoch);
+      ask(this.#oldest(rested), 1, shape.epoch);
     }
     const others = this.#others();
     const unproven = others.filter((member) => !member.isProven);
-    if (this.#isEager(others)) ask(this.#connectedFirst(unproven).slice(0, othersPerRoundMax), newest);
+    if (this.#isEager(others)) ask(this.#connectedFirst(unproven), othersPerRoundMax, newest);
     else if (this.#isUnfed()) {
       this.#unfedRounds += 1;
-      ask(this.#oldest(others, this.#parameters.unfedAskedMax), newest);
+      ask(this.#oldest(others), this.#parameters.unfedAskedMax, newest);
     } else if (this.#roundCount % otherEveryRounds === 0) {
-      ask(this.#oldest(unproven.length > 0 ? unproven : others, 1), newest);
+      ask(this.#oldest(unproven.length > 0 ? unproven : others), 1, newest);
     }
-    const lost = this.ring.takeLost(nowMs);
+    const lost = this.ring.takeLost(nowMs, mayAsk);
     if (lost !== undefined) chosen.set(lost, newest);
+    this.#isHeldBack &&= chosen.size === 0;
     return chosen;
   }
 
@@ -347,17 +362,17 @@ export class RingGossip {
     return peers.flatMap((peer) => this.ring.members.get(peer) ?? []);
   }
 
-  /** The `count` that were spoken with longest ago, who left a question unanswered first; none that is being asked. */
-  #oldest(members: readonly Member[], count: number): Member[] {
+  /** Those that were spoken with longest ago first, before them who left a question unanswered; none that is being asked. */
+  #oldest(members: readonly Member[]): Member[] {
     const askable = members.filter((member) => !this.#questions.has(member.peer));
-    return askable.sort((one, other) => spokenAtMs(one) - spokenAtMs(other)).slice(0, count);
+    return askable.sort((one, other) => spokenAtMs(one) - spokenAtMs(other));
   }
 
   /** Who can be asked without a new connection, then who was spoken with longest ago. */
   #connectedFirst(members: readonly Member[]): Member[] {
     const { connections } = this.#dependencies;
     const isConnected = (member: Member) => (connections.has(member.peer) ? 1 : 0);
-    return this.#oldest(members, members.length).sort((one, other) => isConnected(other) - isConnected(one));
+    return this.#oldest(members).sort((one, other) => isConnected(other) - isConnected(one));
   }
 
   #ask(descriptor: Descriptor, epoch: number, nowMs: number): NodeOutput {

@@ -33,11 +33,11 @@ export const ringParameters = {
   othersProvenEnoughOfMany: 3,
   fewTopicsMax: 4,
   /**
-   * Questions a minute that need a dial, in all rings of who reads more than that. 200 nodes of 20 topics with 10 links made 1,442
-   * dials a minute and node without it, seven of ten refused for want of room, and a quarter of their rings was right after three
-   * minutes; with it 249, and all.
+   * Questions that need a dial, in all rings of who reads more than that; see `DialBudget`. Without it 200 nodes of 20 topics with 10
+   * links made 1,442 dials a minute and node, seven of ten refused for want of room, and a quarter of their rings was right after
+   * three minutes; with it 294, and all.
    */
-  dialsPerMinute: 30,
+  dials: { perMinute: 30, perTopicMinute: 1.5, oneTopicPerMinute: 15, dialMs: 5_000 },
   /**
    * In a topic that has brought nothing yet, members that are no neighbours are asked so often, so many each time and so many
    * times. Its neighbours may keep everything back, and who never was given anything does not miss it.

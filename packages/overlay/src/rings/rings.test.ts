@@ -293,42 +293,72 @@ describe('taking part', () => {
     }
   });
 
-  it('in many topics dials for half a question a second, after thirty at once, and asks all who are connected', () => {
-    const askedWithinMs = (ms: number, connected: readonly TestPeer[]) => {
-      const connections = new Set(connected.map(({ descriptor }) => descriptor.peer));
-      const random = createSeededRandom(3);
-      const asker = new Rings({}, { random, self: () => self.descriptor, connections });
-      for (const topic of topics) {
-        asker.join(topic, noonMs);
-        asker.addCandidates(topic, random.shuffle(others.map(({ descriptor }) => descriptor)).slice(0, 15), noonMs);
-      }
-      const asked = new Map<PeerId, number>();
-      const wakesOf = new Map<string, PeerId>();
-      for (let nowMs = noonMs; nowMs < noonMs + ms; nowMs += 50) {
-        for (const output of asker.wake(nowMs)) {
-          if (output.kind === 'send') wakesOf.set(`${nowMs} ${output.to}`, output.to);
-        }
-      }
-      for (const peer of wakesOf.values()) asked.set(peer, (asked.get(peer) ?? 0) + 1);
-      return asked;
-    };
-    const [self, ...others] = createPeers(121) as [TestPeer, ...TestPeer[]];
-    const topics = Array.from({ length: 20 }, (_, index) => createTopic(`topic ${index}`));
-    const sum = (counts: Iterable<number>) => [...counts].reduce((total, count) => total + count, 0);
-    const { dialsPerMinute } = ringParameters;
-    const alone = sum(askedWithinMs(60_000, []).values());
-    expect(alone).toBeGreaterThan(dialsPerMinute);
-    expect(alone).toBeLessThanOrEqual(2 * dialsPerMinute);
-    const linked = others.slice(0, 60);
-    const isAsked = askedWithinMs(10_000, linked);
-    expect(linked.filter(({ descriptor }) => isAsked.has(descriptor.peer)).length).toBeGreaterThan(50);
-  });
-
   it('is quiet where nobody else is known', () => {
     const world = new RingWorld(1);
     world.joinAll(ward, 0);
     world.run(100);
     expect(world.sent.size).toBe(0);
     expect(world.node(0).rings.dueAtMs).toBeGreaterThan(world.nowMs);
+  });
+});
+
+describe('who reads many topics', () => {
+  const [self, ...others] = createPeers(121, createSeededRandom(2), noonMs, ['/ip4/192.0.2.1/tcp/1']) as [
+    TestPeer,
+    ...TestPeer[],
+  ];
+  const topics = Array.from({ length: 20 }, (_, index) => createTopic(`topic ${index}`));
+  const { perMinute, oneTopicPerMinute } = ringParameters.dials;
+
+  /** Rings with 15 candidates a topic; whom they ask in a minute in which nobody answers, and at how many different times each. */
+  function asked(
+    of: readonly Topic[],
+    connected: readonly TestPeer[],
+    candidatesOf: (topic: Topic) => readonly TestPeer[],
+  ) {
+    const connections = new Set(connected.map(({ descriptor }) => descriptor.peer));
+    const rings = new Rings({}, { random: createSeededRandom(3), self: () => self.descriptor, connections });
+    for (const topic of of) {
+      rings.join(topic, noonMs);
+      const descriptors = candidatesOf(topic).map(({ descriptor }) => descriptor);
+      rings.addCandidates(topic, descriptors, noonMs);
+    }
+    const counts = new Map<PeerId, number>();
+    for (let nowMs = noonMs; nowMs < noonMs + 60_000; nowMs += 50) {
+      const to = new Set(rings.wake(nowMs).flatMap((output) => (output.kind === 'send' ? [output.to] : [])));
+      for (const peer of to) if (!connections.has(peer)) counts.set(peer, (counts.get(peer) ?? 0) + 1);
+      for (const peer of to) if (connections.has(peer)) counts.set(peer, 0);
+    }
+    return counts;
+  }
+
+  const dials = (counts: ReadonlyMap<PeerId, number>) => [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const random = createSeededRandom(4);
+  const some = () => random.shuffle(others).slice(0, 15);
+
+  it('dials for thirty questions at once and one each two seconds, in all rings', () => {
+    const count = dials(asked(topics, [], some));
+    expect(count).toBeGreaterThan(perMinute);
+    expect(count).toBeLessThanOrEqual(2 * perMinute);
+    expect(dials(asked(topics.slice(0, 4), [], some))).toBeGreaterThan(2 * perMinute);
+  });
+
+  it('leaves half of that to other rings where one is kept busy', () => {
+    const count = dials(asked(topics, [], (topic) => (topic === topics[0] ? others : [])));
+    expect(count).toBeGreaterThan(oneTopicPerMinute);
+    expect(count).toBeLessThanOrEqual(2 * oneTopicPerMinute);
+  });
+
+  it('asks all who are connected, whoever would have to be dialled before them', () => {
+    const linked = others.slice(0, 60);
+    const candidates = new Map(topics.map((topic) => [topic, some()]));
+    const counts = asked(topics, linked, (topic) => candidates.get(topic) ?? []);
+    const offered = new Set([...candidates.values()].flat());
+    for (const peer of linked) if (offered.has(peer)) expect(counts.has(peer.descriptor.peer)).toBe(true);
+  });
+
+  it('asks nobody who has neither a connection nor an address', () => {
+    const nowhere = createPeers(20, createSeededRandom(5));
+    expect(asked(topics, [], () => nowhere).size).toBe(0);
   });
 });

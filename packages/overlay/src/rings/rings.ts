@@ -4,11 +4,11 @@ import type { Descriptor } from '../descriptor.ts';
 import { type EventContent, keyOfBytes, readEventHead, type SignaturePolicy } from '../events/event.ts';
 import type { CarryMessage, EventMessage, HaveMessage, RingMessage, WantMessage } from '../message.ts';
 import type { NodeOutput } from '../overlay-node-types.ts';
-import { TokenBuckets } from '../token-buckets.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
 import { Carriage } from './carriage.ts';
 import { Carriers } from './carriers.ts';
 import type { CarryMode } from './carry-limits.ts';
+import { DialBudget } from './dial-budget.ts';
 import { Dissemination, type DisseminationCounts, type Publication } from './dissemination.ts';
 import { type RefusalKind, Refusals } from './refusals.ts';
 import { RingGossip } from './ring-gossip.ts';
@@ -68,9 +68,7 @@ export class Rings {
   /** Who carries for us, where we ask for that, and what we carry for others, where we offer it. */
   readonly #carriers: Carriers | null;
   readonly #carriage: Carriage | null;
-  /** Questions that need a dial, and whom those of the wake under way go to. */
-  readonly #dials: TokenBuckets<'rings'>;
-  readonly #dialling = new Set<PeerId>();
+  readonly #dials: DialBudget;
   /** What is to be done at the next {@link wake}. */
   #pending: NodeOutput[] = [];
   #routeEpochs: readonly number[] = [];
@@ -81,7 +79,7 @@ export class Rings {
   constructor(options: RingsOptions, dependencies: RingsDependencies) {
     this.#parameters = { ...ringParameters, ...options.parameters };
     this.#dependencies = dependencies;
-    this.#dials = new TokenBuckets(this.#parameters.dialsPerMinute, 1);
+    this.#dials = new DialBudget(this.#parameters.dials);
     const { random, connections, mustValidate = () => false } = dependencies;
     const refusals = this.#refusals;
     this.#carriers = options.carry?.asks === true ? new Carriers({ refusals, connections }) : null;
@@ -125,7 +123,7 @@ export class Rings {
     const gossip = new RingGossip(topic, this.#parameters, {
       ...{ random, self, connections, refusals: this.#refusals },
       topicCount: () => this.#topics.size,
-      mayAsk: (peer, nowMs) => this.#mayAsk(peer, nowMs),
+      mayAsk: (descriptor, nowMs) => this.#mayAsk(descriptor, topic, nowMs),
     });
     gossip.refreshEpochs(nowMs);
     this.#topics.set(topic.name, gossip);
@@ -233,7 +231,6 @@ export class Rings {
     if (isTick) this.#refreshRoutes(nowMs);
     const outputs = [...this.#pending, ...this.#dissemination.wake(nowMs)];
     this.#pending = [];
-    this.#dialling.clear();
     const dialled = new Set<PeerId>();
     for (const gossip of this.#topics.values()) {
       if (isTick) gossip.refreshEpochs(nowMs);
@@ -252,16 +249,10 @@ export class Rings {
     return outputs;
   }
 
-  /**
-   * Whether a ring may ask a peer in this wake. Who reads many topics has more neighbours than it can have connections: rings that come
-   * about would dial one after another and close each for the next.
-   */
-  #mayAsk(peer: PeerId, nowMs: number): boolean {
-    const isCheap = this.#dependencies.connections.has(peer) || this.#dialling.has(peer);
-    if (isCheap || this.#topics.size <= this.#parameters.fewTopicsMax) return true;
-    if (!this.#dials.take('rings', nowMs)) return false;
-    this.#dialling.add(peer);
-    return true;
+  /** Whether a ring may ask a peer now: one without a connection costs a dial, and one without an address as well cannot be had. */
+  #mayAsk({ peer, addresses }: Descriptor, topic: Topic, nowMs: number): boolean {
+    if (this.#dependencies.connections.has(peer) || this.#topics.size <= this.#parameters.fewTopicsMax) return true;
+    return addresses.length > 0 && this.#dials.take(peer, topic.name, this.#topics.size, nowMs);
   }
 
   onRing(from: PeerId, message: RingMessage, nowMs: number): NodeOutput[] {

@@ -11,7 +11,7 @@ const small = new TextEncoder().encode('a window');
 const peers = createPeers(40).map(({ descriptor }) => descriptor.peer);
 const peer = (index: number): PeerId => peers[index] as PeerId;
 const { calm, troubledMs, hungryMax, hungryMs, hungryAfterMs, hungryWithinMs } = flowLimits;
-const { giverEvents, giversMax, giversPerEvent, exploreEveryMs, newTroubleMs } = flowLimits;
+const { giverEvents, giversMax, giversPerEvent, exploreEveryMs, newTroubleMs, newTroubleEveryMs } = flowLimits;
 
 /** A flow that an event has just been asked for. */
 function troubled(): { flow: TopicFlow; nowMs: number } {
@@ -50,6 +50,20 @@ describe('the flow of a topic', () => {
     expect(flow.isTroubled(laterMs + exploreEveryMs.troubled)).toBe(true);
     expect(flow.mayExplore(laterMs + exploreEveryMs.troubled - 1)).toBe(false);
     expect(flow.mayExplore(laterMs + exploreEveryMs.troubled)).toBe(true);
+  });
+
+  it('takes trouble for new once in five minutes at most: who can make some at will is not told more for it', () => {
+    const { flow, nowMs } = troubled();
+    expect(flow.naming(nowMs).members).toBe(flowLimits.newlyTroubled.members);
+    const againMs = nowMs + troubledMs + 1;
+    expect(flow.isTroubled(againMs)).toBe(false);
+    flow.came('again', peer(0), true, noonMs, againMs - calm.afterMs);
+    flow.wake(againMs);
+    expect(flow.naming(againMs).members).toBe(flowLimits.troubled.members);
+    const laterMs = nowMs + newTroubleEveryMs;
+    flow.came('later', peer(0), true, noonMs, laterMs - calm.afterMs);
+    flow.wake(laterMs);
+    expect(flow.naming(laterMs).members).toBe(flowLimits.newlyTroubled.members);
   });
 
   it('is not troubled by who names an event early, nor by events from before it began', () => {

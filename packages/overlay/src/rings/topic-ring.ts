@@ -205,10 +205,11 @@ export class TopicRing {
     return lost !== undefined;
   }
 
-  /** A lost member whose time has come to be asked again; the next time is later. */
-  takeLost(nowMs: number): Descriptor | undefined {
+  /** A lost member whose time has come to be asked again, if it may; the next time is later. */
+  takeLost(nowMs: number, mayAsk: (descriptor: Descriptor) => boolean): Descriptor | undefined {
     for (const [peer, lost] of this.#lost) {
       if (lost.retryAtMs > nowMs) continue;
+      if (!mayAsk(lost.descriptor)) return undefined;
       this.#lost.delete(peer);
       if (lost.tryCount < this.#parameters.lostTriesMax) this.#lose(lost.descriptor, lost.tryCount + 1, nowMs);
       return lost.descriptor;

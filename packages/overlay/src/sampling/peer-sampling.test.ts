@@ -131,6 +131,36 @@ describe('a round of peer sampling', () => {
     expect(firstGaps.length).toBeGreaterThan(3);
   });
 
+  it('takes for a seed whom others than the overlay connected us to, and asks it again after it was found dead', () => {
+    const node = made();
+    const [seed, stranger, ...rest] = others as [Descriptor, Descriptor, ...Descriptor[]];
+    let messages = node.start([], startMs);
+    node.connected(seed.peer, startMs, true);
+    node.connected(stranger.peer, startMs);
+    const askedAtMs = new Map<PeerId, number[]>([seed, stranger].map(({ peer }) => [peer, []]));
+    let nowMs = startMs;
+    const liveUntil = (endMs: number) => {
+      for (; nowMs < endMs; nowMs = node.dueAtMs, messages = node.wake(nowMs)) {
+        for (const { to } of of(messages, 'pull')) askedAtMs.get(to)?.push(nowMs);
+        // Neither is ever named by others.
+        answerAll(node, messages, nowMs, () => someOf(rest.slice(0, 60)));
+      }
+    };
+    node.onPull(seed.peer, { kind: 'pull', nonce: 1, self: seed, want: 1 }, nowMs);
+    liveUntil(startMs + 600_000);
+    node.disconnected(seed.peer);
+    node.disconnected(stranger.peer);
+    node.unreachable(seed.peer, nowMs);
+    const deadMs = nowMs;
+    liveUntil(deadMs + 2 * peerSamplingDefaults.deadMs);
+    const askedAt = (peer: PeerId) => askedAtMs.get(peer) ?? [];
+    expect(askedAt(seed.peer).filter((atMs) => atMs < deadMs).length).toBeGreaterThan(10);
+    const later = askedAt(seed.peer).filter((atMs) => atMs > deadMs);
+    expect(later.length).toBeGreaterThan(3);
+    expect(Math.min(...later)).toBeGreaterThanOrEqual(deadMs + peerSamplingDefaults.deadMs);
+    expect(askedAt(stranger.peer).filter((atMs) => atMs > startMs + 300_000)).toEqual([]);
+  });
+
   it('slows down when there are not enough peers to fill half a view', () => {
     const node = made();
     let messages = node.start(others.slice(0, 2), startMs);

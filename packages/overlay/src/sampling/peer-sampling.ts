@@ -50,7 +50,8 @@ export class PeerSampling {
   readonly #probesMissed = new Map<PeerId, number>();
   /** Whom to ask when nobody is left: the seeds, and the last view that was not empty. */
   #lastResort: readonly Descriptor[] = [];
-  readonly #seeds = new Map<PeerId, Descriptor>();
+  /** Without a descriptor as long as only a connection is known. */
+  readonly #seeds = new Map<PeerId, Descriptor | null>();
   #self: Descriptor;
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
@@ -167,7 +168,7 @@ export class PeerSampling {
     for (const descriptor of message.descriptors) {
       if (named.has(descriptor.peer)) continue;
       named.add(descriptor.peer);
-      const refusal = descriptor.peer === this.#self.peer ? 'own' : this.#known.learn(descriptor, nowMs);
+      const refusal = descriptor.peer === this.#self.peer ? 'own' : this.#learn(descriptor, nowMs);
       if (refusal !== null) {
         this.#refuse(refusal);
         continue;
@@ -191,9 +192,15 @@ export class PeerSampling {
     return [{ to: from, message: { kind: 'probe', nonce: message.nonce, isReply: true } }];
   }
 
-  /** There is a connection to `peer`. While the view is short it is asked at once. */
-  connected(peer: PeerId, nowMs: number): Outgoing[] {
+  /**
+   * There is a connection to `peer`. While the view is short it is asked at once. It is a seed from now on where somebody else
+   * than the overlay chose it (`isSeed`).
+   */
+  connected(peer: PeerId, nowMs: number, isSeed = false): Outgoing[] {
     this.#known.connect(peer);
+    if (isSeed && !this.#seeds.has(peer) && this.#seeds.size < limits.seedsMax) {
+      this.#seeds.set(peer, this.#known.descriptorOf(peer) ?? null);
+    }
     if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
     this.#pace.quicken();
     this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
@@ -256,10 +263,10 @@ export class PeerSampling {
     const friend = friends[this.#random.integer(Math.max(1, friends.length))];
     if (friend !== undefined) targets.add(friend);
     // Who was lied to by all from the beginning finds back to the others only through whom it did not get from them.
-    if (nowMs >= this.#seedAtMs) {
+    const seed = nowMs >= this.#seedAtMs ? this.#nextSeed(nowMs) : undefined;
+    if (seed !== undefined) {
       this.#seedAtMs = nowMs + this.#seedEveryMs(nowMs);
-      const seed = this.#random.shuffle([...this.#seeds.keys()]).find(isFree);
-      if (seed !== undefined) targets.add(seed);
+      targets.add(seed);
     }
     const old = this.#history.pick();
     if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
@@ -278,6 +285,23 @@ export class PeerSampling {
     return targets;
   }
 
+  /** A seed that can be asked. One that was found dead long ago may live again, and who lies to us does not name it. */
+  #nextSeed(nowMs: number): PeerId | undefined {
+    for (const [peer, descriptor] of this.#random.shuffle([...this.#seeds])) {
+      if (this.#pulls.isOpen(peer)) continue;
+      if (descriptor !== null) this.#learn(descriptor, nowMs);
+      if (this.#known.isUsable(peer, nowMs) || this.#known.connected.has(peer)) return peer;
+    }
+    return undefined;
+  }
+
+  #learn(descriptor: Descriptor, nowMs: number): DescriptorRefusal | null {
+    const refusal = this.#known.learn(descriptor, nowMs);
+    const { peer } = descriptor;
+    if (refusal === null && this.#seeds.has(peer)) this.#seeds.set(peer, this.#known.descriptorOf(peer) ?? descriptor);
+    return refusal;
+  }
+
   /** While the view is short, whoever is connected is asked too, be its descriptor known or not. */
   #addConnected(targets: Set<PeerId>): void {
     const free: PeerId[] = [];
@@ -293,7 +317,8 @@ export class PeerSampling {
 
   /** Nobody is left, perhaps because our own network was gone: the seeds and the last view may live after all. */
   #startAgain(nowMs: number): void {
-    const again = this.#random.shuffle([...this.#seeds.values(), ...this.#lastResort]);
+    const seeds = [...this.#seeds.values()].filter((seed) => seed !== null);
+    const again = this.#random.shuffle([...seeds, ...this.#lastResort]);
     for (const descriptor of again.slice(0, this.#options.viewSize)) {
       this.#known.revive(descriptor.peer);
       this.#addToView(descriptor, nowMs);
@@ -405,7 +430,7 @@ export class PeerSampling {
     const refusal = this.#introductions.refusal(descriptor, nowMs);
     // What is known of a peer may always become newer: that gives it no place it does not have.
     const isKnown = this.#known.descriptorOf(descriptor.peer) !== undefined;
-    const learned = refusal === null || isKnown ? this.#known.learn(descriptor, nowMs) : null;
+    const learned = refusal === null || isKnown ? this.#learn(descriptor, nowMs) : null;
     const reason = learned ?? refusal;
     if (reason !== null) this.#refuse(reason);
     else this.#introductions.add(descriptor, nowMs);
@@ -413,7 +438,7 @@ export class PeerSampling {
 
   #addToView(descriptor: Descriptor, nowMs: number): void {
     if (descriptor.peer === this.#self.peer || this.#view.size >= this.#options.viewSize) return;
-    if (this.#known.learn(descriptor, nowMs) !== null) return;
+    if (this.#learn(descriptor, nowMs) !== null) return;
     this.#view.set(descriptor.peer, 0);
     this.#history.feed(descriptor.peer);
     this.#viewCache = undefined;

@@ -67,7 +67,7 @@ export class Driver {
       ...dependencies,
       self: node.self,
       stoodStillMs: () => this.#time.stoodStillMs,
-      onConnected: (peer) => this.#connected(peer),
+      onConnected: (peer, isByOthers) => this.#connected(peer, isByOthers),
       onDisconnected: (peer, why) => this.#gone(peer, why),
       onUnreachable: (peer) => this.run((nowMs) => node.unreachable(peer, nowMs)),
       onDropped: (messages) => {
@@ -221,8 +221,10 @@ export class Driver {
     clock.setTimer(() => stream.resume(), waitMs);
   }
 
-  #connected(peer: PeerId): void {
-    this.run((nowMs) => this.#node.connected(peer, nowMs));
+  #connected(peer: PeerId, isByOthers: boolean): void {
+    // Libp2p redials those whom we tagged: what the overlay knows already is no news from outside.
+    const isSeed = isByOthers && this.#node.addressesOf(peer).length === 0;
+    this.run((nowMs) => this.#node.connected(peer, nowMs, isSeed));
     if (this.#deps.isLocal(peer)) this.run((nowMs) => this.#node.greet(peer, nowMs));
   }
 

@@ -126,7 +126,7 @@ function createLinks(
     clock,
     random: createSeededRandom(1),
     logger: silentLogger,
-    onConnected: (peer) => said.push(`connected ${peer}`),
+    onConnected: (peer, isByOthers) => said.push(`connected ${peer}${isByOthers ? ' by others' : ''}`),
     onDisconnected: (peer, why) => said.push(`${why} ${peer}`),
     onUnreachable: (peer) => said.push(`unreachable ${peer}`),
     onDropped: (messages) => said.push(`dropped ${messages.length}`),
@@ -170,6 +170,14 @@ function createLinks(
 }
 
 describe('links', () => {
+  it('say of a connection that this end opened for somebody else, and of no other, that it is by others', () => {
+    const world = createLinks();
+    for (const [index, direction] of (['outbound', 'inbound'] as const).entries()) {
+      world.links.take(new FakeConnection(ids[index], direction) as unknown as Connection);
+    }
+    expect(world.said).toEqual([`connected ${nameOf(0)} by others`, `connected ${nameOf(1)}`]);
+  });
+
   it('open a connection for whom there is something to send, and send all of it in one frame', async () => {
     const world = createLinks();
     for (let count = 0; count < 5; count += 1) world.links.send(nameOf(0), probe);

@@ -64,7 +64,8 @@ export interface LinksDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly onConnected: (peer: PeerId) => void;
+  /** `isByOthers`: this end opened the connection, and not these links. */
+  readonly onConnected: (peer: PeerId, isByOthers: boolean) => void;
   /** `closed`: an end let the connection go for want of room; `lost`: nobody knows why. */
   readonly onDisconnected: (peer: PeerId, why: 'closed' | 'lost') => void;
   /** For how long this process stood still in all, milliseconds: a dial that ran out meanwhile says nothing about the peer. */
@@ -169,7 +170,7 @@ export class Links {
     link.refusals = 0;
     this.#memory.succeeded(link.peer);
     this.#waiting.delete(link.peer);
-    this.#deps.onConnected(link.peer);
+    this.#deps.onConnected(link.peer, connection.direction === 'outbound' && !this.#dialling.has(link.peer));
     link.flushSoon();
     // Soon nobody could dial us: not at the next look, now.
     if (this.#aboveRoom() > 0) void this.#closeUnneeded(new Set(this.#deps.wanted()));

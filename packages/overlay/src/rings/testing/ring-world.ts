@@ -59,7 +59,7 @@ export class RingWorld {
     this.#options = options;
     this.random = createSeededRandom(options.seed ?? 1);
     this.nowMs = options.startMs ?? noonMs;
-    for (const peer of createPeers(count, this.random, this.nowMs)) this.addNode(peer);
+    for (const peer of createPeers(count, this.random, this.nowMs, ['/ip4/192.0.2.1/tcp/1'])) this.addNode(peer);
   }
 
   addNode(peer: TestPeer, options: RingsOptions = this.#options.options ?? {}): WorldNode {
