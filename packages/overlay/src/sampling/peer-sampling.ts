@@ -12,6 +12,7 @@ import { OpenQuestions } from './open-questions.ts';
 import { completeOptions, peerSamplingLimits as limits, type PeerSamplingOptions } from './options.ts';
 import { ReceivedCounts } from './received-counts.ts';
 import { RoundPace } from './round-pace.ts';
+import { Seeds } from './seeds.ts';
 
 /** Why something that came in was left out. */
 export type SamplingRefusal = DescriptorRefusal | IntroductionRefusal | 'unasked' | 'oversized' | 'wrong-peer' | 'busy';
@@ -50,14 +51,11 @@ export class PeerSampling {
   readonly #probesMissed = new Map<PeerId, number>();
   /** Whom to ask when nobody is left: the seeds, and the last view that was not empty. */
   #lastResort: readonly Descriptor[] = [];
-  /** Without a descriptor as long as only a connection is known. */
-  readonly #seeds = new Map<PeerId, Descriptor | null>();
+  readonly #seeds: Seeds;
   #self: Descriptor;
   #round = 0;
   #roundAtMs = Number.POSITIVE_INFINITY;
   /** When a seed is asked again. */
-  #seedAtMs = Number.POSITIVE_INFINITY;
-  #startedAtMs = 0;
   readonly #pace: RoundPace;
   #isAnswered = false;
   #viewCache: readonly Descriptor[] | undefined;
@@ -88,6 +86,7 @@ export class PeerSampling {
     this.#pulls = new OpenQuestions(questions, { random });
     this.#probes = new OpenQuestions(questions, { random });
     this.#pace = new RoundPace(this.#options);
+    this.#seeds = new Seeds(this.#options.roundMs, random);
   }
 
   /** The peers in the view, at most `viewSize`, in no order. */
@@ -117,12 +116,11 @@ export class PeerSampling {
    */
   start(seeds: readonly Descriptor[], nowMs: number): Outgoing[] {
     for (const seed of seeds) {
-      if (this.#seeds.size < limits.seedsMax) this.#seeds.set(seed.peer, seed);
+      this.#seeds.add(seed.peer, seed);
       this.#addToView(seed, nowMs);
     }
     if (this.#round > 0) return [];
-    this.#startedAtMs = nowMs;
-    this.#seedAtMs = nowMs + this.#seedEveryMs(nowMs);
+    this.#seeds.begin(nowMs);
     return this.#beginRound(nowMs);
   }
 
@@ -198,9 +196,7 @@ export class PeerSampling {
    */
   connected(peer: PeerId, nowMs: number, isSeed = false): Outgoing[] {
     this.#known.connect(peer);
-    if (isSeed && !this.#seeds.has(peer) && this.#seeds.size < limits.seedsMax) {
-      this.#seeds.set(peer, this.#known.descriptorOf(peer) ?? null);
-    }
+    if (isSeed) this.#seeds.add(peer, this.#known.descriptorOf(peer) ?? null);
     if (!this.#isShort || this.#roundAtMs === Number.POSITIVE_INFINITY) return [];
     this.#pace.quicken();
     this.#roundAtMs = Math.min(this.#roundAtMs, nowMs + this.#options.fastRoundMs);
@@ -226,12 +222,6 @@ export class PeerSampling {
 
   get #isShort(): boolean {
     return this.#view.size < this.#options.viewSize / 2;
-  }
-
-  #seedEveryMs(nowMs: number): number {
-    const { roundMs } = this.#options;
-    const isNew = nowMs - this.#startedAtMs < limits.seedFirstRounds * roundMs;
-    return roundMs * (isNew ? limits.seedEveryRoundsFirst : limits.seedEveryRounds);
   }
 
   #beginRound(nowMs: number): Outgoing[] {
@@ -263,11 +253,8 @@ export class PeerSampling {
     const friend = friends[this.#random.integer(Math.max(1, friends.length))];
     if (friend !== undefined) targets.add(friend);
     // Who was lied to by all from the beginning finds back to the others only through whom it did not get from them.
-    const seed = nowMs >= this.#seedAtMs ? this.#nextSeed(nowMs) : undefined;
-    if (seed !== undefined) {
-      this.#seedAtMs = nowMs + this.#seedEveryMs(nowMs);
-      targets.add(seed);
-    }
+    const seed = this.#seeds.next((peer, descriptor) => this.#canAskSeed(peer, descriptor, nowMs), nowMs);
+    if (seed !== undefined) targets.add(seed);
     const old = this.#history.pick();
     if (old !== undefined && isFree(old) && targets.size < pullsPerRound) targets.add(old);
     const oldest = this.#random.shuffle([...this.#view]).sort(([, one], [, other]) => one - other);
@@ -285,20 +272,17 @@ export class PeerSampling {
     return targets;
   }
 
-  /** A seed that can be asked. One that was found dead long ago may live again, and who lies to us does not name it. */
-  #nextSeed(nowMs: number): PeerId | undefined {
-    for (const [peer, descriptor] of this.#random.shuffle([...this.#seeds])) {
-      if (this.#pulls.isOpen(peer)) continue;
-      if (descriptor !== null) this.#learn(descriptor, nowMs);
-      if (this.#known.isUsable(peer, nowMs) || this.#known.connected.has(peer)) return peer;
-    }
-    return undefined;
+  /** A seed that was found dead long ago may live again, and who lies to us does not name it. */
+  #canAskSeed(peer: PeerId, descriptor: Descriptor | null, nowMs: number): boolean {
+    if (this.#pulls.isOpen(peer)) return false;
+    if (descriptor !== null) this.#learn(descriptor, nowMs);
+    return this.#known.isUsable(peer, nowMs) || this.#known.connected.has(peer);
   }
 
   #learn(descriptor: Descriptor, nowMs: number): DescriptorRefusal | null {
     const refusal = this.#known.learn(descriptor, nowMs);
-    const { peer } = descriptor;
-    if (refusal === null && this.#seeds.has(peer)) this.#seeds.set(peer, this.#known.descriptorOf(peer) ?? descriptor);
+    const newest = refusal === null ? this.#known.descriptorOf(descriptor.peer) : undefined;
+    if (newest !== undefined) this.#seeds.update(newest);
     return refusal;
   }
 
@@ -317,8 +301,7 @@ export class PeerSampling {
 
   /** Nobody is left, perhaps because our own network was gone: the seeds and the last view may live after all. */
   #startAgain(nowMs: number): void {
-    const seeds = [...this.#seeds.values()].filter((seed) => seed !== null);
-    const again = this.#random.shuffle([...seeds, ...this.#lastResort]);
+    const again = this.#random.shuffle([...this.#seeds.descriptors, ...this.#lastResort]);
     for (const descriptor of again.slice(0, this.#options.viewSize)) {
       this.#known.revive(descriptor.peer);
       this.#addToView(descriptor, nowMs);
@@ -376,7 +359,7 @@ export class PeerSampling {
   }
 
   #prune(nowMs: number): void {
-    const held = new Set([...this.#view.keys(), ...this.#history.peers(), ...this.#seeds.keys()]);
+    const held = new Set([...this.#view.keys(), ...this.#history.peers(), ...this.#seeds.peers]);
     for (const friend of this.#trust.friends().slice(0, limits.friendsMax)) held.add(friend);
     for (const peer of this.#known.prune((known) => held.has(known), nowMs)) {
       this.#trust.forget(peer);
