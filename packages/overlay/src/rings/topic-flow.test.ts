@@ -60,10 +60,25 @@ describe('the flow of a topic', () => {
     flow.came('again', peer(0), true, noonMs, againMs - calm.afterMs);
     flow.wake(againMs);
     expect(flow.naming(againMs).members).toBe(flowLimits.troubled.members);
-    const laterMs = nowMs + newTroubleEveryMs;
+    const laterMs = nowMs + newTroubleEveryMs.usual;
     flow.came('later', peer(0), true, noonMs, laterMs - calm.afterMs);
     flow.wake(laterMs);
     expect(flow.naming(laterMs).members).toBe(flowLimits.newlyTroubled.members);
+  });
+
+  it('takes it for new again after a minute where half of the last events had to be asked for', () => {
+    const { flow, nowMs } = troubled();
+    const cameAt = (atMs: number, askedCount: number) => {
+      for (let index = 0; index < 8; index += 1) {
+        flow.came(`${atMs} ${index}`, peer(index), index < askedCount, noonMs, atMs - calm.afterMs);
+      }
+      flow.wake(atMs);
+      return flow.naming(atMs).members;
+    };
+    const earlyMs = nowMs + newTroubleMs + 1_000;
+    expect(cameAt(earlyMs, 8)).toBe(flowLimits.troubled.members);
+    expect(cameAt(nowMs + newTroubleEveryMs.broad, 3)).toBe(flowLimits.troubled.members);
+    expect(cameAt(nowMs + newTroubleEveryMs.broad + 1, 4)).toBe(flowLimits.newlyTroubled.members);
   });
 
   it('is not troubled by who names an event early, nor by events from before it began', () => {

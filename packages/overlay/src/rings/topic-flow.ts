@@ -42,8 +42,12 @@ export const flowLimits = {
    */
   exploreEveryMs: { calm: 10_000, troubled: 2_000, newlyTroubled: 500 },
   newTroubleMs: 20_000,
-  /** Trouble counts as new again after so long at the earliest: a liar could make some once a minute. */
-  newTroubleEveryMs: 300_000,
+  /**
+   * Trouble counts as new again after so long at the earliest: a liar could make some once a minute. Where half of the last
+   * `lastEvents` had to be asked for, which takes more than one liar, it does so sooner: trouble made early hides none that is meant.
+   */
+  newTroubleEveryMs: { usual: 300_000, broad: 60_000 },
+  lastEvents: 8,
   /** Events whose coming is watched, and of which it is known to whom they went, while a topic is troubled. */
   watchedMax: 64,
   /**
@@ -84,6 +88,8 @@ export class TopicFlow {
   #ownUntilMs = 0;
   #exploredAtMs = Number.NEGATIVE_INFINITY;
   #newTroubleAtMs = Number.NEGATIVE_INFINITY;
+  /** Of the last events, the latest last, whether they had to be asked for. */
+  readonly #last: boolean[] = [];
   #cameAtMs = 0;
   #gapMs = 0;
   #silentTicks = 0;
@@ -135,6 +141,8 @@ export class TopicFlow {
   /** An event came for the first time; `isAnswer` where we had asked for it. */
   came(key: string, from: PeerId, isAnswer: boolean, publishedAtMs: number, nowMs: number): void {
     this.#noteTime(isAnswer, nowMs);
+    this.#last.push(isAnswer);
+    if (this.#last.length > flowLimits.lastEvents) this.#last.shift();
     this.#gave(from);
     if (isAnswer && publishedAtMs >= this.#sinceMs) setBounded(this.#asked, key, nowMs, flowLimits.watchedMax);
   }
@@ -189,14 +197,19 @@ export class TopicFlow {
       isFound = true;
     }
     if (isFound) {
-      const isNew = !this.isTroubled(nowMs) && nowMs - this.#newTroubleAtMs >= flowLimits.newTroubleEveryMs;
-      if (isNew) this.#newTroubleAtMs = nowMs;
+      const { usual, broad } = flowLimits.newTroubleEveryMs;
+      const sinceMs = nowMs - this.#newTroubleAtMs;
+      if (this.#isBroad ? sinceMs >= broad : !this.isTroubled(nowMs) && sinceMs >= usual) this.#newTroubleAtMs = nowMs;
       this.#troubledUntilMs = nowMs + flowLimits.troubledMs;
       this.#activeUntilMs = Math.max(this.#activeUntilMs, nowMs + flowLimits.troubled.spanMs);
     }
     this.#wasTroubled = this.isTroubled(nowMs);
     if (!this.#wasTroubled) this.#sentTo.clear();
     return isFound;
+  }
+
+  get #isBroad(): boolean {
+    return this.#last.filter((isAnswer) => isAnswer).length >= flowLimits.lastEvents / 2;
   }
 
   /** Whether a stream has stopped in a way that makes it worth asking members for events; counts the times. */
