@@ -18,6 +18,7 @@ const programs = [
   { check: 'node', paths: ['/usr/lib/squid/security_file_certgen'], packages: ['squid-openssl'] },
   { check: 'node', paths: ['/usr/bin/mitmdump'], packages: ['mitmproxy'] },
   { check: 'node', paths: ['/usr/sbin/haproxy'], packages: ['haproxy'] },
+  { check: 'node', paths: ['/usr/bin/slowhttptest'], packages: ['slowhttptest'] },
   { check: 'node', paths: ['/usr/sbin/nft'], packages: ['nftables'] },
   { check: 'node', paths: ['/usr/sbin/ip'], packages: ['iproute2'] },
   // A shared engine of the relay; its tests start servers of their own.

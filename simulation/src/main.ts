@@ -46,7 +46,7 @@ async function runOnce(
     hasRealCrypto,
     ...(parsed.isVerbose ? { logger: createLogger({ level: 'debug' }) } : {}),
   };
-  const result = await scenario.run(values, context);
+  const result = await scenario.run(values, context).catch(crashed);
   const realMs = Math.round(clock.monotonicMs() - startedMs);
   const options = Object.entries(values).map(([name, value]) => `${name} ${value}`);
   if (parsed.plotFile !== undefined && result.plot !== undefined) {
@@ -72,6 +72,12 @@ async function runOnce(
     for (const line of describe(parsed, seed, result, realMs)) output.write(line);
   }
   return result;
+}
+
+/** An error in the code that is played is the worst that a run can find: it is told with its seed, and other seeds are still played. */
+function crashed(error: unknown): RunResult {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { figures: {}, violations: [`the run ended with an error: ${text}`], traceHash: 'none', virtualMs: 0 };
 }
 
 function describe(parsed: SimulateArguments, seed: number, result: RunResult, realMs: number): string[] {

@@ -47,7 +47,7 @@ async function expectSessionsAlike(client: ApiClient, data: string): Promise<voi
       .filter(({ state }) => state === 'up')
       .map(({ url }) => new URL(url).host)
       .sort();
-  await eventually('sessions that the page, the status and the metrics tell alike', async () => {
+  const ask = async () => {
     const network = await client.network();
     if (!network.peers.every(({ isAlive, relays }) => isAlive && relays.every(({ state }) => state === 'up')))
       return null;
@@ -57,7 +57,9 @@ async function expectSessionsAlike(client: ApiClient, data: string): Promise<voi
     const gauges = (await client.metrics()).matchAll(/^relay_session_up{[^}]*relay="([^"]+)"[^}]*} 1$/gm);
     const told = [upIn(network), upIn(status.network), [...gauges].map(([, host]) => host).sort()].map(String);
     return (told[0] !== '' && new Set(told).size === 1) || null;
-  });
+  };
+  // On a busy machine each look takes seconds, in which sessions may come and go.
+  await eventually('sessions that the page, the status and the metrics tell alike', ask, 180_000);
 }
 
 /** The study of the first life comes to its end in the second: its model serves at a prediction node, and the board bears it out. */

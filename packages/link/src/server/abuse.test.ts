@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -124,26 +123,23 @@ describe('requests that are slow', () => {
     expect(reasons).toEqual(['carrier-silent']);
   });
 
-  it.skipIf(!existsSync('/usr/bin/slowhttptest'))(
-    'slowhttptest finds no way to keep others out (skipped where the program is not installed)',
-    async () => {
-      await using server = await startTestServer({ limits: { ...limits, headersMs: 500, requestMs: 1000 } });
-      for (const kind of ['-H', '-B']) {
-        const flags = [kind, '-c', '300', '-r', '300', '-i', '1', '-l', '4', '-p', '2', '-u', server.url];
-        const child = spawn('/usr/bin/slowhttptest', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
-        let text = '';
-        child.stdout.on('data', (piece: Buffer) => {
-          text += piece;
-        });
-        const isOver = once(child, 'exit');
-        await once(child.stdout, 'data');
-        expect((await fetch(`${server.url}/link/v1/probe`)).status).toBe(200);
-        await isOver;
-        expect(text, kind).toContain('No open connections left');
-        expect(text, kind).not.toMatch(/service available:\s+\S*NO/);
-      }
-    },
-  );
+  it('slowhttptest finds no way to keep others out', async () => {
+    await using server = await startTestServer({ limits: { ...limits, headersMs: 500, requestMs: 1000 } });
+    for (const kind of ['-H', '-B']) {
+      const flags = [kind, '-c', '300', '-r', '300', '-i', '1', '-l', '4', '-p', '2', '-u', server.url];
+      const child = spawn('/usr/bin/slowhttptest', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
+      let text = '';
+      child.stdout.on('data', (piece: Buffer) => {
+        text += piece;
+      });
+      const isOver = once(child, 'exit');
+      await once(child.stdout, 'data');
+      expect((await fetch(`${server.url}/link/v1/probe`)).status).toBe(200);
+      await isOver;
+      expect(text, kind).toContain('No open connections left');
+      expect(text, kind).not.toMatch(/service available:\s+\S*NO/);
+    }
+  });
 });
 
 describe('requests that are large', () => {

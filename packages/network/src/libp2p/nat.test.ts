@@ -1,3 +1,9 @@
+import { identify } from '@libp2p/identify';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Libp2pNetwork } from '../libp2p-network.ts';
 import { natLimits } from './nat.ts';
@@ -12,6 +18,22 @@ const portOf = (node: Libp2pNetwork) => /\/tcp\/(\d+)/.exec(node.addresses()[0] 
 const asServer = { nat: { circuitRelay: 'server' } } as const;
 const asClientOf = (relay: Libp2pNetwork) =>
   ({ listen: [], nat: { circuitRelay: 'client', relays: relay.addresses() } }) as const;
+
+/** What a node says that it speaks, to a stock libp2p that dials it. */
+async function protocolsOf(node: Libp2pNetwork): Promise<string[]> {
+  const host = await createLibp2p({
+    transports: [tcp()],
+    connectionEncrypters: [tls()],
+    streamMuxers: [yamux()],
+    services: { identify: identify({ runOnConnectionOpen: false }) },
+  });
+  try {
+    const connection = await host.dial(node.addresses().map((address) => multiaddr(address)));
+    return (await host.services.identify.identify(connection)).protocols;
+  } finally {
+    await host.stop();
+  }
+}
 
 /** A client of `relay` that listens nowhere else, with its place. */
 async function startClient(relay: Libp2pNetwork): Promise<Libp2pNetwork> {
@@ -72,6 +94,10 @@ it('runs autonat and hole punching where it is told to', async () => {
   const one = await nodes.start({ nat });
   const other = await nodes.start({ nat, bootstrap: one.addresses() });
   await expect.poll(() => other.livePeers().map(({ id }) => id), { timeout: waitMs }).toContain(one.self);
+  expect(await protocolsOf(one)).toEqual(expect.arrayContaining(['/libp2p/autonat/1.0.0', '/libp2p/dcutr']));
+  const plain = await nodes.start({});
+  const spoken = await protocolsOf(plain);
+  for (const protocol of ['/libp2p/autonat/1.0.0', '/libp2p/dcutr']) expect(spoken).not.toContain(protocol);
 });
 
 it('refuses more circuit relays than its limit', async () => {

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { PrivateKey } from '@libp2p/interface';
 import type { Clock, Random } from '@pulsemesh/base';
@@ -17,11 +18,18 @@ interface Credentials {
 export class HostCredentials {
   readonly #identity: PrivateKey;
   readonly #dependencies: { readonly clock: Clock; readonly random: Random };
+  readonly #isResuming: boolean;
   #present: Credentials | undefined;
   #making: Promise<Credentials> | undefined;
 
-  constructor(identity: PrivateKey, dependencies: { readonly clock: Clock; readonly random: Random }) {
+  /** Without `isResuming` no tickets are given out and none is taken up. */
+  constructor(
+    identity: PrivateKey,
+    dependencies: { readonly clock: Clock; readonly random: Random },
+    isResuming = true,
+  ) {
     this.#identity = identity;
+    this.#isResuming = isResuming;
     this.#dependencies = dependencies;
   }
 
@@ -55,6 +63,7 @@ export class HostCredentials {
       sessionTimeout: tlsLimits.sessionMs / 1_000,
       // Without one, OpenSSL takes up no session of a server that asks for certificates.
       sessionIdContext: 'libp2p-tls',
+      ...(this.#isResuming ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
     });
     this.#present = { context, certificate, madeAtMs };
     return this.#present;

@@ -93,6 +93,17 @@ describe('native TLS between hosts', () => {
     await echoOnce(one.libp2p, other.libp2p);
     expect(counts.of('tls_handshakes_total{client,full}')).toBe(2);
   });
+
+  it('does not give out sessions, nor take them up, where a server is told not to', async () => {
+    const counts = createCounts();
+    await using server = await startEchoHost('ours', { dependencies: counts, init: { isResuming: false } });
+    await using client = await startEchoHost('ours');
+    for (let dial = 0; dial < 3; dial += 1) {
+      await echoOnce(client.libp2p, server.libp2p);
+      await client.libp2p.hangUp(server.libp2p.peerId);
+    }
+    expect(counts.of('tls_handshakes_total{server,full}')).toBe(3);
+  });
 });
 
 describe('a native TLS handshake', () => {

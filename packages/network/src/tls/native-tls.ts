@@ -91,7 +91,7 @@ class NativeTls implements ConnectionEncrypter {
     const { clock = createSystemClock(), random = createSystemRandom(), meter = silentMeter } = dependencies;
     this.#clock = clock;
     this.#muxers = () => components.upgrader.getStreamMuxers();
-    this.#credentials = new HostCredentials(components.privateKey, { clock, random });
+    this.#credentials = new HostCredentials(components.privateKey, { clock, random }, init.isResuming !== false);
     this.#sessions = init.isResuming === false ? undefined : new ClientSessions({ clock });
     this.#handshakes = meter.counter('tls_handshakes_total', 'TLS handshakes done', ['side', 'kind']);
     this.#refusals = meter.counter('tls_refusals_total', 'TLS handshakes refused or failed', ['side', 'kind']);

@@ -35,8 +35,13 @@ export interface JoiningOptions {
   readonly waysMax: number;
   /** Answers to one query that are handed back: one on its way cannot crowd out the true one. */
   readonly answersPerPathMax: number;
-  /** Queries a minute to one neighbour, our own and forwarded ones counted apart; from one neighbour, their sum. */
+  /** Queries a minute to one neighbour, our own and forwarded ones counted apart; of one neighbour's, their sum is handed on. */
   readonly queriesPerMinute: number;
+  /**
+   * Queries of our own a minute beyond that to a connected neighbour, where no other can be asked: two nodes that know nobody
+   * else, or a hub and its clients, share many topics. They end there: it answers those it reads itself.
+   */
+  readonly queriesMorePerMinute: number;
   /** Neighbours whose queries are counted. */
   readonly peersMax: number;
   /** Topics sought at once. */
@@ -56,12 +61,13 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   pathMs: 60_000,
   pathsMax: 10_000,
   answerDelayMs: 200,
-  answersWaitingMax: 256,
+  answersWaitingMax: 512,
   answersPerNonceMax: 6,
   noncesMax: 1_024,
   waysMax: 3,
   answersPerPathMax: 4,
   queriesPerMinute: 10,
+  queriesMorePerMinute: 300,
   peersMax: 1_024,
   seeksMax: 256,
 });

@@ -431,7 +431,7 @@ describe('hostile queries', () => {
     expect(outputs).toEqual([]);
   });
 
-  it('a neighbour is heard twenty times a minute, and gets ten of others and ten of our own', () => {
+  it('of a neighbour twenty queries a minute are handed on; it gets ten of others and ten of our own', () => {
     const node = createNode({ copies: 1 });
     const [flooder, neighbour] = [peerOf(), peerOf()];
     node.neighbours.push({ peer: neighbour, filter: undefined });
@@ -447,6 +447,33 @@ describe('hostile queries', () => {
       own += joinsOf(node.joining.seek(createTopic(`t${count}`), 'open', startMs)).length;
     }
     expect(own).toBe(joiningDefaults.queriesPerMinute);
+  });
+
+  it('a connected neighbour gets more of our own where nobody else can be asked, and answers those it reads', () => {
+    const topics = Array.from({ length: 60 }, (_, index) => createTopic(`t${index}`));
+    const [asker, reader] = [createNode({ copies: 1 }), createNode({ answerDelayMs: 0 })];
+    asker.neighbours.push({ peer: reader.descriptor.peer, filter: undefined });
+    asker.connected.add(reader.descriptor.peer);
+    for (const topic of topics.slice(0, 50)) reader.subscriptions.push({ topic, isSensitive: false });
+    let asked = 0;
+    let answered = 0;
+    for (const topic of topics) {
+      for (const { query } of joinsOf(asker.joining.seek(topic, 'open', startMs))) {
+        asked += 1;
+        answered += answersOf(reader.joining.onJoin(asker.descriptor.peer, query, startMs)).length;
+      }
+    }
+    expect([asked, answered]).toEqual([60, 60]); // of those it does not read false answers
+    expect(reader.joining.refusals.get('too-often')).toBeUndefined();
+  });
+
+  it('of a neighbour twenty queries a minute without a hint are compared with what is read here', () => {
+    const node = createNode({ copies: 1 });
+    const flooder = peerOf();
+    for (let count = 0; count < 100; count += 1) {
+      node.joining.onJoin(flooder, queryOf(secretTopic, { hint: [] }), startMs);
+    }
+    expect(node.joining.refusals.get('too-often')).toBe(100 - 2 * joiningDefaults.queriesPerMinute);
   });
 
   it('remembers so many ways back, the newest', () => {

@@ -99,8 +99,12 @@ export class Joining {
   /** How many queries of a nonce were answered here; the oldest nonce is forgotten first. */
   readonly #answered = new Map<string, number>();
   readonly #received: TokenBuckets;
+  /** What one neighbour may have handed on, and may ask without a hint, which is compared with all that is read here. */
+  readonly #handedOn: TokenBuckets;
+  readonly #unhinted: TokenBuckets;
   readonly #forwarded: TokenBuckets;
   readonly #own: TokenBuckets;
+  readonly #ownMore: TokenBuckets;
   readonly #refusals = new Map<JoinRefusal, number>();
 
   constructor(
@@ -115,11 +119,15 @@ export class Joining {
     this.#random = dependencies.random;
     this.#decode = dependencies.decode ?? decodeDescriptor;
     this.#seals = dependencies.seals ?? joinSeals;
-    const { pathsMax, queriesPerMinute, peersMax } = this.#options;
+    const { pathsMax, queriesPerMinute, queriesMorePerMinute, peersMax } = this.#options;
     this.#paths = new ReturnPaths(pathsMax);
-    this.#received = new TokenBuckets(2 * queriesPerMinute, peersMax);
-    this.#forwarded = new TokenBuckets(queriesPerMinute, peersMax);
-    this.#own = new TokenBuckets(queriesPerMinute, peersMax);
+    const buckets = (perMinute: number) => new TokenBuckets(perMinute, peersMax);
+    this.#received = buckets(2 * (queriesPerMinute + queriesMorePerMinute));
+    this.#handedOn = buckets(2 * queriesPerMinute);
+    this.#unhinted = buckets(2 * queriesPerMinute);
+    this.#forwarded = buckets(queriesPerMinute);
+    this.#own = buckets(queriesPerMinute);
+    this.#ownMore = buckets(queriesMorePerMinute);
   }
 
   /** How often input was refused, by reason. */
@@ -193,7 +201,9 @@ export class Joining {
   onJoin(from: PeerId, query: JoinQuery, nowMs: number): JoinOutput[] {
     if (!isWellFormed(query, this.#shape)) return this.#refuse('malformed');
     const id = idText(query.id);
-    if (!this.#received.take(from, nowMs)) return this.#refuse('too-often');
+    const isHinted = query.hint.length > 0;
+    const mayAsk = this.#received.take(from, nowMs) && (isHinted || this.#unhinted.take(from, nowMs));
+    if (!mayAsk) return this.#refuse('too-often');
     const path = this.#paths.get(id, nowMs);
     if (path !== undefined || this.#seekOfId.has(id)) return this.#comeRound(from, query, path, nowMs);
     const topic = this.#recognised(query, nowMs);
@@ -220,12 +230,17 @@ export class Joining {
     return this.#handOn(query, path.to, [from, path.from], nowMs);
   }
 
-  /** Hands a query to one more neighbour, which joins those in `to`. Where it can go no further it gets a false answer. */
+  /**
+   * Hands a query to one more neighbour, which joins those in `to`. Where it can go no further, or comes from one who had many
+   * handed on, it gets a false answer.
+   */
   #handOn(query: JoinQuery, to: PeerId[], without: readonly PeerId[], nowMs: number): JoinOutput[] {
     const from = without[0] as PeerId; // whoever handed it to us
-    const next = query.ttl <= 1 ? undefined : this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]);
+    const isLast = query.ttl <= 1;
+    const isAllowed = !isLast && this.#handedOn.take(from, nowMs);
+    const next = isAllowed ? this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]) : undefined;
     if (next === undefined) {
-      if (query.ttl > 1) this.#refuse('no-way');
+      if (!isLast) this.#refuse(isAllowed ? 'no-way' : 'too-often');
       const decoy = this.#seals.sealDecoy(query, { random: this.#random });
       return decoy === undefined ? [] : this.#answer(from, query, decoy, nowMs);
     }
@@ -334,20 +349,29 @@ export class Joining {
       if (next === undefined) break;
       chosen.push(next);
     }
-    return chosen;
+    // Who has few neighbours and many topics asks a connected one beyond its share: it may read them all itself.
+    const last = chosen.length === 0 && hint.length > 0 ? this.#next(hint, this.#ownMore, nowMs, [], true) : undefined;
+    return last === undefined ? chosen : [last];
   }
 
   /**
    * The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. Of equals that promise
    * something those are taken who are connected; where nobody does, connected ones may all be of those who connect to everybody.
    */
-  #next(hint: readonly number[], budget: TokenBuckets, nowMs: number, without: readonly PeerId[]): PeerId | undefined {
+  #next(
+    hint: readonly number[],
+    budget: TokenBuckets,
+    nowMs: number,
+    without: readonly PeerId[],
+    isToConnected = false,
+  ): PeerId | undefined {
     const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
     let best: PeerId[] = [];
     let most = -1;
     for (const { peer, filter } of this.#around.neighbours()) {
       const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
       if (score < most || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
+      if (isToConnected && !this.#around.isConnected(peer)) continue;
       if (score > most) best = [];
       most = score;
       best.push(peer);

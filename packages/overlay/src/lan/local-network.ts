@@ -90,8 +90,10 @@ export class LocalNetwork implements AsyncDisposable {
 
   /** Looks at the interfaces and ports again: called when they may have changed, and regularly. */
   tend(): Promise<void> {
-    this.#tending = this.#tending.then(() => this.#tend());
-    return this.#tending;
+    const tending = this.#tending.then(() => this.#tend());
+    // A look that failed is told to who asked for it; the next one is made all the same.
+    this.#tending = tending.catch(() => {});
+    return tending;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,7 +6,7 @@ import { epochAt, epochMs, type Topic } from '../topic.ts';
 
 /** Limits of publishing to topics that this node does not read. */
 export const outletLimits = {
-  topicsMax: 64,
+  topicsMax: 1_024,
   membersMax: 12,
   /** Members taken from one answer to a query: whoever answers first, and names its own, does not take all places. */
   membersPerAnswerMax: 4,
@@ -76,14 +76,19 @@ export class Outlets {
     return undefined;
   }
 
-  /** Begins to publish to a topic; the one used longest ago gives way to it. */
+  /** Begins to publish to a topic; the one used longest ago gives way to it, of those for which nothing waits if there are any. */
   open(topic: Topic, isSensitive: boolean, nowMs: number): void {
     const known = this.#outlets.get(topic.name);
     const outlet = known ?? { topic, isSensitive, members: new Map(), answerCount: 0, recent: [], usedAtMs: nowMs };
     outlet.usedAtMs = nowMs;
     this.#outlets.delete(topic.name);
     this.#outlets.set(topic.name, outlet);
-    if (this.#outlets.size > outletLimits.topicsMax) this.close(this.#outlets.keys().next().value as string);
+    if (this.#outlets.size > outletLimits.topicsMax) this.close(this.#leastWanted());
+  }
+
+  #leastWanted(): string {
+    for (const [name, { recent }] of this.#outlets) if (!recent.some(({ isWaiting }) => isWaiting)) return name;
+    return this.#outlets.keys().next().value as string; // it is full
   }
 
   close(name: string): void {

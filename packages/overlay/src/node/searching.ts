@@ -167,7 +167,8 @@ export class Searching {
     if (seeking.isBooked || neighbours.length === 0) return false;
     const { burst } = seekPeriods;
     const isBlind = neighbours.every(({ filter }) => filter === undefined);
-    const paceMs = isBlind ? seekPeriods.blindPaceMs : seekPeriods.paceMs;
+    const isAmongFew = neighbours.length <= seekPeriods.fewNeighboursMax;
+    const paceMs = isAmongFew ? seekPeriods.fewPaceMs : isBlind ? seekPeriods.blindPaceMs : seekPeriods.paceMs;
     this.#paceAtMs = Math.max(this.#paceAtMs, nowMs - burst * paceMs) + paceMs;
     if (this.#paceAtMs <= nowMs) return false;
     seeking.book(this.#paceAtMs);

@@ -16,6 +16,9 @@ export const seekPeriods = {
   paceMs: 200,
   /** The same while no neighbour's filter is known, and a query finds its way by chance. */
   blindPaceMs: 500,
+  /** The same where no more than so many neighbours are known: they are asked themselves, and answer hundreds a minute. */
+  fewNeighboursMax: 2,
+  fewPaceMs: 50,
   burst: 4,
   longMs: 10_000,
   longGridMs: 1_000,

@@ -140,9 +140,12 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
     this.#running = undefined;
     this.#local = undefined;
     this.#topics.clear();
-    await local?.[Symbol.asyncDispose]();
     running?.firstReaders.stop();
-    await running?.driver.stop();
+    try {
+      await local?.[Symbol.asyncDispose]();
+    } finally {
+      await running?.driver.stop();
+    }
   }
 
   getPeers(): Libp2pPeerId[] {
@@ -354,9 +357,8 @@ class Upsycle extends TypedEventEmitter<PubSubEvents> implements PubSub, Startab
 
   #judged(event: DeliveredEvent, message: Message, from: Libp2pPeerId, verdict: Verdict | 'too-large'): void {
     const isAccepted = verdict === 'accept';
-    if (this.#mustValidate(event.topic.name)) {
-      this.#running?.driver.run((nowMs) => this.#running?.node.validated(event, isAccepted, nowMs) ?? []);
-    }
+    // Also where the validator was taken away while it was asked: the event waits. One that does not is not sent again.
+    this.#running?.driver.run((nowMs) => this.#running?.node.validated(event, isAccepted, nowMs) ?? []);
     if (!isAccepted) {
       this.#count.refused.add(1, { reason: verdict });
       return;

@@ -32,6 +32,28 @@ describe.each(kinds)('$name: validators', (kind) => {
     expect(asked.sort()).toEqual(['accept', 'ignore', 'reject'].map((text) => `${nameOf(one)} ${text}`));
   });
 
+  it('may be taken away while they are asked: what they accept then goes on to others', async () => {
+    const middle = await hosts.start();
+    const ends = [await hosts.start({ listen: [] }), await hosts.start({ listen: [] })] as const;
+    for (const end of ends) await connect(middle, end);
+    for (const host of [middle, ...ends]) host.services.pubsub.subscribe('news');
+    const [left, right] = ends;
+    await expect.poll(() => subscribersOf(middle, 'news'), { timeout: waitMs }).toHaveLength(2);
+    await expect.poll(() => subscribersOf(left, 'news').length, { timeout: waitMs }).toBeGreaterThan(0);
+    const verdict = Promise.withResolvers<TopicValidatorResult>();
+    let asked = 0;
+    middle.services.pubsub.topicValidators.set('news', () => {
+      asked += 1;
+      return verdict.promise;
+    });
+    const heard = textsOf(right);
+    await publish(left, 'news', 'pending');
+    await expect.poll(() => asked, { timeout: waitMs }).toBe(1);
+    middle.services.pubsub.topicValidators.delete('news');
+    verdict.resolve(Accept);
+    await expect.poll(() => heard, { timeout: waitMs }).toEqual(['pending']);
+  });
+
   it('may take their time', async () => {
     const [one, other] = await hosts.readers('news');
     const heard = textsOf(other);
