@@ -8,6 +8,11 @@ export interface DeliveryPromise {
   readonly ratioMin: number;
   /** A reader counts once it has been up for so long. */
   readonly settledMs: number;
+  /**
+   * Of messages published before, virtual milliseconds since the start, no share is promised: only that none is given twice, to a
+   * stranger, or made up. Default: the start.
+   */
+  readonly fromMs?: number;
 }
 
 /** A message as the book knows it. */
@@ -102,6 +107,7 @@ export class DeliveryBook {
     let late = 0;
     const bySecond = new Map<number, { expected: number; served: number }>();
     for (const [number, entry] of this.#entries) {
+      if (entry.atMs < (this.#promise.fromMs ?? 0)) continue;
       const second = Math.floor(entry.atMs / 1_000);
       const sum = bySecond.get(second) ?? { expected: 0, served: 0 };
       bySecond.set(second, sum);

@@ -150,13 +150,20 @@ export class Links {
     this.#world.after(delayMs, () => this.#tellClosed(other, closer, 'closed'));
   }
 
-  /** All connections of a place are gone; the other ends notice after `noticedAfterMs`, or one latency. */
+  /**
+   * All connections of a place are gone; the other ends notice after `noticedAfterMs`, or one latency. Until then they hold them,
+   * and what they send over them is lost.
+   */
   cut(place: Place, noticedAfterMs?: number): void {
     for (const link of [...place.links.values()]) {
       const other = this.#world.places[link.otherEnd(place.index)] as Place; // links join places
-      this.#forget(link);
+      link.isOpen = false;
+      place.links.delete(other.index);
       const delayMs = noticedAfterMs ?? this.#world.latencyMs(place.index, other.index);
-      this.#world.after(delayMs, () => this.#tellClosed(other, place, 'lost'));
+      this.#world.after(delayMs, () => {
+        if (other.links.get(place.index) === link) this.#forget(link);
+        this.#tellClosed(other, place, 'lost');
+      });
     }
     place.dials.clear();
     place.parked.clear();

@@ -37,14 +37,18 @@ export const faultsScenario = defineScenario({
       publishers: size,
       messagesPerSecond: 3,
       payloadBytes: 32 + 200 * (context.seed % 40),
-      warmUpSeconds: warmSeconds + faultSeconds + healingSeconds,
-      publishSeconds,
+      warmUpSeconds: warmSeconds,
+      publishSeconds: faultSeconds + healingSeconds + publishSeconds,
       coolDownSeconds: 12,
       linksMax: 16 + 8 * (context.seed % 3),
     };
     const options = {
       latency: latencyNames[context.seed % latencyNames.length] as string, // a remainder
-      promise: { withinMs: 10_000, ratioMin: 1, settledMs: 30_000 },
+      // While things go wrong no share is promised; that nothing is given twice or to strangers is.
+      promise: {
+        ...{ withinMs: 10_000, ratioMin: 1, settledMs: 30_000 },
+        fromMs: 1_000 * (warmSeconds + faultSeconds + healingSeconds),
+      },
       isPrivate: context.seed % 2 === 0,
       skewMsMax: 30_000,
       prepare: (run: OverlayRun) => {

@@ -43,7 +43,7 @@ export const lanLimits = {
   /** Answers that wait to be sent; a new peer past them hears the next hello. */
   answersWaitingMax: 64,
   /** Dials in a minute, and at once. */
-  dialsPerMinute: 30,
+  dialsPerMinute: 120,
   /** Networks (interfaces) that are listened to; the rest are left alone. */
   networksMax: 16,
 } as const;

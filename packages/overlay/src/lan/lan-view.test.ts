@@ -258,6 +258,32 @@ describe('hostile hellos', () => {
     expect(view.peers).toHaveLength(lanLimits.peersMax);
   });
 
+  it('from a thousand made-up addresses keep nobody from being dialled for long', () => {
+    const view = createView();
+    view.setPorts({ ip4: 4_001 }, startMs);
+    const honest = 5_000;
+    let dialledAtMs = Number.POSITIVE_INFINITY;
+    // Made-up ones are kept fresh, and fail; the honest one comes last, when all of them wait to be dialled.
+    for (
+      let nowMs = startMs;
+      nowMs < startMs + 20 * 60_000 && dialledAtMs === Number.POSITIVE_INFINITY;
+      nowMs += 1_000
+    ) {
+      const second = (nowMs - startMs) / 1_000;
+      for (let hello = 0; hello < 8; hello += 1) {
+        const index = (second * 8 + hello) % (lanLimits.peersMax - 24);
+        view.receive(helloOf(index, nowMs), from(index), nowMs);
+      }
+      if (second % 30 === 0 && second >= 150) view.receive(helloOf(honest, nowMs), from(honest), nowMs);
+      for (const output of view.wake(nowMs)) {
+        if (output.kind !== 'dial') continue;
+        if (output.spots[0]?.address === from(honest).address) dialledAtMs = nowMs;
+        else view.dialled(output.key, null, nowMs);
+      }
+    }
+    expect(dialledAtMs - startMs).toBeLessThan(10 * 60_000);
+  });
+
   it('cost no more than so many signature checks a minute', () => {
     const view = createView();
     const forged = helloOf(1, startMs);

@@ -254,8 +254,10 @@ export class LanView {
 
   #dial(nowMs: number): LanOutput[] {
     const outputs: LanOutput[] = [];
-    for (const entry of this.#entries.values()) {
-      if (entry.dialAtMs > nowMs) continue;
+    // Who could not be dialled comes after who was not tried, and chance decides among equals: hellos from addresses that somebody
+    // made up delay honest ones, but not by all of them.
+    const due = this.#deps.random.shuffle([...this.#entries.values()].filter(({ dialAtMs }) => dialAtMs <= nowMs));
+    for (const entry of due.sort((one, other) => one.failures - other.failures)) {
       if (!this.#dials.take('', nowMs)) {
         entry.dialAtMs = nowMs + lanPeriods.retryMs * (0.5 + this.#deps.random.float());
         continue;
