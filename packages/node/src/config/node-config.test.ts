@@ -82,6 +82,16 @@ describe('node configuration', () => {
     ['a firewalled node with ways past NAT', { ...behind, nat: { autonat: true } }, /nat: cannot be given/],
     ['local networks for a firewalled node', { ...behind, lan: 'listen' }, /lan: cannot be given/],
     ['local networks for gossipsub', { ...minimal, pubsub: 'gossipsub', lan: 'announce' }, /lan: needs pubsub/],
+    [
+      'networks to announce on, announcing nowhere',
+      { ...minimal, lan: 'listen', lanAnnounceOn: ['eth0'] },
+      /is for a node whose lan is announce/,
+    ],
+    [
+      'a network that is none',
+      { ...minimal, lan: 'announce', lanAnnounceOn: ['192.0.2.0'] },
+      /lanAnnounceOn.*neither the name of an interface nor a network/,
+    ],
     ['a secret of a site without local networks', { ...minimal, lanSecretFile: '/s' }, /lanSecretFile: is for/],
     ['an engine that is none', { ...minimal, roles: ['relay'], relay: { engine: 'redis://x' } }, /relay\.engine/],
   ])('refuses %s and says which setting', (_what, input, message) => {

@@ -35,6 +35,9 @@ const peersMax = 1_000;
 
 const absolutePath = z.string().max(4_096).refine(isAbsolute, 'must be an absolute path');
 const peerId = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id');
+const lanName = z.union([z.cidrv4(), z.cidrv6(), z.string().regex(/^(?![\d.]+$)[\w.-]{1,64}$/)], {
+  error: 'is neither the name of an interface nor a network like 192.0.2.0/24',
+});
 const multiaddr = z.string().max(512).startsWith('/');
 const port = z.int().min(0).max(65_535);
 const host = z.string().min(1).max(253);
@@ -74,6 +77,8 @@ const nodeConfigSchema = z.strictObject({
    * join the networks that the machine is on. Needs `upsycle`.
    */
   lan: z.enum(['announce', 'listen', 'off']).optional(),
+  /** With `announce`: interfaces (`eth0`) and networks (`192.0.2.0/24`) where hellos are said; elsewhere it listens. Default: everywhere. */
+  lanAnnounceOn: z.array(lanName).min(1).max(16).optional(),
   /** A file with 64 hex digits: the secret of a site whose nodes meet on local networks each other and nobody else. */
   lanSecretFile: absolutePath.optional(),
   dataDirectory: absolutePath,
@@ -278,7 +283,9 @@ function assertRolesHaveTheirs(config: NodeConfig): void {
   assertLanMakesSense(config);
 }
 
-function assertLanMakesSense({ lan, lanSecretFile, firewalled, pubsub }: NodeConfig): void {
+function assertLanMakesSense({ lan, lanAnnounceOn, lanSecretFile, firewalled, pubsub }: NodeConfig): void {
+  if (lan !== 'announce' && lanAnnounceOn !== undefined)
+    throw new ConfigError('lanAnnounceOn', 'is for a node whose lan is announce');
   if (lan === 'off') {
     if (lanSecretFile !== undefined)
       throw new ConfigError('lanSecretFile', 'is for a node that looks for local networks');

@@ -14,15 +14,16 @@ const peerTrust = 0.9;
  * directory. The code is loaded here, by the nodes that use it.
  */
 export async function createOverlay(
-  { dataDirectory, overlay, trust: peers, lan: mode }: Pick<NodeConfig, 'dataDirectory' | 'overlay' | 'trust' | 'lan'>,
+  config: Pick<NodeConfig, 'dataDirectory' | 'overlay' | 'trust' | 'lan' | 'lanAnnounceOn'>,
   deps: NodeDependencies,
   lanSecret: Secret | null = null,
 ): Promise<PubSubFactory> {
+  const { dataDirectory, overlay, trust: peers, lan: mode, lanAnnounceOn: announceOn } = config;
   const { TrustBook, upsycle } = await import('@pulsemesh/overlay');
   const trust = new TrustBook();
   for (const peer of peers) trust.set(peer as PeerId, peerTrust); // a text that names nobody is never met
   const interestState = openInterestFile(join(dataDirectory, 'interests'), deps);
   const siteSecret = lanSecret === null ? {} : { siteSecret: fromHex(lanSecret.reveal(), 32) };
-  const lan = mode === 'off' ? mode : { mode, ...siteSecret };
+  const lan = mode === 'off' ? mode : { mode, ...(announceOn === undefined ? {} : { announceOn }), ...siteSecret };
   return upsycle({ ...deps, ...overlay, lan, trust, interestState, allowPublishToZeroTopicPeers: true });
 }

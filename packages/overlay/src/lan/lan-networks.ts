@@ -1,4 +1,4 @@
-import { BlockList } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import type { Family } from './lan-peer.ts';
 
@@ -41,6 +41,30 @@ export function createOnLink({ cidr, family }: LanNetwork): (address: string) =>
   const type = family === 'ip4' ? 'ipv4' : 'ipv6';
   list.addSubnet(base, Number(prefix), type);
   return (address) => list.check(address, type);
+}
+
+/**
+ * Tells the networks that are named by their interface (`eth0`), or hold our address (`192.0.2.0/24`, `fe80::/10`).
+ * @throws RangeError for what is neither.
+ */
+export function createIsNamed(names: readonly string[]): (network: LanNetwork) => boolean {
+  const interfaces = new Set<string>();
+  const ranges = new BlockList();
+  for (const name of names) {
+    const [base = '', prefix] = name.split('/');
+    const family = isIP(base);
+    if (family === 0 && prefix === undefined && name !== '') interfaces.add(name);
+    else if (
+      family !== 0 &&
+      prefix !== undefined &&
+      /^\d{1,3}$/.test(prefix) &&
+      Number(prefix) <= (family === 4 ? 32 : 128)
+    )
+      ranges.addSubnet(base, Number(prefix), family === 4 ? 'ipv4' : 'ipv6');
+    else throw new RangeError(`"${name}" is neither the name of an interface nor a network like 192.0.2.0/24`);
+  }
+  return ({ name, family, address }) =>
+    interfaces.has(name) || ranges.check(address, family === 'ip4' ? 'ipv4' : 'ipv6');
 }
 
 /** An address without its zone, and the zone. */

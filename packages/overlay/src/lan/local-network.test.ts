@@ -100,6 +100,25 @@ afterEach(async () => {
 });
 
 describe('a node on a local network', () => {
+  it.each([
+    [['198.18.0.0/24'], true],
+    [['203.0.113.0/24', 'eth0'], true],
+    [['203.0.113.0/24', 'wlan0', 'fe80::/10'], false],
+  ])('announces where %j names it, and else only listens', async (announceOn, isMet) => {
+    const cable = newCable();
+    const mover = await cable.add({ announceOn });
+    const listener = await cable.add({ mode: 'listen' });
+    await cable.clock.advance(15_000);
+    expect(listener.connections.map(({ peer }) => peer)).toEqual(isMet ? [mover.peer] : []);
+    const home = await cable.add(); // heard by both
+    await cable.clock.advance(15_000);
+    expect(mover.connections.map(({ peer }) => peer)).toContain(home.peer);
+  });
+
+  it.each(['192.0.2.0', '192.0.2.0/33', 'eth0/24', '/24', ''])('refuses to announce on "%s"', (name) => {
+    expect(() => new Node(newCable(), 1, { mode: 'announce', announceOn: [name] })).toThrow(/nor a network like/);
+  });
+
   it('meets the others, each pair by one connection, and knows where they are and who leads out', async () => {
     const cable = newCable();
     const nodes = [await cable.add(), await cable.add(), await cable.add(), await cable.add({ mode: 'listen' })];

@@ -11,7 +11,7 @@ import {
 import type { Signer } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import { createSite, lanCapability } from './lan-hello.ts';
-import { type LanNetwork, lanNetworks, type SystemInterfaces } from './lan-networks.ts';
+import { createIsNamed, type LanNetwork, lanNetworks, type SystemInterfaces } from './lan-networks.ts';
 import { lanLimits } from './lan-parameters.ts';
 import type { Spot } from './lan-peer.ts';
 import { LanSegment } from './lan-segment.ts';
@@ -26,6 +26,12 @@ export type LanMode = 'announce' | 'listen';
 /** How a node behaves on local networks. */
 export interface LocalNetworkOptions {
   readonly mode: LanMode;
+  /**
+   * Where it announces, for a machine that moves: interfaces by name (`eth0`) and networks in CIDR notation (`192.0.2.0/24`) that
+   * our address is in. Elsewhere it only listens. Default: everywhere. Networks of many homes and cafés have one range:
+   * `siteSecret` makes sure who is met.
+   */
+  readonly announceOn?: readonly string[];
   /** 32 bytes shared by all nodes of a site, which then meet each other and nobody else, and know who is who. */
   readonly siteSecret?: Uint8Array;
   /** Take the loopback interface for a local network, and no other: for tests on one machine. */
@@ -72,12 +78,15 @@ export class LocalNetwork implements AsyncDisposable {
   readonly #deps: LocalNetworkDependencies;
   readonly #segments = new Map<string, LanSegment>();
   readonly #stopped = new AbortController();
+  readonly #isNamed: (network: LanNetwork) => boolean;
   readonly #refusalsOfGone = new Map<string, number>();
   #ticker: Ticker | undefined;
   #tending: Promise<void> = Promise.resolve();
 
+  /** @throws RangeError where `announceOn` holds what is neither the name of an interface nor a network. */
   constructor(options: LocalNetworkOptions, dependencies: LocalNetworkDependencies) {
     this.#options = options;
+    this.#isNamed = options.announceOn === undefined ? () => true : createIsNamed(options.announceOn);
     this.#deps = dependencies;
   }
 
@@ -173,7 +182,8 @@ export class LocalNetwork implements AsyncDisposable {
     const { clock, logger, random, signer, count, open = openMulticast } = this.#deps;
     const site = siteSecret === undefined ? {} : { site: { keys: createSite(siteSecret), signer } };
     const isBeyond = () => this.#deps.connections().some(({ remoteAddress }) => this.#isBeyond(remoteAddress, name));
-    const view = new LanView({ announces: mode === 'announce', ...site }, { random, isBeyond });
+    const announces = mode === 'announce' && networks.some(this.#isNamed);
+    const view = new LanView({ announces, ...site }, { random, isBeyond });
     const dial = (segment: LanSegment, output: Extract<LanOutput, { kind: 'dial' }>) => this.#dial(segment, output);
     return new LanSegment(networks, view, { clock, logger, open, count, dial });
   }
