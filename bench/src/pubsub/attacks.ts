@@ -17,7 +17,7 @@ export function attackCases(isFull: boolean): Case[] {
     of.map((kind) => ({
       name: `${kind}, ${nodes} honest, ${sybils} sybils`,
       conditions: `honest and attackers in a process each, loopback TCP without encryption, ${messagesPerSecond} messages/s of 200 B for ${seconds} s by a tenth of the honest; a sybil comes with the honest, connects to 20 of them (eclipse: to the victim), and is spared reading messages that it would only drop; CPU and memory are those of the honest`,
-      protocols: ['upsycle', 'gossipsub-best'],
+      protocols: isFull ? ['upsycle', 'gossipsub', 'gossipsub-best'] : ['upsycle', 'gossipsub-best'],
       setting: {
         ...{ transport: 'tcp-plain', nodes, seed: 1, topics: 1, topicsPerNode: 1, degree: 10, linksMax: 48 },
         ...{

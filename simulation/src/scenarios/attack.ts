@@ -1,4 +1,3 @@
-import { createSystemClock } from '@pulsemesh/base';
 import type { DeliveryReport } from '../checkers/delivery-book.ts';
 import type { Plot } from '../report/plot.ts';
 import type { AttackKind, Workload } from '../workload/workload.ts';
@@ -7,7 +6,9 @@ import {
   latencyOption,
   linksOption,
   nodesOption,
+  overOption,
   payloadOption,
+  playGossipsub,
   playOverlay,
   rateOption,
   secondsOption,
@@ -45,11 +46,7 @@ function attackScenario(kind: AttackKind): Scenario {
       payload: payloadOption,
       links: linksOption(24),
       topic: { ...topicOption, default: 'open' },
-      over: {
-        about: 'our overlay, or @libp2p/gossipsub in real time (as it comes, or tuned)',
-        default: 'upsycle',
-        choices: ['upsycle', 'gossipsub', 'gossipsub-best'],
-      },
+      over: overOption,
       promise: shareOption('share of deliveries that must be made', 0.99),
       warm: secondsOption('seconds before the first message', 45),
       attack: secondsOption('second in which the attack begins', 60),
@@ -77,21 +74,7 @@ function attackScenario(kind: AttackKind): Scenario {
         const options = { latency: values.latency, promise, isPrivate: values.topic === 'private' };
         return playOverlay(workload, options, context, plot);
       }
-      const variant = values.over === 'gossipsub' ? ('default' as const) : ('best' as const);
-      const { onProgress, seed } = context;
-      const clock = createSystemClock();
-      // Loaded where it is wanted: most runs never touch libp2p.
-      const { runGossipsub } = await import('../gossipsub/run-gossipsub.ts');
-      const { delivery, figures } = await runGossipsub(workload, { seed, variant, promise }, { clock, onProgress });
-      const virtualMs = 1_000 * (values.warm + values.seconds + coolDownSeconds);
-      // Gossipsub reads the machine's clock: no two runs of it are the same.
-      return {
-        figures,
-        violations: delivery.violations,
-        traceHash: 'none',
-        virtualMs,
-        plot: plot(delivery),
-      };
+      return playGossipsub(workload, { over: values.over, promise }, context, plot);
     },
   });
 }

@@ -1,4 +1,5 @@
-import type { DeliveryReport } from '../checkers/delivery-book.ts';
+import { createSystemClock } from '@pulsemesh/base';
+import type { DeliveryPromise, DeliveryReport } from '../checkers/delivery-book.ts';
 import { OverlayRun, type OverlayRunOptions } from '../fleet/run-overlay.ts';
 import { latencies } from '../network/latency.ts';
 import type { Plot } from '../report/plot.ts';
@@ -41,6 +42,29 @@ export const topicOption: ChoiceOption = {
   default: 'private',
   choices: ['private', 'open'],
 };
+
+/** Gossipsub reads the machine's clock: with it a run takes as long as it says, and latencies are those of one process. */
+export const overOption: ChoiceOption = {
+  about: 'our overlay, or @libp2p/gossipsub in real time without latency (as it comes, or tuned)',
+  default: 'upsycle',
+  choices: ['upsycle', 'gossipsub', 'gossipsub-best'],
+};
+
+/** Plays a workload over gossipsub on the in-memory transport. No two runs of it are the same. */
+export async function playGossipsub(
+  workload: Workload,
+  { over, promise }: { readonly over: string; readonly promise: DeliveryPromise },
+  { onProgress, seed }: RunContext,
+  plot: (delivery: DeliveryReport) => Plot = deliveryOverTime,
+): Promise<RunResult> {
+  const variant = over === 'gossipsub' ? 'default' : 'best';
+  const clock = createSystemClock();
+  // Loaded where it is wanted: most runs never touch libp2p.
+  const { runGossipsub } = await import('../gossipsub/run-gossipsub.ts');
+  const { delivery, figures } = await runGossipsub(workload, { seed, variant, promise }, { clock, onProgress });
+  const virtualMs = 1_000 * (workload.warmUpSeconds + workload.publishSeconds + workload.coolDownSeconds);
+  return { figures, violations: delivery.violations, traceHash: 'none', virtualMs, plot: plot(delivery) };
+}
 
 /** Plays a workload over the overlay, and says what a run says. */
 export function playOverlay(

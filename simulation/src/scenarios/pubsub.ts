@@ -2,7 +2,9 @@ import {
   latencyOption,
   linksOption,
   nodesOption,
+  overOption,
   payloadOption,
+  playGossipsub,
   playOverlay,
   rateOption,
   secondsOption,
@@ -20,6 +22,7 @@ export const pubsubScenario = defineScenario({
     topics: { about: 'topics in all', default: 200, min: 1, max: 10_000 },
     per: { about: 'topics that a node reads', default: 20, min: 1, max: 1_000 },
     carry: { about: 'whether others carry sealed events', default: 'no', choices: ['no', 'yes'] },
+    over: overOption,
     promise: shareOption('share of deliveries that must be made', 0.99),
     up: secondsOption('seconds within which the nodes come up', 20),
     warm: secondsOption('seconds before the first message', 90),
@@ -42,6 +45,7 @@ export const pubsubScenario = defineScenario({
       linksMax: values.links,
     };
     const promise = { withinMs: 10_000, ratioMin: values.promise, settledMs: 30_000 };
+    if (values.over !== 'upsycle') return playGossipsub(workload, { over: values.over, promise }, context);
     const options = {
       latency: values.latency,
       promise,
