@@ -1,5 +1,5 @@
 import { identify } from '@libp2p/identify';
-import type { Startable, Stream } from '@libp2p/interface';
+import { type Startable, type Stream, StreamStateError } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
@@ -37,12 +37,14 @@ async function connect() {
   const accepted = Promise.withResolvers<InboundStream>();
   let read = 0;
   let updates = 0;
+  let isClosing = false;
   await reader.handle(protocol, (stream, connection) => {
     const inner = stream as Stream & { sendFrame(frame: { type: number }): void }; // yamux' own
     const { sendFrame } = inner;
     const [, windowUpdate] = [0, 1]; // types of frames
     inner.sendFrame = (frame) => {
       if (frame.type === windowUpdate) updates += 1;
+      if (isClosing) throw new StreamStateError('Cannot write to a stream that is closing');
       sendFrame.call(inner, frame);
     };
     const handlers = {
@@ -53,8 +55,11 @@ async function connect() {
     };
     accepted.resolve(new InboundStream(stream, new DescriptorMemory(), handlers, connection.multiplexer));
   });
+  const beginClosing = () => {
+    isClosing = true;
+  };
   const stream = await sender.dialProtocol(reader.getMultiaddrs(), protocol);
-  return { stream, inbound: await accepted.promise, read: () => read, updates: () => updates };
+  return { stream, inbound: await accepted.promise, read: () => read, updates: () => updates, beginClosing };
 }
 
 async function send(stream: Stream, count: number): Promise<void> {
@@ -79,5 +84,19 @@ describe('the window of a yamux stream', () => {
     await sending;
     await expect.poll(read, { timeout: 10_000 }).toBe(1_010);
     expect(updates()).toBeLessThanOrEqual(4 + (1_010 * eventFrame.length) / windowBytesHeld);
+  });
+
+  it('that cannot be renewed any more, since the connection closes, ends nothing but itself: what was read counts', async () => {
+    const { stream, inbound, read, updates, beginClosing } = await connect();
+    await send(stream, 10);
+    await expect.poll(read).toBe(10);
+    beginClosing();
+    const before = updates();
+    await send(stream, 100); // more than is held, less than the window: what throws in a listener would end the process
+    await expect.poll(read, { timeout: 10_000 }).toBe(110);
+    expect(updates()).toBeGreaterThan(before);
+    inbound.pause();
+    inbound.resume();
+    inbound.abort(new Error('the service stops'));
   });
 });

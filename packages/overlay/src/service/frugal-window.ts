@@ -30,9 +30,18 @@ export class FrugalWindow {
     this.#heldBytes += bytes;
     if (this.#isHeld && this.#heldBytes < windowBytesHeld) return;
     this.#heldBytes = 0;
-    if (this.#isHeld) this.#stream.sendResume();
+    if (this.#isHeld) this.#giveRoom(this.#stream);
     this.#stream.sendPause();
     this.#isHeld = true;
+  }
+
+  /** A window update is a frame to write, which throws where the connection is about to close: what was read came before that. */
+  #giveRoom(stream: Windowed): void {
+    try {
+      stream.sendResume();
+    } catch {
+      // Nobody is left to give room to, and the stream's own end is on its way.
+    }
   }
 
   /** The stream was resumed by its reader, and gave its sender all room. */

@@ -51,7 +51,7 @@ export class InboundStream {
 
   abort(error: Error): void {
     this.#frames = [];
-    this.#stream.abort(error);
+    this.#tellIfOpen(() => this.#stream.abort(error));
   }
 
   #take(chunk: Uint8Array): void {
@@ -90,6 +90,15 @@ export class InboundStream {
 
   #tell(what: 'pause' | 'resume'): void {
     if (this.#stream.readStatus === 'closed' || this.#stream.readStatus === 'closing') return;
-    this.#stream[what]();
+    this.#tellIfOpen(() => this.#stream[what]());
+  }
+
+  /** Each is a frame to the other end, which throws where the connection closes at this moment: this stream is then told of its end. */
+  #tellIfOpen(tell: () => void): void {
+    try {
+      tell();
+    } catch {
+      this.#frames = [];
+    }
   }
 }
