@@ -19,7 +19,9 @@ const size = {
 };
 const startMs = Date.UTC(2030, 0, 10);
 
-describe('a topic that is new to a node is found by one hint among noisy filters', () => {
+describe('a topic that is new to a node is found by one hint among noisy filters', {
+  timeout: isFull ? 600_000 : 60_000,
+}, () => {
   let network: ClusteredNetwork;
   let topics: readonly Topic[];
 
