@@ -29,6 +29,7 @@ export const codecLimits = {
 export class DescriptorMemory {
   readonly #entriesMax: number;
   readonly #known = new Map<string, Descriptor>();
+  #checkedCount = 0;
 
   constructor(entriesMax: number = codecLimits.descriptorsRememberedMax) {
     this.#entriesMax = entriesMax;
@@ -38,15 +39,25 @@ export class DescriptorMemory {
     return this.#known.size;
   }
 
+  /** Signatures that were looked at so far: those of descriptors that were not remembered. */
+  get checkedCount(): number {
+    return this.#checkedCount;
+  }
+
   /** @throws {DescriptorRefusedError} for bytes that are no descriptor, or whose signature does not hold. */
   decode(bytes: Uint8Array): Descriptor {
     if (bytes.length > descriptorLimits.bytesMax) throw new DescriptorRefusedError('malformed');
     const key = contentId(bytes);
-    const known = this.#known.get(key) ?? decodeDescriptor(bytes);
+    const known = this.#known.get(key) ?? this.#check(bytes);
     this.#known.delete(key); // a Map keeps the order of insertion: the first is the one asked for longest ago
     this.#known.set(key, known);
     if (this.#known.size > this.#entriesMax) this.#known.delete(this.#known.keys().next().value as string);
     return known;
+  }
+
+  #check(bytes: Uint8Array): Descriptor {
+    this.#checkedCount += 1;
+    return decodeDescriptor(bytes);
   }
 }
 

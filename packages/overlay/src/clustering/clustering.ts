@@ -65,6 +65,8 @@ export class Clustering {
   readonly #asked: RecentMap<PeerId, Descriptor>;
   readonly #heardAtMs: RecentMap<PeerId, number>;
   readonly #silentUntilMs: RecentMap<PeerId, number>;
+  /** The digest of the filter that a peer showed last without being asked for it. */
+  readonly #shownBy: RecentMap<PeerId, string>;
   /** The digest of the filter that a peer has had from us. */
   readonly #told: RecentMap<PeerId, string>;
   readonly #questionsOf: Readonly<Record<'near' | 'filters', TokenBuckets>>;
@@ -97,6 +99,7 @@ export class Clustering {
     this.#heardAtMs = new RecentMap(peersMax);
     this.#silentUntilMs = new RecentMap(peersMax);
     this.#told = new RecentMap(peersMax);
+    this.#shownBy = new RecentMap(peersMax);
     const buckets = () => new TokenBuckets(questionsPerMinute, peersMax);
     this.#questionsOf = { near: buckets(), filters: buckets() };
   }
@@ -165,7 +168,7 @@ export class Clustering {
     this.#heard(from, nowMs);
     if (!this.#isUsable(asker, nowMs)) return this.#refuse('descriptor');
     const digest = asker.interestDigest && digestText(asker.interestDigest);
-    if (message.filter !== undefined && digest !== undefined) this.#keepFilter(digest, message.filter, nowMs);
+    if (message.filter !== undefined && digest !== undefined) this.#keepShown(from, digest, message.filter, nowMs);
     const descriptors = this.#bestFor(asker, nowMs);
     const answer: Message = { kind: 'nearby', nonce: message.nonce, descriptors };
     const outgoing: Outgoing[] = [{ to: from, message: answer }];
@@ -308,6 +311,21 @@ export class Clustering {
     this.#digestsAsked.set(to, wanted);
     const bytes = [...wanted].map((digest) => Uint8Array.from(digest, (letter) => letter.charCodeAt(0)));
     return [{ to, message: { kind: 'ask-filters', nonce, digests: bytes } }];
+  }
+
+  /**
+   * Keeps what somebody shows unasked: one filter for each, the last; and those we work with stay before it. A crowd that shows
+   * new filters without end would else have all others forgotten.
+   */
+  #keepShown(from: PeerId, digest: string, bytes: Uint8Array, nowMs: number): void {
+    if (this.#filters.get(digest) !== undefined) return;
+    const before = this.#shownBy.get(from);
+    if (before !== undefined) this.#filters.forget(before);
+    for (const inUse of [this.#near, this.#far, this.#around.sampled(), this.#around.ringNeighbours()]) {
+      this.#filters.keep(inUse);
+    }
+    this.#keepFilter(digest, bytes, nowMs);
+    this.#shownBy.set(from, digest);
   }
 
   #keepFilter(digest: string, bytes: Uint8Array, nowMs: number): void {

@@ -47,6 +47,11 @@ export class FilterCache {
     }
   }
 
+  /** Lets one go: its owner shows another one. */
+  forget(digest: string): void {
+    this.#filters.delete(digest);
+  }
+
   /** Reads and keeps a filter; gives the reason where it does not. The caller has checked that it was asked for. */
   put(digest: string, bytes: Uint8Array, terms: FilterTerms): FilterRefusal | undefined {
     if (this.#filters.get(digest) !== undefined) return undefined;

@@ -40,6 +40,17 @@ describe('a store of recent events', () => {
     }
   });
 
+  it('full, lets the oldest go of the topic that holds most, and keeps the others whole', () => {
+    const bytes = stored(startMs).bytes.length;
+    for (const store of [new EventStore({ bytesMax: bytes * 4 }), new EventStore({ eventsMax: 4 })]) {
+      const alert = stored(startMs, 'ward 4');
+      store.put(alert);
+      for (let second = 1; second <= 20; second += 1) store.put(stored(startMs + second * 1_000));
+      expect(store.size).toBe(4);
+      expect(store.get(alert.head.key)).toBe(alert);
+    }
+  });
+
   it('does not take an event larger than itself, nor the same one twice', () => {
     const store = new EventStore({ bytesMax: 300 });
     store.put(stored(startMs, 'ward 3', 400));

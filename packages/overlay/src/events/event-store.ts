@@ -18,12 +18,15 @@ export interface StoredEvent {
   readonly storedAtMs: number;
 }
 
-/** The events of the last minute, for peers that were told of one, or missed it. Full: the oldest goes. */
+/**
+ * The events of the last minute, for peers that were told of one, or missed it. Full: the oldest of the topic that holds most goes, so
+ * that a flood in one topic takes nothing from others.
+ */
 export class EventStore {
   readonly #limits: { readonly bytesMax: number; readonly eventsMax: number; readonly keptMs: number };
   /** In the order of their coming. */
   readonly #events = new Map<string, StoredEvent>();
-  readonly #byTopic = new Map<string, StoredEvent[]>();
+  readonly #byTopic = new Map<string, { readonly events: StoredEvent[]; bytes: number }>();
   #bytes = 0;
 
   constructor(limits: { readonly bytesMax?: number; readonly eventsMax?: number; readonly keptMs?: number } = {}) {
@@ -42,9 +45,10 @@ export class EventStore {
   put(event: StoredEvent): void {
     if (event.bytes.length > this.#limits.bytesMax || this.#events.has(event.head.key)) return;
     this.#events.set(event.head.key, event);
-    const sameTopic = this.#byTopic.get(event.topicKey);
-    if (sameTopic === undefined) this.#byTopic.set(event.topicKey, [event]);
-    else sameTopic.push(event);
+    const sameTopic = this.#byTopic.get(event.topicKey) ?? { events: [], bytes: 0 };
+    this.#byTopic.set(event.topicKey, sameTopic);
+    sameTopic.events.push(event);
+    sameTopic.bytes += event.bytes.length;
     this.#bytes += event.bytes.length;
     this.expire(event.storedAtMs);
   }
@@ -55,7 +59,7 @@ export class EventStore {
 
   /** A topic's events that came in (sinceMs, untilMs], the newest `count`. */
   recent(topicKey: string, sinceMs: number, untilMs: number, count: number): StoredEvent[] {
-    const events = this.#byTopic.get(topicKey) ?? [];
+    const events = this.#byTopic.get(topicKey)?.events ?? [];
     const recent: StoredEvent[] = [];
     for (let index = events.length - 1; index >= 0 && recent.length < count; index -= 1) {
       const event = events[index] as StoredEvent; // index is within
@@ -68,23 +72,32 @@ export class EventStore {
   /** Lets go what is too old or too much. */
   expire(nowMs: number): void {
     for (const [key, event] of this.#events) {
-      const isWithin = this.#bytes <= this.#limits.bytesMax && this.#events.size <= this.#limits.eventsMax;
-      if (isWithin && event.storedAtMs >= nowMs - this.#limits.keptMs) return;
+      if (event.storedAtMs >= nowMs - this.#limits.keptMs) break;
       this.#forget(key, event);
     }
+    while (this.#bytes > this.#limits.bytesMax) this.#forgetOfLargest(({ bytes }) => bytes);
+    while (this.#events.size > this.#limits.eventsMax) this.#forgetOfLargest(({ events }) => events.length);
+  }
+
+  #forgetOfLargest(sizeOf: (topic: { readonly events: readonly StoredEvent[]; readonly bytes: number }) => number): void {
+    const largest = [...this.#byTopic.values()].reduce((one, other) => (sizeOf(other) > sizeOf(one) ? other : one));
+    const oldest = largest.events[0] as StoredEvent; // a topic is there as long as it has events, and the store is full
+    this.#forget(oldest.head.key, oldest);
   }
 
   /** Forgets the events of a topic that was left. */
   drop(topicKey: string): void {
-    for (const event of [...(this.#byTopic.get(topicKey) ?? [])]) this.#forget(event.head.key, event);
+    for (const event of [...(this.#byTopic.get(topicKey)?.events ?? [])]) this.#forget(event.head.key, event);
   }
 
   #forget(key: string, event: StoredEvent): void {
     this.#events.delete(key);
     this.#bytes -= event.bytes.length;
-    const sameTopic = this.#byTopic.get(event.topicKey) ?? [];
+    const sameTopic = this.#byTopic.get(event.topicKey);
+    if (sameTopic === undefined) return;
     // Both keep the order of coming, and what goes is the first of its topic.
-    sameTopic.shift();
-    if (sameTopic.length === 0) this.#byTopic.delete(event.topicKey);
+    sameTopic.events.shift();
+    sameTopic.bytes -= event.bytes.length;
+    if (sameTopic.events.length === 0) this.#byTopic.delete(event.topicKey);
   }
 }

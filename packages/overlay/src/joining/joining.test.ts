@@ -316,6 +316,14 @@ describe('a query says nothing of who reads what', () => {
       for (const { query } of joinsOf(node.joining.seek(topic, 'open', startMs + seek * 60_000))) left.add(query.ttl);
     }
     expect([...left].sort()).toEqual([7, 8]);
+    // Who hands a query on sends the most as well, every other time.
+    const handedOn = Array.from({ length: 40 }, () =>
+      joinsOf(node.joining.onJoin(peerOf(), queryOf(secretTopic, { ttl: 8 }), startMs)).map(({ query }) => query.ttl),
+    ).flat();
+    expect(new Set(handedOn)).toEqual(new Set([7, 8]));
+    expect(joinsOf(node.joining.onJoin(peerOf(), queryOf(secretTopic, { ttl: 7 }), startMs + 60_000))).toMatchObject([
+      { query: { ttl: 6 } },
+    ]);
   });
 });
 

@@ -245,7 +245,15 @@ export class Joining {
       return decoy === undefined ? [] : this.#answer(from, query, decoy, nowMs);
     }
     to.push(next);
-    return [{ kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: query.ttl - 1 } } }];
+    return [
+      { kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: this.#hopsAfter(query.ttl) } } },
+    ];
+  }
+
+  /** One less; of the most, every other time as many: only the asker would else ever send that. */
+  #hopsAfter(hops: number): number {
+    const { hopsMax, hopsSpread } = this.#options;
+    return hops === hopsMax && hopsSpread > 0 && this.#random.integer(2) === 0 ? hops : hops - 1;
   }
 
   /**

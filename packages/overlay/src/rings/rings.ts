@@ -251,8 +251,11 @@ export class Rings {
 
   /** Whether a ring may ask a peer now: one without a connection costs a dial, and one without an address as well cannot be had. */
   #mayAsk({ peer, addresses }: Descriptor, topic: Topic, nowMs: number): boolean {
-    if (this.#dependencies.connections.has(peer) || this.#topics.size <= this.#parameters.fewTopicsMax) return true;
-    return addresses.length > 0 && this.#dials.take(peer, topic.name, this.#topics.size, nowMs);
+    if (this.#dependencies.connections.has(peer)) return true;
+    if (addresses.length === 0) return false;
+    return (
+      this.#topics.size <= this.#parameters.fewTopicsMax || this.#dials.take(peer, topic.name, this.#topics.size, nowMs)
+    );
   }
 
   onRing(from: PeerId, message: RingMessage, nowMs: number): NodeOutput[] {

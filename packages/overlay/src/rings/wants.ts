@@ -32,6 +32,7 @@ interface Want {
 export class Wants {
   readonly #wants = new Map<string, Want>();
   readonly #countOfPeer = new Map<PeerId, number>();
+  readonly #countOfTopic = new Map<string, number>();
   #dueAtMs = Number.POSITIVE_INFINITY;
 
   /** When {@link wake} may have something to do, unix milliseconds. */
@@ -48,12 +49,23 @@ export class Wants {
       return false;
     }
     const count = this.#countOfPeer.get(ask.peer) ?? 0;
-    if (this.#wants.size >= wantsLimits.wantsMax || count >= wantsLimits.wantsPerPeerMax) return 'full';
+    if (count >= wantsLimits.wantsPerPeerMax) return 'full';
+    if (this.#wants.size >= wantsLimits.wantsMax && !this.#makeRoom(ask.topicKey)) return 'full';
     this.#countOfPeer.set(ask.peer, count + 1);
     const { topicKey, route, id } = ask;
+    add(this.#countOfTopic, topicKey, 1);
     const deadlineMs = nowMs + wantsLimits.answerMs;
     this.#wants.set(key, { topicKey, route, id, announcers: [ask.peer], deadlineMs });
     this.#dueAtMs = Math.min(this.#dueAtMs, deadlineMs);
+    return true;
+  }
+
+  /** The topic with the most gives up the oldest, where it has more: who invents events in one topic keeps none from another. */
+  #makeRoom(topicKey: string): boolean {
+    const [most, count] = [...this.#countOfTopic].reduce((one, other) => (other[1] > one[1] ? other : one));
+    if (count <= 1 + (this.#countOfTopic.get(topicKey) ?? 0)) return false;
+    const [key, want] = [...this.#wants].find(([, one]) => one.topicKey === most) as [string, Want]; // it has some
+    this.#forget(key, want);
     return true;
   }
 
@@ -83,7 +95,8 @@ export class Wants {
         if (peer === undefined) continue;
         want.deadlineMs = nowMs + wantsLimits.answerMs;
         this.#wants.set(key, { ...want, announcers });
-        this.#countOfPeer.set(peer, (this.#countOfPeer.get(peer) ?? 0) + 1);
+        add(this.#countOfPeer, peer, 1);
+        add(this.#countOfTopic, want.topicKey, 1);
         asks.push({ peer, topicKey: want.topicKey, route: want.route, id: want.id });
       }
       this.#dueAtMs = Math.min(this.#dueAtMs, want.deadlineMs);
@@ -93,9 +106,13 @@ export class Wants {
 
   #forget(key: string, want: Want): void {
     this.#wants.delete(key);
-    const peer = want.announcers[0] as PeerId; // who is asked
-    const count = (this.#countOfPeer.get(peer) ?? 0) - 1;
-    if (count > 0) this.#countOfPeer.set(peer, count);
-    else this.#countOfPeer.delete(peer);
+    add(this.#countOfPeer, want.announcers[0] as PeerId, -1); // who is asked
+    add(this.#countOfTopic, want.topicKey, -1);
   }
+}
+
+function add<Key>(counts: Map<Key, number>, key: Key, change: number): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }

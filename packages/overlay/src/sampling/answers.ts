@@ -9,7 +9,10 @@ export interface AnswerBudgetOptions {
   readonly answersPerPeerMax: number;
 }
 
-/** How much is answered in a round, so that asking costs us no more than that, and shows the view no more often. */
+/**
+ * How much is answered in a round, so that asking costs us no more than that, and shows the view no more often. Everybody's first
+ * question has its answer: some dozens who ask without end would else have us held for dead by all others.
+ */
 export class AnswerBudget {
   readonly #options: AnswerBudgetOptions;
   readonly #given = new Map<PeerId, number>();
@@ -22,7 +25,8 @@ export class AnswerBudget {
   /** Whether `peer` may have one more answer, which is counted. */
   take(peer: PeerId): boolean {
     const given = this.#given.get(peer) ?? 0;
-    if (given >= this.#options.answersPerPeerMax || this.#count >= this.#options.answersMax) return false;
+    const isSpent = given > 0 && this.#count >= this.#options.answersMax;
+    if (given >= this.#options.answersPerPeerMax || isSpent) return false;
     this.#given.set(peer, given + 1);
     this.#count += 1;
     return true;

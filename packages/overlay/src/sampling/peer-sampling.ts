@@ -37,6 +37,7 @@ export class PeerSampling {
   readonly #counts: ReceivedCounts;
   readonly #introductions: Introductions;
   readonly #answers: AnswerBudget;
+  readonly #probeAnswers: AnswerBudget;
   readonly #pulls: OpenQuestions;
   readonly #probes: OpenQuestions;
   /** Peers in the view and when each was last asked, in rounds. */
@@ -82,11 +83,12 @@ export class PeerSampling {
     );
     this.#introductions = new Introductions(this.#options);
     this.#answers = new AnswerBudget(this.#options);
+    this.#probeAnswers = new AnswerBudget(this.#options);
     const questions = { timeoutMs: this.#options.answerTimeoutMs, openMax: limits.openMax };
     this.#pulls = new OpenQuestions(questions, { random });
     this.#probes = new OpenQuestions(questions, { random });
     this.#pace = new RoundPace(this.#options);
-    this.#seeds = new Seeds(this.#options.roundMs, random);
+    this.#seeds = new Seeds(this.#options.roundMs, random, (peer) => this.#known.connected.has(peer));
   }
 
   /** The peers in the view, at most `viewSize`, in no order. */
@@ -186,7 +188,7 @@ export class PeerSampling {
       this.#probesMissed.delete(from);
       return [];
     }
-    if (!this.#answers.take(from)) return this.#refuse('busy');
+    if (!this.#probeAnswers.take(from)) return this.#refuse('busy');
     return [{ to: from, message: { kind: 'probe', nonce: message.nonce, isReply: true } }];
   }
 
@@ -324,6 +326,7 @@ export class PeerSampling {
     this.#isAnswered = false;
     this.#received.clear();
     this.#answers.renew();
+    this.#probeAnswers.renew();
     this.#prune(nowMs);
     if (this.#view.size > 0) this.#lastResort = this.view;
   }

@@ -12,11 +12,13 @@ export class Seeds {
   readonly #random: Random;
   /** Without a descriptor as long as only a connection is known. */
   readonly #seeds = new Map<PeerId, Descriptor | null>();
+  readonly #isConnected: (peer: PeerId) => boolean;
   #startedAtMs = 0;
   #dueAtMs = Number.POSITIVE_INFINITY;
 
   /** `roundMs`: the usual time between rounds, milliseconds. */
-  constructor(roundMs: number, random: Random) {
+  constructor(roundMs: number, random: Random, isConnected: (peer: PeerId) => boolean) {
+    this.#isConnected = isConnected;
     this.#roundMs = roundMs;
     this.#random = random;
   }
@@ -29,11 +31,21 @@ export class Seeds {
     return [...this.#seeds.values()].filter((descriptor) => descriptor !== null);
   }
 
-  /** One more, while there is room; `descriptor` is null where it is not known yet. */
+  /**
+   * One more; `descriptor` is null where it is not known yet. Where there is no room one of which only a connection was known
+   * makes some, if that has gone.
+   */
   add(peer: PeerId, descriptor: Descriptor | null): void {
     const known = this.#seeds.get(peer);
-    if (known === undefined && this.#seeds.size >= limits.seedsMax) return;
+    if (known === undefined && this.#seeds.size >= limits.seedsMax && !this.#makeRoom()) return;
     this.#seeds.set(peer, descriptor ?? known ?? null);
+  }
+
+  #makeRoom(): boolean {
+    for (const [peer, descriptor] of this.#seeds) {
+      if (descriptor === null && !this.#isConnected(peer)) return this.#seeds.delete(peer);
+    }
+    return false;
   }
 
   /** What a peer says of itself now, where it is a seed. */

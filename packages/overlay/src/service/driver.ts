@@ -10,7 +10,7 @@ import type { Topic } from '../topic.ts';
 import type { ServiceCounters } from './counters.ts';
 import { type InboundHandlers, InboundStream } from './inbound-stream.ts';
 import { Links } from './links.ts';
-import { Pace } from './pace.ts';
+import { Pace, paceLimits } from './pace.ts';
 import { SteadyTime } from './steady-time.ts';
 
 export interface DriverOptions {
@@ -47,7 +47,7 @@ export class Driver {
   readonly #node: OverlayNode;
   readonly #links: Links;
   readonly #inbound = new Set<InboundStream>();
-  readonly #paces = new Map<PeerId, Pace>();
+  readonly #paces = new Map<PeerId, Readonly<Record<keyof typeof paceLimits, Pace>>>();
   readonly #time: SteadyTime;
   #outputs: NodeOutput[] = [];
   #isPerforming = false;
@@ -189,7 +189,10 @@ export class Driver {
     }
     const from = connection.remotePeer.toString() as PeerId; // libp2p's text form is ours
     const handlers: InboundHandlers = {
-      onMessages: (messages) => this.#takeMessages(from, messages, inbound),
+      onMessages: (messages, signatures) => {
+        this.#takeMessages(from, messages);
+        this.#hold(from, messages.filter(({ kind }) => kind === 'event').length, signatures, inbound);
+      },
       onMalformed: (error) => {
         this.#deps.count.malformed.add();
         this.#deps.logger.debug('a peer sent what is no message', { peer: from, ...errorForLog(error) });
@@ -202,19 +205,23 @@ export class Driver {
     this.#links.take(connection);
   }
 
-  #takeMessages(from: PeerId, messages: readonly Message[], stream: InboundStream): void {
+  #takeMessages(from: PeerId, messages: readonly Message[]): void {
     if (this.#isStopped) return;
     this.#links.heard(from);
     for (const message of messages) this.run((nowMs) => this.#node.receive(from, message, nowMs));
-    const events = messages.filter(({ kind }) => kind === 'event').length;
-    if (events > 0) this.#hold(from, events, stream);
   }
 
-  #hold(from: PeerId, events: number, stream: InboundStream): void {
+  /** Reads nothing more of a peer for a while that sends events, or descriptors never seen, faster than it may. */
+  #hold(from: PeerId, events: number, signatures: number, stream: InboundStream): void {
+    if (this.#isStopped || (events === 0 && signatures === 0)) return;
     const { clock, count } = this.#deps;
-    const pace = this.#paces.get(from) ?? new Pace(clock.monotonicMs());
-    this.#paces.set(from, pace);
-    const waitMs = pace.take(events, clock.monotonicMs());
+    const nowMs = clock.monotonicMs();
+    const paces = this.#paces.get(from) ?? {
+      events: new Pace(paceLimits.events, nowMs),
+      signatures: new Pace(paceLimits.signatures, nowMs),
+    };
+    this.#paces.set(from, paces);
+    const waitMs = Math.max(paces.events.take(events, nowMs), paces.signatures.take(signatures, nowMs));
     if (waitMs === 0) return;
     count.pauses.add();
     stream.pause();

@@ -5,8 +5,8 @@ import type { Message } from '../message.ts';
 import { FrugalWindow } from './frugal-window.ts';
 
 export interface InboundHandlers {
-  /** The messages of one frame, in order. */
-  readonly onMessages: (messages: readonly Message[]) => void;
+  /** The messages of one frame, in order, and how many signatures of descriptors were looked at to read them. */
+  readonly onMessages: (messages: readonly Message[], signatures: number) => void;
   /** The remote sent what is no frame, or a frame past a limit; the stream has been aborted. */
   readonly onMalformed: (error: unknown) => void;
 }
@@ -73,13 +73,14 @@ export class InboundStream {
       const frame = this.#frames.shift();
       if (frame === undefined) return;
       let messages: readonly Message[];
+      const checkedBefore = this.#memory.checkedCount;
       try {
         messages = decodeMessages(frame, this.#memory);
       } catch (error) {
         this.#broken(error);
         return;
       }
-      this.#handlers.onMessages(messages);
+      this.#handlers.onMessages(messages, this.#memory.checkedCount - checkedBefore);
     }
   }
 

@@ -1,21 +1,33 @@
-/** How fast one peer may send events, in the long run and at once. */
-export const paceLimits = { eventsPerSecondMax: 2_000, burstMax: 4_000 } as const;
+/** How much of something one peer may cause in the long run and at once; see {@link Pace}. */
+export interface PaceLimits {
+  readonly perSecondMax: number;
+  readonly burstMax: number;
+}
+
+/** What a peer is held back for: events that it sends, and descriptors that are new here, each of which has a signature to look at. */
+export const paceLimits = {
+  events: { perSecondMax: 2_000, burstMax: 4_000 },
+  signatures: { perSecondMax: 50, burstMax: 640 },
+} as const;
 
 /** Says how long a peer has to be held back for what it sent. */
 export class Pace {
-  #left: number = paceLimits.burstMax;
+  readonly #limits: PaceLimits;
+  #left: number;
   #sinceMs: number;
 
-  constructor(nowMs: number) {
+  constructor(limits: PaceLimits, nowMs: number) {
+    this.#limits = limits;
+    this.#left = limits.burstMax;
     this.#sinceMs = nowMs;
   }
 
-  /** Takes `count` events at `nowMs` (monotonic); the milliseconds to read nothing more from now on. */
+  /** Takes `count` at `nowMs` (monotonic); the milliseconds to read nothing more from now on. */
   take(count: number, nowMs: number): number {
-    const { eventsPerSecondMax, burstMax } = paceLimits;
-    const grown = this.#left + ((nowMs - this.#sinceMs) / 1_000) * eventsPerSecondMax;
+    const { perSecondMax, burstMax } = this.#limits;
+    const grown = this.#left + ((nowMs - this.#sinceMs) / 1_000) * perSecondMax;
     this.#left = Math.min(burstMax, grown) - count;
     this.#sinceMs = nowMs;
-    return this.#left >= 0 ? 0 : (-this.#left / eventsPerSecondMax) * 1_000;
+    return this.#left >= 0 ? 0 : (-this.#left / perSecondMax) * 1_000;
   }
 }

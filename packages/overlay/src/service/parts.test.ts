@@ -57,12 +57,14 @@ describe('the memory of failed dials', () => {
 
 describe('the pace of a peer', () => {
   it('lets a burst pass and then holds back for what is too much', () => {
-    const pace = new Pace(0);
-    expect(pace.take(paceLimits.burstMax, 0)).toBe(0);
-    expect(pace.take(paceLimits.eventsPerSecondMax, 0)).toBe(1_000);
-    expect(pace.take(0, 1_000)).toBe(0);
-    expect(pace.take(paceLimits.burstMax, 3_000_000)).toBe(0);
-    expect(pace.take(1, 3_000_000)).toBeGreaterThan(0);
+    for (const limits of [paceLimits.events, paceLimits.signatures]) {
+      const pace = new Pace(limits, 0);
+      expect(pace.take(limits.burstMax, 0)).toBe(0);
+      expect(pace.take(limits.perSecondMax, 0)).toBe(1_000);
+      expect(pace.take(0, 1_000)).toBe(0);
+      expect(pace.take(limits.burstMax, 3_000_000)).toBe(0);
+      expect(pace.take(1, 3_000_000)).toBeGreaterThan(0);
+    }
   });
 });
 
