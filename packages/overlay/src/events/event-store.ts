@@ -79,7 +79,9 @@ export class EventStore {
     while (this.#events.size > this.#limits.eventsMax) this.#forgetOfLargest(({ events }) => events.length);
   }
 
-  #forgetOfLargest(sizeOf: (topic: { readonly events: readonly StoredEvent[]; readonly bytes: number }) => number): void {
+  #forgetOfLargest(
+    sizeOf: (topic: { readonly events: readonly StoredEvent[]; readonly bytes: number }) => number,
+  ): void {
     const largest = [...this.#byTopic.values()].reduce((one, other) => (sizeOf(other) > sizeOf(one) ? other : one));
     const oldest = largest.events[0] as StoredEvent; // a topic is there as long as it has events, and the store is full
     this.#forget(oldest.head.key, oldest);

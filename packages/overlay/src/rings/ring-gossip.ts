@@ -6,6 +6,7 @@ import { messageLimits, type RingMessage } from '../message.ts';
 import type { NodeOutput } from '../overlay-node-types.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
 import type { Member } from './member.ts';
+import { MembershipProofs } from './membership-proofs.ts';
 import type { Refusals } from './refusals.ts';
 import type { RingParameters } from './ring-parameters.ts';
 import { TopicRing } from './topic-ring.ts';
@@ -30,13 +31,7 @@ export interface RingGossipDependencies {
   readonly mayAsk: (descriptor: Descriptor, nowMs: number) => boolean;
 }
 
-interface Proof {
-  readonly epoch: number;
-  readonly proof: Uint8Array;
-}
-
-/** Peers per topic whose proofs are remembered, so that each is computed once a day. */
-const proofsRememberedMax = 256;
+const nothing: readonly NodeOutput[] = [];
 
 /**
  * How members of one topic find their places: each shows the other that it knows the topic's secret, and tells it who is
@@ -49,7 +44,7 @@ export class RingGossip {
   readonly #dependencies: RingGossipDependencies;
   readonly #questions = new Map<PeerId, Question>();
   readonly #routes = new Map<number, Uint8Array>();
-  readonly #proofs = { to: new Map<PeerId, Proof>(), from: new Map<PeerId, Proof>() };
+  readonly #proofs: MembershipProofs;
   #roundAtMs = Number.POSITIVE_INFINITY;
   #lastRoundAtMs = Number.NEGATIVE_INFINITY;
   #periodMs: number;
@@ -62,6 +57,7 @@ export class RingGossip {
 
   constructor(topic: Topic, parameters: RingParameters, dependencies: RingGossipDependencies) {
     this.topic = topic;
+    this.#proofs = new MembershipProofs(topic, dependencies.self);
     this.ring = new TopicRing(dependencies.self(), parameters, dependencies);
     this.#parameters = parameters;
     this.#dependencies = dependencies;
@@ -117,9 +113,9 @@ export class RingGossip {
     if (message.isReply) this.#questions.delete(from);
     const outputs: NodeOutput[] = [];
     const changedAtMs = this.ring.changedAtMs(epoch);
-    if (this.ring.prove(message.self, nowMs)) {
-      outputs.push({ kind: 'subscription', peer: from, topic: this.topic, isSubscribed: true });
-    }
+    const { isNews, displaced } = this.ring.prove(message.self, nowMs);
+    if (isNews) outputs.push(this.#subscription(from, true));
+    outputs.push(...displaced.map((peer) => this.#subscription(peer, false)));
     if (!message.isReply) outputs.push(this.#message(message.self, epoch, message.nonce, true, nowMs));
     this.addCandidates(message.descriptors, nowMs);
     if (this.ring.changedAtMs(epoch) !== changedAtMs) this.#periodMs = this.#parameters.fastPeriodMs;
@@ -136,7 +132,11 @@ export class RingGossip {
       this.#periodMs = this.#parameters.fastPeriodMs;
       this.#hurry(nowMs);
     }
-    return isSubscriber ? [{ kind: 'subscription', peer, topic: this.topic, isSubscribed: false }] : [];
+    return isSubscriber ? [this.#subscription(peer, false)] : [];
+  }
+
+  #subscription(peer: PeerId, isSubscribed: boolean): NodeOutput {
+    return { kind: 'subscription', peer, topic: this.topic, isSubscribed };
   }
 
   /**
@@ -197,11 +197,12 @@ export class RingGossip {
     if (this.ring.forgive(peer)) this.#hurry(nowMs);
   }
 
-  /** Something came from a peer: it lives, whatever became of our questions. */
-  heard(peer: PeerId): void {
+  /** Something of this topic came from a peer: it lives, whatever became of our questions. */
+  heard(peer: PeerId, nowMs: number): readonly NodeOutput[] {
     this.#isFed = true;
     const member = this.ring.members.get(peer);
     if (member !== undefined) member.missCount = 0;
+    return this.ring.subscribers.heard(peer, nowMs) ? [this.#subscription(peer, true)] : nothing;
   }
 
   /** Events stay away: who is there is looked at soon, and often for a while. */
@@ -247,7 +248,7 @@ export class RingGossip {
       if (question?.nonce !== message.nonce || question.epoch !== epoch) return 'unasked';
     }
     if (!isCurrent(self, nowMs) || !isGenuine(self)) return 'bad-descriptor';
-    const expected = this.#proof('from', self, epoch);
+    const expected = this.#proofs.get('from', self, epoch);
     return equalSecrets(expected, message.proof) ? null : 'wrong-proof';
   }
 
@@ -269,6 +270,8 @@ export class RingGossip {
     for (const member of [...this.ring.members.values()]) {
       if (!isCurrent(member.descriptor, nowMs)) outputs.push(...this.drop(member.peer, nowMs, 'doubted'));
     }
+    const faded = this.ring.subscribers.fade(nowMs, (peer) => this.ring.members.has(peer));
+    outputs.push(...faded.map((peer) => this.#subscription(peer, false)));
     for (const [descriptor, epoch] of this.#choose(nowMs)) outputs.push(this.#ask(descriptor, epoch, nowMs));
     this.#periodMs = Math.min(this.#longestPeriodMs(), this.#periodMs * 2);
     const jitter = 0.8 + 0.4 * this.#dependencies.random.float();
@@ -390,7 +393,7 @@ export class RingGossip {
       route: this.#route(epoch),
       nonce,
       isReply,
-      proof: this.#proof('to', to, epoch),
+      proof: this.#proofs.get('to', to, epoch),
       self: this.#dependencies.self(),
       descriptors: this.#tell(to, epoch, nowMs),
       isLeaving: false,
@@ -418,18 +421,6 @@ export class RingGossip {
     const route = this.#routes.get(epoch) ?? this.topic.route(epoch);
     this.#routes.set(epoch, route);
     return route;
-  }
-
-  #proof(direction: 'to' | 'from', other: Descriptor, epoch: number): Uint8Array {
-    const proofs = this.#proofs[direction];
-    const known = proofs.get(other.peer);
-    if (known?.epoch === epoch) return known.proof;
-    const own = this.#dependencies.self().publicKey;
-    const [sender, receiver] = direction === 'to' ? [own, other.publicKey] : [other.publicKey, own];
-    const proof = this.topic.proof(sender, receiver, epoch);
-    proofs.set(other.peer, { epoch, proof });
-    if (proofs.size > proofsRememberedMax) proofs.delete(proofs.keys().next().value as PeerId); // there is one
-    return proof;
   }
 
   #hurry(nowMs: number): void {

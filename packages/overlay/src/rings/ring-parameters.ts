@@ -58,6 +58,8 @@ export const ringParameters = {
   tellAnewEvery: 6,
   /** Peers per topic that proved themselves and are remembered as subscribers. */
   subscribersMax: 256,
+  /** Those of them that are no members of our ring, and are not asked, are named so long after they were heard from, milliseconds. */
+  subscribersNamedMs: 15 * 60_000,
   /** Peers per topic that are not taken on another's word for `avoidMs`. */
   avoidedMax: 256,
   avoidMs: 60_000,

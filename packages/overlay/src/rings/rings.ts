@@ -153,7 +153,7 @@ export class Rings {
 
   /** Peers that proved that they read a topic, as far as they are remembered. */
   members(topic: Topic): PeerId[] {
-    return [...(this.#topics.get(topic.name)?.ring.subscribers ?? [])];
+    return [...(this.#topics.get(topic.name)?.ring.subscribers.named() ?? [])];
   }
 
   /** Descriptors of proven members, for answers to join queries: `count` of them at random. */
@@ -197,7 +197,7 @@ export class Rings {
     const { neighboursPerSide } = this.#parameters;
     return {
       shapes: ring?.shapes ?? [],
-      memberCount: ring?.subscriberCount ?? 0,
+      memberCount: ring?.subscribers.namedCount ?? 0,
       isComplete: (ring?.neighbourCount ?? 0) >= 2 * neighboursPerSide,
     };
   }
@@ -275,8 +275,9 @@ export class Rings {
     if (head === null) return this.#refuse('malformed');
     const known = this.#routes.get(head.routeKey);
     if (known !== undefined) {
-      known.gossip.heard(from);
-      return this.#dissemination.onEvent(from, message, head, known.gossip, nowMs);
+      const news = known.gossip.heard(from, nowMs);
+      const outputs = this.#dissemination.onEvent(from, message, head, known.gossip, nowMs);
+      return news.length === 0 ? outputs : [...news, ...outputs];
     }
     return this.#carriage?.onEvent(from, message, head, nowMs) ?? this.#refuse('unknown-route');
   }

@@ -4,6 +4,7 @@ import type { Descriptor } from '../descriptor.ts';
 import { createMember, type Member } from './member.ts';
 import { RingOrder } from './ring-order.ts';
 import type { RingParameters } from './ring-parameters.ts';
+import { Subscribers } from './subscribers.ts';
 
 /** Whom events and gossip go to in one epoch's order: proven members, the nearest first. */
 export interface RingShape {
@@ -42,7 +43,8 @@ export class TopicRing {
   readonly #parameters: RingParameters;
   readonly #random: Random;
   readonly #members = new Map<PeerId, Member>();
-  readonly #subscribers = new Map<PeerId, true>();
+  /** Who proved itself, a member here or not. */
+  readonly subscribers: Subscribers;
   readonly #avoided = new Map<PeerId, number>();
   readonly #lost = new Map<PeerId, Lost>();
   readonly #changedAtMs = new Map<number, number>();
@@ -61,6 +63,7 @@ export class TopicRing {
     this.#publicKey = self.publicKey;
     this.#parameters = parameters;
     this.#random = dependencies.random;
+    this.subscribers = new Subscribers(parameters);
   }
 
   /** The epochs whose orders are kept, the oldest first. */
@@ -85,17 +88,8 @@ export class TopicRing {
     return this.#members;
   }
 
-  /** Peers that proved themselves. */
-  get subscribers(): Iterable<PeerId> {
-    return this.#subscribers.keys();
-  }
-
-  get subscriberCount(): number {
-    return this.#subscribers.size;
-  }
-
   isProven(peer: PeerId): boolean {
-    return this.#subscribers.has(peer) || this.#members.get(peer)?.isProven === true;
+    return this.subscribers.has(peer) || this.#members.get(peer)?.isProven === true;
   }
 
   get shapes(): readonly RingShape[] {
@@ -126,7 +120,7 @@ export class TopicRing {
     // With fewer proven members than are remembered each side, these are all.
     if (bounds === undefined || bounds.before < 0n || bounds.after >= 2n ** 64n) return this.#members.size + 1;
     const span = Number(bounds.after) + (2 ** 64 - Number(bounds.before));
-    return Math.max(this.#subscribers.size + 1, (2 * nearPerSide * 2 ** 64) / span);
+    return Math.max(this.subscribers.namedCount + 1, (2 * nearPerSide * 2 ** 64) / span);
   }
 
   /** Members that would be neighbours if they proved themselves. */
@@ -158,12 +152,10 @@ export class TopicRing {
     return !this.#isOfNoUse(descriptor) && this.#insert(createMember(descriptor));
   }
 
-  /** A peer showed that it is a member. True where that is news. */
-  prove(descriptor: Descriptor, nowMs: number): boolean {
+  /** A peer showed that it is a member. Says whether that is news, and who is no longer remembered for that. */
+  prove(descriptor: Descriptor, nowMs: number): ReturnType<Subscribers['prove']> {
     const { peer } = descriptor;
-    const isNews = !this.#subscribers.has(peer);
-    this.#subscribers.delete(peer); // set anew: the first of a Map is the one heard of longest ago
-    setBounded(this.#subscribers, peer, true, this.#parameters.subscribersMax);
+    const proved = this.subscribers.prove(peer, nowMs, (one) => this.#members.has(one));
     this.#avoided.delete(peer);
     this.#lost.delete(peer);
     const known = this.#members.get(peer);
@@ -177,7 +169,7 @@ export class TopicRing {
       else this.#forgetShape();
       this.#noteChange(member.peer, nowMs);
     }
-    return isNews;
+    return proved;
   }
 
   /** Removes a peer that left or does not answer. True where it was a subscriber. */
@@ -189,7 +181,7 @@ export class TopicRing {
       if (why === 'lost' && member.isProven) this.#lose(member.descriptor, 0, nowMs);
     }
     setBounded(this.#avoided, peer, nowMs + this.#parameters.avoidMs, this.#parameters.avoidedMax);
-    return this.#subscribers.delete(peer);
+    return this.subscribers.delete(peer);
   }
 
   /** Lets a member elsewhere on the ring go, so that others come to be known; it stays a subscriber, and may come again. */
