@@ -10,7 +10,7 @@ import { messageLimits, type NearMessage, type Outgoing } from '../message.ts';
 import { type ClusteredPeer, createClusteredNetwork, noTrust } from '../testing/clustered-network.ts';
 import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
 import type { Trust } from '../trust.ts';
-import { chooseFar, chooseNear } from './choose-near.ts';
+import { chooseFar, chooseNear, diverseFirst, type Scored } from './choose-views.ts';
 import { Clustering } from './clustering.ts';
 import { type ClusteringOptions, clusteringDefaults } from './clustering-options.ts';
 
@@ -93,6 +93,23 @@ describe('choosing', () => {
   it('far takes the least similar fifth', () => {
     const chosen = chooseFar(random.shuffle(scored(50)), 0.2, 5);
     expect(chosen.map(({ score }) => score)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('far takes at most half from one /24, however unlike they are, as long as there are others', () => {
+    const flood = Array.from({ length: 100 }, (_, index) => ({
+      descriptor: member([], `/ip4/198.51.100.${index}/tcp/1`).descriptor,
+      score: -1,
+    }));
+    const isFlood = ({ score }: Scored) => score === -1;
+    const pool = chooseFar(random.shuffle([...flood, ...scored(50)]), 0.2, 5);
+    expect([pool.length, pool.filter(isFlood).length]).toEqual([30, 15]);
+    for (let round = 0; round < 20; round += 1) {
+      const chosen = diverseFirst(random.shuffle(pool), 5);
+      expect([chosen.length, chosen.filter(isFlood).length <= 2]).toEqual([5, true]);
+      const kept = flood.slice(0, 2).map(({ descriptor }) => descriptor);
+      expect(diverseFirst(random.shuffle(pool), 3, kept).filter(isFlood)).toEqual([]);
+    }
+    expect(diverseFirst(flood, 5)).toHaveLength(5);
   });
 
   it('near takes at most half from one /24 or /48, however similar they are', () => {

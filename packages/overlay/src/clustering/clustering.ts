@@ -10,7 +10,7 @@ import { OpenQuestions } from '../sampling/open-questions.ts';
 import { TokenBuckets } from '../token-buckets.ts';
 import { epochAt, epochMs } from '../topic.ts';
 import type { Trust } from '../trust.ts';
-import { chooseFar, chooseNear, type Scored } from './choose-near.ts';
+import { chooseFar, chooseNear, diverseFirst, type Scored } from './choose-views.ts';
 import { type ClusteringOptions, clusteringDefaults } from './clustering-options.ts';
 import { digestText, digestTextOf, FilterCache, type FilterRefusal } from './filter-cache.ts';
 import { RecentMap } from './recent-map.ts';
@@ -362,10 +362,11 @@ export class Clustering {
     const kept = this.#far.filter((one) => candidates.some(({ descriptor }) => descriptor.peer === one.peer));
     if (kept.length >= this.#options.farMax) kept.shift();
     const isKept = new Set(kept.map(({ peer }) => peer));
-    const choice = this.#random
-      .shuffle(chooseFar(this.#random.shuffle(candidates), this.#options.farShare, this.#options.farMax))
-      .filter(({ descriptor }) => !isKept.has(descriptor.peer))
-      .slice(0, this.#options.farMax - kept.length);
+    const { farShare, farMax } = this.#options;
+    const others = this.#random
+      .shuffle(chooseFar(this.#random.shuffle(candidates), farShare, farMax))
+      .filter(({ descriptor }) => !isKept.has(descriptor.peer));
+    const choice = diverseFirst(others, farMax - kept.length, kept);
     this.#far = [...kept, ...choice.map(({ descriptor }) => descriptor)];
   }
 
