@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { ApiClient } from '@pulsemesh/node';
 import type { AlertView, NetworkView, Overview } from '@pulsemesh/node/api';
 import { describe, expect, it } from 'vitest';
@@ -52,19 +53,26 @@ async function expectSessionsAlike(client: ApiClient, data: string): Promise<voi
       .filter(({ state }) => state === 'up')
       .map(({ url }) => new URL(url).host)
       .sort();
+  let seen: unknown;
   const ask = async () => {
+    await setTimeout(1_000); // each look is a process of its own
     const network = await client.network();
-    if (!network.peers.every(({ isAlive, relays }) => isAlive && relays.every(({ state }) => state === 'up')))
-      return null;
+    seen = network.peers.flatMap(({ roles, isAlive, relays }) =>
+      isAlive && relays.every(({ state }) => state === 'up') ? [] : { roles, isAlive, relays },
+    );
+    if (String(seen) !== '') return null;
     await using command = new CommandProcess(['status', '--data', data, '--json']);
     if ((await command.exited) !== 0) return null;
     const status: { network: NetworkView } = JSON.parse(command.text);
     const gauges = (await client.metrics()).matchAll(/^relay_session_up{[^}]*relay="([^"]+)"[^}]*} 1$/gm);
     const told = [upIn(network), upIn(status.network), [...gauges].map(([, host]) => host).sort()].map(String);
+    seen = told;
     return (told[0] !== '' && new Set(told).size === 1) || null;
   };
   // On a busy machine each look takes seconds, in which sessions may come and go.
-  await eventually('sessions that the page, the status and the metrics tell alike', ask, 180_000);
+  await eventually('sessions that the page, the status and the metrics tell alike', ask, 180_000).catch((error) => {
+    throw new Error(`${error.message}; at last: ${JSON.stringify(seen)}`);
+  });
 }
 
 /** The study of the first life comes to its end in the second: its model serves at a prediction node, and the board bears it out. */

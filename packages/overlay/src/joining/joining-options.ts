@@ -27,6 +27,13 @@ export interface JoiningOptions {
   readonly answerDelayMs: number;
   /** Answers that wait to leave. */
   readonly answersWaitingMax: number;
+  /**
+   * Who hands on a private query waits for an answer to come back, so long for each hop the query had left, milliseconds; then it
+   * gives its own.
+   */
+  readonly hopPatienceMs: number;
+  /** Queries that are waited for; the first goes without an answer of ours. */
+  readonly awaitedMax: number;
   /** Queries of one asker (one nonce) that a member answers; further ones it hands on like anybody. An honest asker makes six. */
   readonly answersPerNonceMax: number;
   /** Nonces that are remembered for that. */
@@ -62,6 +69,8 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   pathsMax: 10_000,
   answerDelayMs: 200,
   answersWaitingMax: 512,
+  hopPatienceMs: 500,
+  awaitedMax: 1_024,
   answersPerNonceMax: 6,
   noncesMax: 1_024,
   waysMax: 3,

@@ -10,8 +10,9 @@ import { type JoinQuery, messageLimits } from '../message.ts';
 import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
 import { joinAnswerLimits, openJoinAnswer } from './join-answer.ts';
 import { hintOf } from './join-hint.ts';
-import { Joining, type JoinOutput, type JoinSubscription } from './joining.ts';
+import { Joining, type JoinOutput } from './joining.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
+import type { JoinSubscription } from './surroundings.ts';
 
 const startMs = Date.UTC(2030, 0, 10);
 const epoch = epochAt(startMs, epochMs.filter);
@@ -127,7 +128,7 @@ describe('a seek', () => {
     member.subscriptions.push({ topic: secretTopic, isSensitive: false });
     member.members.push(createMember(), createMember([], -1), asker.descriptor);
 
-    const copies = joinsOf(asker.joining.seek(secretTopic, 'open', startMs));
+    const copies = joinsOf(asker.joining.seek(secretTopic, 'decoys', startMs));
     expect(new Set(copies.map(({ to }) => to)).size).toBe(3);
     expect(new Set(copies.map(({ query }) => String(query.id))).size).toBe(3);
     const copy = copies.find(({ to }) => to === relay.descriptor.peer);
@@ -286,16 +287,78 @@ describe('a query says nothing of who reads what', () => {
     expect(doings[1]).toEqual(doings[0]);
   });
 
+  it('nor, with hops left, by when: all hand it on, and give one answer when one comes back, or after as long', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      const next = peerOf();
+      node.neighbours.push({ peer: next, filter: undefined });
+      const [spy, answered, silent] = [peerOf(), queryOf(secretTopic), queryOf(secretTopic, { ttl: 4 })];
+      const done = [answered, silent].map((query) => node.joining.onJoin(spy, query, startMs));
+      const box = random.bytes(2_096);
+      const back = node.joining.onJoined(next, { kind: 'joined', id: answered.id, box }, startMs + 700);
+      expect(node.joining.dueAtMs).toBe(startMs + 4 * joiningDefaults.hopPatienceMs);
+      const late = node.joining.wake(node.joining.dueAtMs);
+      expect(node.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
+      const more = node.joining.onJoined(next, { kind: 'joined', id: answered.id, box }, startMs + 900);
+      expect(answersOf(more)[0]?.message.box).toBe(box); // only the first is replaced
+      return [...done, back, late].map((outputs) =>
+        outputs.map((output) => {
+          if (output.kind !== 'send' || (output.message.kind !== 'join' && output.message.kind !== 'joined'))
+            return output;
+          const { to, message } = output;
+          if (message.kind === 'join') return [to === next, message.query.ttl];
+          return [to === spy, message.id === silent.id ? 'silent' : 'answered', message.box.length];
+        }),
+      );
+    });
+    expect(doings[0]).toEqual([[[true, 7]], [[true, 3]], [[true, 'answered', 2_096]], [[true, 'silent', 2_096]]]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('a member tells itself in the place of the first answer that comes back, and the asker finds it', () => {
+    const [asker, member] = [createNode(), createNode()];
+    const [next, peer] = [peerOf(), member.descriptor.peer];
+    asker.neighbours.push({ peer, filter: undefined });
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    member.neighbours.push({ peer: next, filter: undefined });
+    const [copy] = joinsOf(asker.joining.seek(secretTopic, 'decoys', startMs));
+    if (copy === undefined) throw new Error('asked');
+    expect(joinsOf(member.joining.onJoin(asker.descriptor.peer, copy.query, startMs))).toMatchObject([{ to: next }]);
+    const decoy = { kind: 'joined', id: copy.query.id, box: random.bytes(2_096) } as const;
+    const [back] = answersOf(member.joining.onJoined(next, decoy, startMs));
+    if (back === undefined) throw new Error('answered');
+    expect(asker.joining.onJoined(peer, back.message, startMs)).toMatchObject([
+      { kind: 'found', descriptors: [member.descriptor] },
+    ]);
+  });
+
+  it('nor by a single position in its place: only who has no secret is asked so', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      node.neighbours.push({ peer: peerOf(), filter: undefined });
+      const hint = positionsOf(secretTopic, epoch, defaultFilterShape).slice(0, 1);
+      const outputs = node.joining.onJoin(peerOf(), queryOf(secretTopic, { hint }), startMs);
+      return [joinsOf(outputs).length, outputs.length, node.joining.dueAtMs];
+    });
+    expect(doings[0]).toEqual([1, 1, Number.POSITIVE_INFINITY]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
   it('a member answers it a few times only: who repeats it cannot average times away', () => {
     const member = createNode();
     member.subscriptions.push({ topic: secretTopic, isSensitive: false });
-    const other = { peer: peerOf(), filter: undefined };
-    member.neighbours.push(other);
-    const captured = queryOf(secretTopic);
-    const repeat = () => member.joining.onJoin(peerOf(), { ...captured, id: random.bytes(16) }, startMs);
-    for (let count = 0; count < joiningDefaults.answersPerNonceMax; count += 1)
-      expect(answersOf(repeat())).toHaveLength(1);
-    expect(joinsOf(repeat())).toMatchObject([{ to: other.peer }]);
+    const { privateKey, publicKey } = generateX25519(random);
+    const captured = queryOf(secretTopic, { ttl: 1, replyKey: publicKey });
+    const keys = { topic: secretTopic, nonce: captured.nonce, replyKey: createX25519Key(privateKey) };
+    const isTold = () => {
+      const [answer] = answersOf(member.joining.onJoin(peerOf(), { ...captured, id: random.bytes(16) }, startMs));
+      const box = answer?.message.box ?? new Uint8Array(0);
+      return [box.length, openJoinAnswer(box, keys, decodeDescriptor, startMs) !== undefined];
+    };
+    for (let count = 0; count < joiningDefaults.answersPerNonceMax; count += 1) expect(isTold()).toEqual([2_096, true]);
+    expect(isTold()).toEqual([2_096, false]);
   });
 
   it('the length of an answer is that of one member whether there are none or three others', () => {
@@ -392,19 +455,32 @@ describe('an answer', () => {
 });
 
 describe('hostile queries', () => {
-  it('a query that comes round again goes another way, three in all; then it is dropped, as is one that we asked', () => {
+  it('a query that comes round again goes another way, three in all; then it is answered falsely, as is one that we asked', () => {
     const node = createNode();
     const neighbours = Array.from({ length: 6 }, () => ({ peer: peerOf(), filter: undefined }));
     node.neighbours.push(...neighbours);
     const query = queryOf(secretTopic);
-    const ways = Array.from({ length: 5 }, () => joinsOf(node.joining.onJoin(peerOf(), query, startMs)));
-    expect(ways.map((way) => way.length)).toEqual([1, 1, 1, 0, 0]);
-    const to = ways.flat().map((way) => way.to);
+    const done = Array.from({ length: 5 }, () => node.joining.onJoin(peerOf(), query, startMs));
+    expect(done.map((outputs) => joinsOf(outputs).length)).toEqual([1, 1, 1, 0, 0]);
+    expect(done.map((outputs) => answersOf(outputs).length)).toEqual([0, 0, 0, 1, 1]);
+    const to = done.flatMap(joinsOf).map((way) => way.to);
     expect(new Set(to).size).toBe(joiningDefaults.waysMax);
     for (const peer of to) {
       const message = { kind: 'joined', id: query.id, box: random.bytes(100) } as const;
       expect(answersOf(node.joining.onJoined(peer, message, startMs))).toHaveLength(1);
     }
+    const [own] = joinsOf(node.joining.seek(secretTopic, 'decoys', startMs));
+    if (own === undefined) throw new Error('asked');
+    expect(answersOf(node.joining.onJoin(own.to, own.query, startMs))).toHaveLength(1);
+    expect(node.joining.refusals.get('repeated')).toBeUndefined();
+  });
+
+  it('an open one is dropped then: nobody waits for what comes back of it', () => {
+    const node = createNode();
+    node.neighbours.push(...Array.from({ length: 6 }, () => ({ peer: peerOf(), filter: undefined })));
+    const query = queryOf(openTopic, { hint: [7] });
+    const done = Array.from({ length: 5 }, () => node.joining.onJoin(peerOf(), query, startMs));
+    expect(done.map((outputs) => outputs.length)).toEqual([1, 1, 1, 0, 0]);
     const [own] = joinsOf(node.joining.seek(openTopic, 'open', startMs));
     if (own === undefined) throw new Error('asked');
     expect(node.joining.onJoin(own.to, own.query, startMs)).toEqual([]);

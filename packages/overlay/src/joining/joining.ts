@@ -1,38 +1,18 @@
 import type { Random } from '@pulsemesh/base';
-import { equalSecrets } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
-import { type Descriptor, decodeDescriptor, descriptorLimits } from '../descriptor.ts';
-import { positionsOf } from '../interest/exact-interest.ts';
-import { defaultFilterShape, type FilterShape, hasBit, type InterestFilter } from '../interest/interest-filter.ts';
+import { type Descriptor, decodeDescriptor } from '../descriptor.ts';
+import { defaultFilterShape, type FilterShape } from '../interest/interest-filter.ts';
 import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
 import { messageLimits } from '../message.ts';
 import { TokenBuckets } from '../token-buckets.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
-import { type JoinSeals, joinAnswerLimits, joinSeals, type ReplyKey } from './join-answer.ts';
+import { type JoinSeals, joinSeals, type ReplyKey } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
+import { NextHops } from './next-hop.ts';
+import { isOpen, OwnAnswers } from './own-answers.ts';
 import { type ReturnPath, ReturnPaths } from './return-paths.ts';
-
-/** A topic this node reads, as far as answering queries for it goes. */
-export interface JoinSubscription {
-  readonly topic: Topic;
-  /** Queries for a sensitive topic without a secret are not answered: anybody can ask who knows its name. */
-  readonly isSensitive: boolean;
-}
-
-/** What joining sees of the node around it. */
-export interface JoiningSurroundings {
-  self(): Descriptor;
-  /** Near, far, sampled and ring neighbours, each once; `Clustering.neighbours()` gives them. */
-  neighbours(): readonly { readonly peer: PeerId; readonly filter: InterestFilter | undefined }[];
-  subscriptions(): Iterable<JoinSubscription>;
-  /** Other members of a topic we read, best first. */
-  members(topic: Topic): readonly Descriptor[];
-  /** Peers whom the user or the authority trusts: asked first for what is sensitive. */
-  friends(): readonly PeerId[];
-  /** A query to whoever is not connected costs a dial. */
-  isConnected(peer: PeerId): boolean;
-}
+import type { JoiningSurroundings } from './surroundings.ts';
 
 export interface JoiningDependencies {
   readonly random: Random;
@@ -59,6 +39,13 @@ export type JoinRefusal =
   | 'not-asked'
   | 'wrong-peer'
   | 'answer-broken';
+
+/** A private query that was handed on, and the topic of ours that it is for, if any. */
+interface Awaited {
+  readonly query: JoinQuery;
+  readonly topic: Topic | undefined;
+  readonly untilMs: number;
+}
 
 interface Seek {
   readonly topic: Topic;
@@ -87,6 +74,8 @@ export class Joining {
   readonly #shape: FilterShape;
   readonly #around: JoiningSurroundings;
   readonly #random: Random;
+  readonly #nextHops: NextHops;
+  readonly #ownAnswers: OwnAnswers;
   readonly #decode: (bytes: Uint8Array) => Descriptor;
   readonly #seals: JoinSeals;
   readonly #seeks = new Map<string, Seek>();
@@ -94,10 +83,10 @@ export class Joining {
   readonly #paths: ReturnPaths;
   /** Answers that leave later, in no order. */
   #waiting: { readonly atMs: number; readonly output: JoinOutput }[] = [];
+  /** Private queries that were handed on, by id, until something comes back. */
+  readonly #awaited = new Map<string, Awaited>();
   /** Asked for after each input of a node, and null after one that may have changed it. */
   #dueAtMs: number | null = null;
-  /** How many queries of a nonce were answered here; the oldest nonce is forgotten first. */
-  readonly #answered = new Map<string, number>();
   readonly #received: TokenBuckets;
   /** What one neighbour may have handed on, and may ask without a hint, which is compared with all that is read here. */
   readonly #handedOn: TokenBuckets;
@@ -119,6 +108,9 @@ export class Joining {
     this.#random = dependencies.random;
     this.#decode = dependencies.decode ?? decodeDescriptor;
     this.#seals = dependencies.seals ?? joinSeals;
+    const seals = this.#seals;
+    this.#nextHops = new NextHops(around, dependencies, this.#options);
+    this.#ownAnswers = new OwnAnswers(around, { random: this.#random, seals }, { ...this.#options, shape });
     const { pathsMax, queriesPerMinute, queriesMorePerMinute, peersMax } = this.#options;
     this.#paths = new ReturnPaths(pathsMax);
     const buckets = (perMinute: number) => new TokenBuckets(perMinute, peersMax);
@@ -145,6 +137,7 @@ export class Joining {
     let due = Number.POSITIVE_INFINITY;
     for (const { untilMs } of this.#seeks.values()) due = Math.min(due, untilMs);
     for (const { atMs } of this.#waiting) due = Math.min(due, atMs);
+    for (const { untilMs } of this.#awaited.values()) due = Math.min(due, untilMs);
     return due;
   }
 
@@ -185,6 +178,8 @@ export class Joining {
     this.#dueAtMs = null;
     const outputs = this.#waiting.filter(({ atMs }) => atMs <= nowMs).map(({ output }) => output);
     if (outputs.length > 0) this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs);
+    for (const [id, { untilMs }] of [...this.#awaited])
+      if (untilMs <= nowMs) outputs.push(...this.#unanswered(id, nowMs));
     for (const seek of [...this.#seeks.values()]) {
       if (seek.untilMs > nowMs) continue;
       if (!seek.isFound && seek.tries < this.#options.triesMax) {
@@ -197,7 +192,11 @@ export class Joining {
     return outputs;
   }
 
-  /** A query handed to us by `from`: answered where we read its topic, else handed on. */
+  /**
+   * A query handed to us by `from`. An open one is answered where we read its topic, else handed on. A private one is handed on
+   * whatever we read, and what we have to say takes the place of the first answer that comes back: who plays somebody's query again
+   * to one peer after another cannot tell by time or number of answers who the members are.
+   */
   onJoin(from: PeerId, query: JoinQuery, nowMs: number): JoinOutput[] {
     if (!isWellFormed(query, this.#shape)) return this.#refuse('malformed');
     const id = idText(query.id);
@@ -206,15 +205,13 @@ export class Joining {
     if (!mayAsk) return this.#refuse('too-often');
     const path = this.#paths.get(id, nowMs);
     if (path !== undefined || this.#seekOfId.has(id)) return this.#comeRound(from, query, path, nowMs);
-    const topic = this.#recognised(query, nowMs);
-    const box = topic && this.#mayAnswer(query) ? this.#answerTo(query, topic) : undefined;
-    if (box !== undefined) {
-      this.#remember(id, from, [], nowMs);
-      return this.#answer(from, query, box, nowMs);
-    }
+    const topic = this.#ownAnswers.topicFor(query, nowMs);
     const to: PeerId[] = [];
     this.#remember(id, from, to, nowMs);
-    return this.#handOn(query, to, [from], nowMs);
+    if (topic !== undefined && isOpen(query)) return this.#answer(from, query, topic, nowMs);
+    const outputs = this.#handOn(query, to, [from], topic, nowMs);
+    if (to.length > 0 && !isOpen(query)) this.#await(id, query, topic, nowMs);
+    return outputs;
   }
 
   /**
@@ -222,32 +219,58 @@ export class Joining {
    * meets itself. Whether it was answered here makes no difference.
    */
   #comeRound(from: PeerId, query: JoinQuery, path: ReturnPath | undefined, nowMs: number): JoinOutput[] {
+    if (path === undefined || path.from === from) return this.#refuse('repeated');
     const isOwn = this.#seekOfId.has(idText(query.id));
-    if (path === undefined || isOwn || path.from === from || path.visits >= this.#options.waysMax || query.ttl <= 1) {
-      return this.#refuse('repeated');
+    if (isOwn || path.visits >= this.#options.waysMax || query.ttl <= 1) {
+      // Who hands on a private query waits for something to come back.
+      return isOpen(query) ? this.#refuse('repeated') : this.#answer(from, query, undefined, nowMs);
     }
     path.visits += 1;
-    return this.#handOn(query, path.to, [from, path.from], nowMs);
+    return this.#handOn(query, path.to, [from, path.from], undefined, nowMs);
   }
 
   /**
    * Hands a query to one more neighbour, which joins those in `to`. Where it can go no further, or comes from one who had many
-   * handed on, it gets a false answer.
+   * handed on, it gets our answer, a false one where we do not read `topic`.
    */
-  #handOn(query: JoinQuery, to: PeerId[], without: readonly PeerId[], nowMs: number): JoinOutput[] {
+  #handOn(
+    query: JoinQuery,
+    to: PeerId[],
+    without: readonly PeerId[],
+    topic: Topic | undefined,
+    nowMs: number,
+  ): JoinOutput[] {
     const from = without[0] as PeerId; // whoever handed it to us
     const isLast = query.ttl <= 1;
     const isAllowed = !isLast && this.#handedOn.take(from, nowMs);
-    const next = isAllowed ? this.#next(query.hint, this.#forwarded, nowMs, [...without, ...to]) : undefined;
+    const terms = { hint: query.hint, budget: this.#forwarded, without: [...without, ...to] };
+    const next = isAllowed ? this.#nextHops.choose(terms, nowMs) : undefined;
     if (next === undefined) {
       if (!isLast) this.#refuse(isAllowed ? 'no-way' : 'too-often');
-      const decoy = this.#seals.sealDecoy(query, { random: this.#random });
-      return decoy === undefined ? [] : this.#answer(from, query, decoy, nowMs);
+      return this.#answer(from, query, topic, nowMs);
     }
     to.push(next);
     return [
       { kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: this.#hopsAfter(query.ttl) } } },
     ];
+  }
+
+  /** Waits for what comes back of a query: the longer, the more hops it has left, since each on its way waits as well. */
+  #await(id: string, query: JoinQuery, topic: Topic | undefined, nowMs: number): void {
+    const { hopPatienceMs, awaitedMax } = this.#options;
+    if (this.#awaited.size >= awaitedMax) this.#awaited.delete(this.#awaited.keys().next().value as string); // not empty
+    this.#awaited.set(id, { query, topic, untilMs: nowMs + hopPatienceMs * query.ttl });
+    this.#dueAtMs = null;
+  }
+
+  /** Nothing came back of a query that was handed on: it gets our answer. */
+  #unanswered(id: string, nowMs: number): JoinOutput[] {
+    const { query, topic } = this.#awaited.get(id) as Awaited; // the caller has seen it
+    this.#awaited.delete(id);
+    const path = this.#paths.get(id, nowMs);
+    const box = this.#ownAnswers.seal(query, topic);
+    if (path === undefined || box === undefined) return [];
+    return [{ kind: 'send', to: path.from, message: { kind: 'joined', id: query.id, box } }];
   }
 
   /** One less; of the most, every other time as many: only the asker would else ever send that. */
@@ -257,28 +280,18 @@ export class Joining {
   }
 
   /**
-   * Lets an answer leave after a while. Who plays somebody's query again to one peer after another gets an answer from
+   * Lets our answer leave after a while, a false one where there is no topic. Who plays somebody's query again to one peer after another gets an answer from
    * each, at about the same time and of the same size, and cannot tell the members among them.
    */
-  #answer(to: PeerId, query: JoinQuery, box: Uint8Array, nowMs: number): JoinOutput[] {
+  #answer(to: PeerId, query: JoinQuery, topic: Topic | undefined, nowMs: number): JoinOutput[] {
+    const box = this.#ownAnswers.seal(query, topic);
+    if (box === undefined) return [];
     const output: JoinOutput = { kind: 'send', to, message: { kind: 'joined', id: query.id, box } };
     if (this.#options.answerDelayMs === 0) return [output];
     if (this.#waiting.length >= this.#options.answersWaitingMax) return this.#refuse('too-often');
     this.#waiting.push({ atMs: nowMs + this.#random.float() * this.#options.answerDelayMs, output });
     this.#dueAtMs = null;
     return [];
-  }
-
-  /** Whether a query of this nonce is still answered here: by repeating it, times could be averaged. */
-  #mayAnswer({ nonce }: JoinQuery): boolean {
-    const key = idText(nonce);
-    const count = this.#answered.get(key) ?? 0;
-    if (count >= this.#options.answersPerNonceMax) return false;
-    this.#answered.delete(key);
-    this.#answered.set(key, count + 1);
-    if (this.#answered.size > this.#options.noncesMax)
-      this.#answered.delete(this.#answered.keys().next().value as string); // not empty
-    return true;
   }
 
   /** An answer on its way back, or to us. */
@@ -293,8 +306,12 @@ export class Joining {
     if (!path.to.includes(from)) return this.#refuse('wrong-peer');
     if (path.answersLeft === 0) return this.#refuse('too-often');
     path.answersLeft -= 1;
-    if (seek === undefined) return [{ kind: 'send', to: path.from, message }];
-    return this.#found(seek, message.box, nowMs);
+    if (seek !== undefined) return this.#found(seek, message.box, nowMs);
+    const awaited = this.#awaited.get(id);
+    this.#awaited.delete(id);
+    this.#dueAtMs = null;
+    const own = awaited?.topic && this.#ownAnswers.seal(awaited.query, awaited.topic);
+    return [{ kind: 'send', to: path.from, message: own === undefined ? message : { ...message, box: own } }];
   }
 
   #found(seek: Seek, box: Uint8Array, nowMs: number): JoinOutput[] {
@@ -351,70 +368,16 @@ export class Joining {
         if (chosen.length < copies - 1 && this.#own.take(friend, nowMs)) chosen.push(friend);
       }
     }
+    const next = (without: readonly PeerId[]) => this.#nextHops.choose({ hint, budget: this.#own, without }, nowMs);
     while (chosen.length < copies) {
-      const next =
-        this.#next(hint, this.#own, nowMs, [...chosen, ...seek.asked]) ?? this.#next(hint, this.#own, nowMs, chosen);
-      if (next === undefined) break;
-      chosen.push(next);
+      const hop = next([...chosen, ...seek.asked]) ?? next(chosen);
+      if (hop === undefined) break;
+      chosen.push(hop);
     }
+    if (chosen.length > 0 || hint.length === 0) return chosen;
     // Who has few neighbours and many topics asks a connected one beyond its share: it may read them all itself.
-    const last = chosen.length === 0 && hint.length > 0 ? this.#next(hint, this.#ownMore, nowMs, [], true) : undefined;
+    const last = this.#nextHops.choose({ hint, budget: this.#ownMore, without: [], isConnected: true }, nowMs);
     return last === undefined ? chosen : [last];
-  }
-
-  /**
-   * The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. Of equals that promise
-   * something those are taken who are connected; where nobody does, connected ones may all be of those who connect to everybody.
-   */
-  #next(
-    hint: readonly number[],
-    budget: TokenBuckets,
-    nowMs: number,
-    without: readonly PeerId[],
-    isToConnected = false,
-  ): PeerId | undefined {
-    const wanders = hint.length === 0 || this.#random.float() < this.#options.wanderShare;
-    let best: PeerId[] = [];
-    let most = -1;
-    for (const { peer, filter } of this.#around.neighbours()) {
-      const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
-      if (score < most || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
-      if (isToConnected && !this.#around.isConnected(peer)) continue;
-      if (score > most) best = [];
-      most = score;
-      best.push(peer);
-    }
-    if (best.length === 0) return undefined;
-    const linked = best.filter((peer) => this.#around.isConnected(peer));
-    if (most > 0 && linked.length > 0) best = linked;
-    const chosen = best[this.#random.integer(best.length)] as PeerId; // not empty
-    budget.take(chosen, nowMs);
-    return chosen;
-  }
-
-  /** The topic of ours that a query is for. The hint saves trying the tag of each. */
-  #recognised(query: JoinQuery, nowMs: number): Topic | undefined {
-    // The asker's clock may be on the other side of the epoch's end.
-    const skewMs = 1_000 * descriptorLimits.clockSkewSecondsMax;
-    const epochs = new Set([nowMs, nowMs - skewMs, nowMs + skewMs].map((atMs) => epochAt(atMs, epochMs.filter)));
-    const isHinted = (topic: Topic) => {
-      if (query.hint.length === 0) return true;
-      for (const epoch of epochs) {
-        const [position] = positionsOf(topic, epoch, this.#shape);
-        if (position !== undefined && query.hint.includes(position)) return true;
-      }
-      return false;
-    };
-    for (const { topic, isSensitive } of this.#around.subscriptions()) {
-      if (isSensitive && !topic.isPrivate) continue;
-      if (isHinted(topic) && equalSecrets(topic.joinTag(query.nonce), query.tag)) return topic;
-    }
-    return undefined;
-  }
-
-  #answerTo(query: JoinQuery, topic: Topic): Uint8Array | undefined {
-    const others = this.#around.members(topic).slice(0, joinAnswerLimits.descriptorsMax - 1);
-    return this.#seals.seal(query, topic, [this.#around.self(), ...others], { random: this.#random });
   }
 
   #remember(id: string, from: PeerId, to: PeerId[], nowMs: number): void {
@@ -438,12 +401,6 @@ const noNonce = new Uint8Array(0);
 
 /** Friends among whom a sensitive query chooses its first hops. */
 const friendsMax = 16;
-
-function countBits(filter: InterestFilter, positions: readonly number[]): number {
-  let count = 0;
-  for (const position of positions) if (hasBit(filter, position)) count += 1;
-  return count;
-}
 
 function isWellFormed({ id, nonce, tag, replyKey, hint, ttl }: JoinQuery, shape: FilterShape): boolean {
   return (
