@@ -26,11 +26,15 @@ async function expectOneStory(client: ApiClient, data: string): Promise<void> {
   await using command = new CommandProcess(['status', '--data', data, '--json']);
   expect(await command.exited, command.text).toBe(0);
   const status: { overview: Overview; network: NetworkView; alerts: readonly AlertView[] } = JSON.parse(command.text);
-  const alive = status.network.peers.filter((peer) => peer.isAlive).length;
-  // A peer too busy to answer in time is left out of one look, and is in the next.
+  // A peer too busy to answer, or to say that it lives, is left out of one look, and is in the next.
+  let counted: readonly number[] = [];
   const metrics = await eventually('the metrics of all peers', async () => {
     const text = await client.metrics();
-    return instancesIn(text).size === alive ? text : null;
+    const { peers } = await client.network();
+    counted = [instancesIn(text).size, peers.filter(({ isAlive }) => isAlive).length];
+    return counted[0] === counted[1] ? text : null;
+  }).catch((error) => {
+    throw new Error(`${error.message}; at last of ${counted.join(' processes, alive ')}`);
   });
   const after = await client.overview();
   const stored = (kind: string) =>

@@ -142,29 +142,35 @@ describe.skipIf(!canMount)('row 27: a relay on a disk of 64 MiB', () => {
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('row 26: an agent that floods (memory is looked up in /proc)', () => {
-  it('costs bounded memory, and others are served meanwhile, in order and without loss', async () => {
-    const limits = { messagesPerSecondMax: 500, messagesBurstMax: 1_000 };
-    const relay = await startRelay({ directory: join(place.path, 'flooded'), limits });
-    const bob = await startOne(2, relay.url);
-    await bob.known;
-    const atBob = collect(bob);
-    const alice = await startOne(1, relay.url);
-    const mallory = await startOne(3, relay.url);
-    const beforeBytes = anonymousBytes(relay);
-    const flood = new Flood(mallory, addressOf(2));
-    const flooding = flood.run();
-    for (let index = 0; index < 50; index += 1) await sendText(alice, 2, `${index}`);
-    await flood.offered(512 * mebi);
-    const grownBytes = anonymousBytes(relay) - beforeBytes;
-    flood.stop();
-    await flooding;
-    await atBob.until(50);
-    expect(atBob.texts).toEqual(Array.from({ length: 50 }, (_, index) => `${index}`));
-    expect((await relay.stats()).metrics).toMatch(/messages_refused_total\{code="too-fast"\} [1-9]/);
-    expect(grownBytes).toBeLessThan(192 * mebi);
-  });
-});
+describe.skipIf(process.platform !== 'linux')(
+  'row 26: an agent that floods (memory is looked up in /proc)',
+  {
+    timeout: 180_000,
+  },
+  () => {
+    it('costs bounded memory, and others are served meanwhile, in order and without loss', async () => {
+      const limits = { messagesPerSecondMax: 500, messagesBurstMax: 1_000 };
+      const relay = await startRelay({ directory: join(place.path, 'flooded'), limits });
+      const bob = await startOne(2, relay.url);
+      await bob.known;
+      const atBob = collect(bob);
+      const alice = await startOne(1, relay.url);
+      const mallory = await startOne(3, relay.url);
+      const beforeBytes = anonymousBytes(relay);
+      const flood = new Flood(mallory, addressOf(2));
+      const flooding = flood.run();
+      for (let index = 0; index < 50; index += 1) await sendText(alice, 2, `${index}`);
+      await flood.offered(512 * mebi);
+      const grownBytes = anonymousBytes(relay) - beforeBytes;
+      flood.stop();
+      await flooding;
+      await atBob.until(50);
+      expect(atBob.texts).toEqual(Array.from({ length: 50 }, (_, index) => `${index}`));
+      expect((await relay.stats()).metrics).toMatch(/messages_refused_total\{code="too-fast"\} [1-9]/);
+      expect(grownBytes).toBeLessThan(192 * mebi);
+    });
+  },
+);
 
 /** Writes batches on many streams at once, without regard for answers. */
 class Flood {

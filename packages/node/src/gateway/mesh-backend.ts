@@ -8,7 +8,7 @@ import {
   type Timer,
   withTimeout,
 } from '@pulsemesh/base';
-import type { NetworkPort, RpcClient, SubjectId } from '@pulsemesh/network';
+import type { LivePeer, NetworkPort, RpcClient, SubjectId } from '@pulsemesh/network';
 import type { AlertEvent } from '@pulsemesh/vitals/alerts';
 import { type Patient, type PeopleDirectory, parsePatientInput } from '@pulsemesh/vitals/people';
 import { alertRecord, parseAlertEvent, type RecordsClient } from '@pulsemesh/vitals/records';
@@ -206,9 +206,17 @@ export class MeshBackend implements GatewayBackend, Disposable {
   }
 
   async metrics(): Promise<string> {
-    const { port, rpc, ownMetrics } = this.#deps;
+    const { port, rpc, ownMetrics, logger } = this.#deps;
     const others = port.livePeers().filter((peer) => peer.id !== port.self);
-    const texts = await Promise.all(others.map((peer) => askMetrics(rpc, peer.id).catch(() => '')));
+    const ask = async ({ id }: LivePeer): Promise<string> => {
+      try {
+        return await askMetrics(rpc, id);
+      } catch (error) {
+        logger.info('a peer is left out of the metrics', { peer: id, code: errorCode(error) });
+        return '';
+      }
+    };
+    const texts = await Promise.all(others.map(ask));
     return mergeMetrics([await ownMetrics(), ...texts]);
   }
 

@@ -32,7 +32,7 @@ function member(reads: readonly Topic[], address = '/ip4/203.0.113.1/tcp/1', epo
 
 function withFilter(filter: InterestFilter, address = '/ip4/203.0.113.1/tcp/1'): Member {
   const content = {
-    addresses: [address],
+    addresses: address === '' ? [] : [address],
     version: 1,
     expiresAtSeconds: startMs / 1_000 + 3_600,
     capabilities: 1,
@@ -225,6 +225,24 @@ describe('a round', () => {
       return out.filter !== undefined;
     });
     expect(sent).toEqual([true, false, false]);
+  });
+});
+
+describe('a peer that listens nowhere', () => {
+  it('may be near as long as it is connected, and is named to nobody', () => {
+    const client = member(topics.slice(0, 20), '');
+    const other = member(topics.slice(0, 10));
+    const connected = new Set([client.descriptor.peer]);
+    const { clustering } = createOne({ isConnected: (peer) => connected.has(peer) });
+    clustering.onNear(client.descriptor.peer, near(client), startMs);
+    expect(clustering.near.map(({ peer }) => peer)).toEqual([client.descriptor.peer]);
+    const { message } = firstOf(clustering.onNear(other.descriptor.peer, near(other), startMs));
+    if (message.kind !== 'nearby') throw new Error('answers');
+    expect(message.descriptors.map(({ peer }) => peer)).not.toContain(client.descriptor.peer);
+    expect(clustering.near.map(({ peer }) => peer)).toContain(client.descriptor.peer);
+    connected.clear();
+    clustering.onNear(other.descriptor.peer, near(other, 2), startMs + 1_000);
+    expect(clustering.near.map(({ peer }) => peer)).toEqual([other.descriptor.peer]);
   });
 });
 

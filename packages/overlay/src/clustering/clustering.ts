@@ -407,7 +407,9 @@ export class Clustering {
 
   /** Ourselves, and those of the peers we know that are most like the asker, both sides noisy. */
   #bestFor(asker: Descriptor, nowMs: number): Descriptor[] {
-    const known = [...this.#known().values()].filter((one) => one.peer !== asker.peer && this.#isUsable(one, nowMs));
+    const known = [...this.#known().values()].filter(
+      (one) => one.peer !== asker.peer && one.addresses.length > 0 && this.#isUsable(one, nowMs),
+    );
     const filter = this.#filters.of(asker);
     const scored = this.#random.shuffle(known).map((descriptor) => {
       const theirs = this.#filters.of(descriptor);
@@ -418,8 +420,11 @@ export class Clustering {
   }
 
   #isUsable(descriptor: Descriptor, nowMs: number): boolean {
-    if (descriptor.peer === this.#around.self().peer || !isCurrent(descriptor, nowMs)) return false;
-    return (this.#silentUntilMs.get(descriptor.peer) ?? 0) <= nowMs && isGenuine(descriptor);
+    const { peer, addresses } = descriptor;
+    if (peer === this.#around.self().peer || !isCurrent(descriptor, nowMs)) return false;
+    // Who listens nowhere can be asked only as long as it is connected.
+    if (addresses.length === 0 && !this.#around.isConnected(peer)) return false;
+    return (this.#silentUntilMs.get(peer) ?? 0) <= nowMs && isGenuine(descriptor);
   }
 
   #heard(peer: PeerId, nowMs: number): void {

@@ -16,7 +16,10 @@ import type { Message } from './pub-sub.ts';
 export interface TopicSettings {
   /** 32 bytes shared by invitation: makes the topic private. Without it whoever knows the name can read and join. */
   readonly secret?: Uint8Array;
-  /** True: the topic is kept out of the interest filter, and looked for without any hint. Slower to join. */
+  /**
+   * True: the topic is kept out of the interest filter, and looked for without any hint. Slower to join. Without a secret it hides
+   * little: whoever knows the name can ask on the topic's ring who reads it.
+   */
   readonly sensitive?: boolean;
   /** How wide its events spread unless `publish` says otherwise; default `normal`. */
   readonly class?: EventClass;
