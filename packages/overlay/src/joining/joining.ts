@@ -226,7 +226,11 @@ export class Joining {
       return isOpen(query) ? this.#refuse('repeated') : this.#answer(from, query, undefined, nowMs);
     }
     path.visits += 1;
-    return this.#handOn(query, path.to, [from, path.from], undefined, nowMs);
+    const waysBefore = path.to.length;
+    const outputs = this.#handOn(query, path.to, [from, path.from], undefined, nowMs);
+    // What comes back of the new way goes to who brought the query first; this one shall not wait for it.
+    const mustAnswer = !isOpen(query) && path.to.length > waysBefore;
+    return mustAnswer ? [...outputs, ...this.#answer(from, query, undefined, nowMs)] : outputs;
   }
 
   /**
