@@ -56,6 +56,20 @@ describe('DeliveryBook', () => {
     }
   });
 
+  it('expects nowhere what went down with its publisher before anybody had it, and everywhere what one had', () => {
+    for (const [downMs, served, expected] of [
+      [2_000, [], 0],
+      [2_900, [], 0],
+      [3_100, [], 2],
+      [2_000, [1], 2],
+    ] as const) {
+      const book = open();
+      book.wentDown(0, downMs);
+      serve(book, served);
+      expect(book.close(10_000).expected).toBe(expected);
+    }
+  });
+
   it('lets a process that started anew be given again what an earlier one was given', () => {
     const book = open();
     serve(book, [1, 2]);

@@ -32,7 +32,8 @@ const cellsMax = 1_000_000_000;
 
 /**
  * Keeps who was given which message and when, beside the run; knows at the end who should have been given it: every
- * node that read the topic, was up when it was published, and stayed up while it may still come.
+ * node that read the topic, was up when it was published, and stayed up while it may still come. What went down with its publisher
+ * before anybody had it is expected nowhere.
  */
 export class DeliveryBook {
   readonly latencyMs = new Quantiles();
@@ -107,7 +108,7 @@ export class DeliveryBook {
     let late = 0;
     const bySecond = new Map<number, { expected: number; served: number }>();
     for (const [number, entry] of this.#entries) {
-      if (entry.atMs < (this.#promise.fromMs ?? 0)) continue;
+      if (entry.atMs < (this.#promise.fromMs ?? 0) || this.#isGoneWithItsPublisher(entry)) continue;
       const second = Math.floor(entry.atMs / 1_000);
       const sum = bySecond.get(second) ?? { expected: 0, served: 0 };
       bySecond.set(second, sum);
@@ -176,6 +177,13 @@ export class DeliveryBook {
     return { ...sums, messages, ratio, delivered: this.#delivered, violations };
   }
 
+  /** Whether its publisher went down while the message was on its way to the first others, none of whom was given it. */
+  #isGoneWithItsPublisher({ atMs, publisher, given: has }: Entry): boolean {
+    const times = this.#lives[publisher] as readonly number[]; // below the count of nodes
+    const wentDown = times.some((time, index) => index % 2 === 1 && time >= atMs && time <= atMs + departureMs);
+    return wentDown && !has.some((bits, node) => node !== publisher && (bits & given.ever) !== 0);
+  }
+
   /** Whether a node was up and settled at `atMs` and stayed up for as long as a message has to come. */
   #wasThere(node: number, atMs: number, untilMs: number): boolean {
     const times = this.#lives[node] as readonly number[]; // below the count of nodes
@@ -191,6 +199,9 @@ export class DeliveryBook {
 }
 
 const missingMax = 20;
+
+/** A message is on its way to the first other nodes for so long at most, milliseconds. */
+const departureMs = 1_000;
 
 function set(entry: Entry, node: number, bit: number, isSet: boolean): void {
   const before = entry.given[node] as number; // below the length

@@ -2,6 +2,7 @@ import type { Links } from '@pulsemesh/overlay/protocol';
 import type { PeerId } from '@pulsemesh/wire';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { OverlayRun } from '../fleet/run-overlay.ts';
+import { linkDefaults } from '../network/links.ts';
 import {
   latencyOption,
   linksOption,
@@ -58,7 +59,12 @@ export const lanBridgeScenario = defineScenario({
     const goes = values.bridgeGoes === 'yes' && bridges > 1;
     const options = {
       latency: values.latency,
-      promise: { withinMs: 10_000, ratioMin: values.promise, settledMs: 30_000 },
+      // What was on its way over a bridge that vanished is made good once that is noticed.
+      promise: {
+        withinMs: 10_000 + (goes ? linkDefaults.keepAliveMs : 0),
+        ratioMin: values.promise,
+        settledMs: 30_000,
+      },
       isPrivate: values.topic === 'private',
       seedsOf: (index: number) => seedsOf(plan, index),
       linksOf: (fleet: Fleet, index: number) => {
