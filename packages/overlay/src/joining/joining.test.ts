@@ -333,6 +333,22 @@ describe('a query says nothing of who reads what', () => {
     ]);
   });
 
+  it('nor where the next one is dead: all answer at once when that is known', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      const [spy, next] = [peerOf(), peerOf()];
+      node.neighbours.push({ peer: next, filter: undefined });
+      node.joining.onJoin(spy, queryOf(secretTopic), startMs);
+      expect(node.joining.unreachable(peerOf(), startMs + 10)).toEqual([]);
+      const answers = answersOf(node.joining.unreachable(next, startMs + 10));
+      expect(node.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
+      return answers.map(({ to, message }) => [to === spy, message.box.length]);
+    });
+    expect(doings[0]).toEqual([[true, 2_096]]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
   it('nor by a single position in its place: only who has no secret is asked so', () => {
     const doings = [true, false].map((isMember) => {
       const node = createNode();

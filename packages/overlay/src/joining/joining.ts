@@ -267,10 +267,21 @@ export class Joining {
     this.#dueAtMs = null;
   }
 
+  /** A peer cannot be reached: nothing will come back of what was handed to nobody else. */
+  unreachable(peer: PeerId, nowMs: number): JoinOutput[] {
+    const outputs: JoinOutput[] = [];
+    for (const id of [...this.#awaited.keys()]) {
+      const path = this.#paths.get(id, nowMs);
+      if (path?.to.every((one) => one === peer)) outputs.push(...this.#unanswered(id, nowMs));
+    }
+    return outputs;
+  }
+
   /** Nothing came back of a query that was handed on: it gets our answer. */
   #unanswered(id: string, nowMs: number): JoinOutput[] {
     const { query, topic } = this.#awaited.get(id) as Awaited; // the caller has seen it
     this.#awaited.delete(id);
+    this.#dueAtMs = null;
     const path = this.#paths.get(id, nowMs);
     const box = this.#ownAnswers.seal(query, topic);
     if (path === undefined || box === undefined) return [];

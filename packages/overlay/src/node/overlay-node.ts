@@ -257,7 +257,7 @@ export class OverlayNode {
   unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#sampling.unreachable(peer, nowMs);
     this.#clustering.unreachable(peer, nowMs);
-    return [...this.#searching.gone(peer, nowMs), ...this.#rings.unreachable(peer, nowMs)];
+    return [...this.#searching.unreachable(peer, nowMs), ...this.#rings.unreachable(peer, nowMs)];
   }
 
   /** Takes part in a topic, and looks for its other members. Nothing where that is so already, or for too many topics. */

@@ -129,7 +129,12 @@ export class Searching {
     return this.#outlets.left(peer, route, nowMs) && this.#askForWaiting(nowMs);
   }
 
-  /** A peer cannot be reached, or is not connected any longer. */
+  /** A peer cannot be reached. */
+  unreachable(peer: PeerId, nowMs: number): NodeOutput[] {
+    return [...this.#done(this.#joining.unreachable(peer, nowMs), nowMs), ...this.gone(peer, nowMs)];
+  }
+
+  /** A peer is not connected any longer. */
   gone(peer: PeerId, nowMs: number): NodeOutput[] {
     this.#outlets.gone(peer);
     return this.#askForWaiting(nowMs);
