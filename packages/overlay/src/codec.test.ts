@@ -27,11 +27,15 @@ const [route, id, nonce] = [random.bytes(16), random.bytes(16), 2 ** 48 - 1];
 
 const samples: readonly Message[] = [
   { kind: 'pull', nonce, self, want: 10 },
+  { kind: 'pull', nonce, self, want: 10, knows: random.bytes(messageLimits.knowsBytesMax) },
   { kind: 'view', nonce: 0, descriptors: others },
+  { kind: 'view', nonce: 0, descriptors: others, named: [random.bytes(8), random.bytes(8)] },
   { kind: 'probe', nonce: 7, isReply: true },
   { kind: 'near', nonce: 7, self },
   { kind: 'near', nonce: 7, self, filter: random.bytes(560) },
+  { kind: 'near', nonce: 7, self, filter: random.bytes(560), knows: random.bytes(1) },
   { kind: 'nearby', nonce: 7, descriptors: [] },
+  { kind: 'nearby', nonce: 7, descriptors: [], named: [random.bytes(8)] },
   { kind: 'ask-filters', nonce: 7, digests: [random.bytes(16)] },
   { kind: 'filters', nonce: 7, filters: [random.bytes(560), random.bytes(1)] },
   {
@@ -98,7 +102,16 @@ describe('the codec', () => {
   it('refuses what is past each limit and what has another shape', () => {
     const of = (...messages: unknown[][]) => refusal(encodeCbor(messages));
     const digests = (count: number, length: number) => Array.from({ length: count }, () => new Uint8Array(length));
-    expect(of([3, 0, false])).toBeUndefined();
+    const [unknowing, ten] = [new Uint8Array(0), messageLimits.descriptorsMax];
+    const descriptors = (count: number) => Array.from({ length: count }, () => self.bytes);
+    const fit = [
+      [1, 0, self.bytes, ten, new Uint8Array(messageLimits.knowsBytesMax)],
+      [2, 0, descriptors(1), digests(ten - 1, 8)],
+      [3, 0, false],
+      [4, 0, self.bytes, null, unknowing],
+      [5, 0, descriptors(ten), []],
+    ];
+    for (const fields of fit) expect(of(fields)).toBeUndefined();
     const refused: unknown[][] = [
       [],
       [0],
@@ -110,13 +123,20 @@ describe('the codec', () => {
       [3, 2 ** 48, false],
       [3, 1.5, false],
       [3, 0, 0],
-      [1, 0, self.bytes, 0],
-      [1, 0, self.bytes, messageLimits.descriptorsMax + 1],
-      [1, 0, new Uint8Array(descriptorLimits.bytesMax + 1), 1],
-      [1, 0, self.bytes.map((byte) => byte ^ 1), 1],
-      [2, 0, Array.from({ length: messageLimits.descriptorsMax + 1 }, () => self.bytes)],
-      [4, 0, self.bytes, new Uint8Array(messageLimits.filterBytesMax + 1)],
-      [4, 0, self.bytes, new Uint8Array(0)],
+      [1, 0, self.bytes, 1],
+      [1, 0, self.bytes, 0, unknowing],
+      [1, 0, self.bytes, ten + 1, unknowing],
+      [1, 0, self.bytes, 1, new Uint8Array(messageLimits.knowsBytesMax + 1)],
+      [1, 0, self.bytes, 1, null],
+      [1, 0, new Uint8Array(descriptorLimits.bytesMax + 1), 1, unknowing],
+      [1, 0, self.bytes.map((byte) => byte ^ 1), 1, unknowing],
+      [2, 0, descriptors(ten + 1), []],
+      [2, 0, descriptors(1), digests(ten, 8)],
+      [5, 0, [], digests(ten + 1, 8)],
+      [5, 0, [], digests(1, 7)],
+      [5, 0, [], digests(1, 9)],
+      [4, 0, self.bytes, new Uint8Array(messageLimits.filterBytesMax + 1), unknowing],
+      [4, 0, self.bytes, new Uint8Array(0), unknowing],
       [6, 0, digests(messageLimits.filtersMax + 1, descriptorLimits.digestBytes)],
       [6, 0, digests(1, 15)],
       [7, 0, digests(messageLimits.filtersMax + 1, 1)],

@@ -124,15 +124,15 @@ export function decodeMessage(bytes: Uint8Array, memory: DescriptorMemory): Mess
 function fieldsOf(message: Message): unknown[] {
   switch (message.kind) {
     case 'pull':
-      return [1, message.nonce, message.self.bytes, message.want];
+      return [1, message.nonce, message.self.bytes, message.want, message.knows ?? none];
     case 'view':
-      return [2, message.nonce, message.descriptors.map(bytesOf)];
+      return [2, message.nonce, message.descriptors.map(bytesOf), message.named ?? []];
     case 'probe':
       return [3, message.nonce, message.isReply];
     case 'near':
-      return [4, message.nonce, message.self.bytes, message.filter ?? null];
+      return [4, message.nonce, message.self.bytes, message.filter ?? null, message.knows ?? none];
     case 'nearby':
-      return [5, message.nonce, message.descriptors.map(bytesOf)];
+      return [5, message.nonce, message.descriptors.map(bytesOf), message.named ?? []];
     case 'ask-filters':
       return [6, message.nonce, message.digests];
     case 'filters':
@@ -158,6 +158,7 @@ function fieldsOf(message: Message): unknown[] {
   }
 }
 
+const none = new Uint8Array(0);
 const bytesOf = (descriptor: Descriptor) => descriptor.bytes;
 const queryFields = ({ id, nonce, tag, replyKey, hint, ttl }: JoinQuery) => [id, nonce, tag, replyKey, hint, ttl];
 
@@ -165,11 +166,18 @@ type Parser = (fields: Fields, memory: DescriptorMemory) => Message;
 
 /** By the number a message begins with: how many fields follow it, and how they are read. */
 const parsers: Readonly<Record<number, readonly [number, Parser]>> = {
-  1: [3, (f, memory) => ({ kind: 'pull', nonce: f.nonce(), self: f.descriptor(memory), want: f.want() })],
-  2: [2, (f, memory) => ({ kind: 'view', nonce: f.nonce(), descriptors: f.descriptors(memory) })],
+  1: [4, (f, memory) => ({ kind: 'pull', nonce: f.nonce(), self: f.descriptor(memory), want: f.want(), ...f.knows() })],
+  2: [3, (f, memory) => ({ kind: 'view', nonce: f.nonce(), ...f.answer(memory) })],
   3: [2, (f) => ({ kind: 'probe', nonce: f.nonce(), isReply: f.boolean() })],
-  4: [3, (f, memory) => ({ kind: 'near', nonce: f.nonce(), self: f.descriptor(memory), ...f.optionalFilter() })],
-  5: [2, (f, memory) => ({ kind: 'nearby', nonce: f.nonce(), descriptors: f.descriptors(memory) })],
+  4: [
+    4,
+    (f, memory) => ({
+      ...{ kind: 'near', nonce: f.nonce(), self: f.descriptor(memory) },
+      ...f.optionalFilter(),
+      ...f.knows(),
+    }),
+  ],
+  5: [3, (f, memory) => ({ kind: 'nearby', nonce: f.nonce(), ...f.answer(memory) })],
   6: [2, (f) => ({ kind: 'ask-filters', nonce: f.nonce(), digests: f.digests() })],
   7: [2, (f) => ({ kind: 'filters', nonce: f.nonce(), filters: f.filters() })],
   8: [6, (f) => ({ kind: 'join', query: f.query() })],
@@ -256,6 +264,21 @@ class Fields {
   optionalFilter(): { readonly filter?: Uint8Array } {
     const value = this.#next();
     return value === null ? {} : { filter: checkedBytes(value, messageLimits.filterBytesMax, 1) };
+  }
+
+  knows(): { readonly knows?: Uint8Array } {
+    const knows = this.bytes(messageLimits.knowsBytesMax);
+    return knows.length === 0 ? {} : { knows };
+  }
+
+  /** Descriptors in full and by name, together no more than one message may hold. */
+  answer(memory: DescriptorMemory): { readonly descriptors: Descriptor[]; readonly named?: Uint8Array[] } {
+    const descriptors = this.descriptors(memory);
+    const { descriptorsMax, shortNameBytes } = messageLimits;
+    const named = this.#list(descriptorsMax - descriptors.length, (item) =>
+      checkedBytes(item, shortNameBytes, shortNameBytes),
+    );
+    return named.length === 0 ? { descriptors } : { descriptors, named };
   }
 
   descriptor(memory: DescriptorMemory): Descriptor {

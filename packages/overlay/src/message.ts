@@ -29,6 +29,8 @@ export interface PullMessage {
   readonly self: Descriptor;
   /** 1 … {@link messageLimits}.descriptorsMax. */
   readonly want: number;
+  /** Descriptors that the asker has, as in {@link NearMessage}. */
+  readonly knows?: Uint8Array;
 }
 
 /** Answers a pull. */
@@ -36,6 +38,8 @@ export interface ViewMessage {
   readonly kind: 'view';
   readonly nonce: number;
   readonly descriptors: readonly Descriptor[];
+  /** Further ones that the asker has, by their short names of 8 bytes; see `node/short-answers.ts`. */
+  readonly named?: readonly Uint8Array[];
 }
 
 /** Asks whether the peer lives (`isReply` false), or says so. */
@@ -51,6 +55,8 @@ export interface NearMessage {
   readonly nonce: number;
   readonly self: Descriptor;
   readonly filter?: Uint8Array;
+  /** A Bloom filter of the descriptors that the asker has: they can be named in the answer; see `node/short-answers.ts`. */
+  readonly knows?: Uint8Array;
 }
 
 /** Answers `near`. Filters are asked for apart, only those that are not known by their digest. */
@@ -58,6 +64,8 @@ export interface NearbyMessage {
   readonly kind: 'nearby';
   readonly nonce: number;
   readonly descriptors: readonly Descriptor[];
+  /** As in {@link ViewMessage}; together no more than `descriptorsMax`. */
+  readonly named?: readonly Uint8Array[];
 }
 
 /** Asks for interest filters by their digests. */
@@ -157,6 +165,8 @@ export interface CarryMessage {
 /** Limits of what one message holds; the codec refuses more. */
 export const messageLimits = {
   descriptorsMax: 10,
+  knowsBytesMax: 160,
+  shortNameBytes: 8,
   filtersMax: 10,
   filterBytesMax: 1_200,
   hintPositionsMax: 4,

@@ -15,10 +15,14 @@ const query = { id: bytes(16), nonce: bytes(16), tag: bytes(16), replyKey: bytes
 const nonce = 2 ** 40 + 7;
 const messages: readonly Message[] = [
   { kind: 'pull', nonce, self, want: 10 },
+  { kind: 'pull', nonce, self, want: 10, knows: bytes(160) },
   { kind: 'view', nonce, descriptors },
+  { kind: 'view', nonce, descriptors, named: [bytes(8), bytes(8), bytes(8)] },
   { kind: 'probe', nonce, isReply: true },
   { kind: 'near', nonce, self, filter: bytes(550) },
+  { kind: 'near', nonce, self, filter: bytes(550), knows: bytes(20) },
   { kind: 'nearby', nonce, descriptors },
+  { kind: 'nearby', nonce, descriptors: [], named: [bytes(8)] },
   { kind: 'ask-filters', nonce, digests: [bytes(16), bytes(16)] },
   { kind: 'filters', nonce, filters: [bytes(550)] },
   { kind: 'join', query },

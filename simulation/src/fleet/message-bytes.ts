@@ -14,12 +14,14 @@ export function messageBytes(message: Message): number {
     case 'event':
       return headBytes + message.bytes.length;
     case 'pull':
-      return headBytes + descriptorBytes(message.self) + 8;
+      return headBytes + descriptorBytes(message.self) + (message.knows?.length ?? 0) + 8;
     case 'near':
-      return headBytes + descriptorBytes(message.self) + (message.filter?.length ?? 0) + 8;
+      return (
+        headBytes + descriptorBytes(message.self) + (message.filter?.length ?? 0) + (message.knows?.length ?? 0) + 8
+      );
     case 'view':
     case 'nearby':
-      return headBytes + 8 + sum(message.descriptors, descriptorBytes);
+      return headBytes + 8 + sum(message.descriptors, descriptorBytes) + sum(message.named ?? [], bytesOf);
     case 'probe':
       return headBytes + 8;
     case 'ask-filters':

@@ -9,7 +9,7 @@ export interface ClusteringOptions {
   /** Time between rounds and how far it varies, 0 … 1. */
   readonly roundMs: number;
   readonly roundJitter: number;
-  /** While the similar peers stay the same, that time doubles from round to round up to this. */
+  /** While the similar peers are as similar as before, that time doubles from round to round up to this. */
   readonly stillRoundMs: number;
   /** Time between the first so many rounds: from strangers to the most similar peers it takes about twenty. */
   readonly fastRoundMs: number;
@@ -17,7 +17,7 @@ export interface ClusteringOptions {
   /** Time between the very first so many: a join query finds its way by the filters that they bring. */
   readonly firstRoundMs: number;
   readonly firstRounds: number;
-  /** The similar peers being the same in so many rounds in sequence, no more rounds are made in haste. */
+  /** The similar peers being as similar in so many rounds in sequence, no more rounds are made in haste. */
   readonly sameRoundsMax: number;
   /** Each so many rounds a random peer is asked instead of the one heard of longest ago. */
   readonly randomEvery: number;

@@ -180,6 +180,42 @@ describe('a round', () => {
     expect(asked).toEqual([one, two, stranger.descriptor.peer, three, one, stranger.descriptor.peer]);
   });
 
+  it('comes ever later while the similar peers are no better than before, though they be others, and again soon once one is', () => {
+    const many = Array.from({ length: 60 }, (_, index) => member(topics.slice(0, 10), `/ip4/203.0.${index}.1/tcp/1`));
+    const twins = many.map(({ filter }, index) =>
+      withFilter((many[0] ?? { filter }).filter, `/ip4/203.0.${index}.1/tcp/1`),
+    );
+    const { clustering } = createOne({ options: { firstRounds: 0, fastRounds: 0, roundJitter: 0 } });
+    for (const twin of twins) clustering.onNear(twin.descriptor.peer, near(twin), startMs);
+    let nowMs = startMs;
+    const views: string[] = [];
+    const round = () => {
+      const outgoing = clustering.wake(nowMs);
+      views.push(
+        clustering.near
+          .map(({ peer }) => peer)
+          .sort()
+          .join(),
+      );
+      for (const { to, message } of outgoing) {
+        if (message.kind !== 'near') continue;
+        const descriptors = random
+          .shuffle(twins)
+          .slice(0, 9)
+          .map(({ descriptor }) => descriptor);
+        clustering.onNearby(to, { kind: 'nearby', nonce: message.nonce, descriptors }, nowMs);
+      }
+      const pauseMs = clustering.dueAtMs - nowMs;
+      nowMs = clustering.dueAtMs;
+      return pauseMs / 1_000;
+    };
+    expect([round(), round(), round(), round()]).toEqual([15, 30, 60, 60]);
+    expect(new Set(views).size).toBeGreaterThan(1);
+    const better = member(topics.slice(0, 20), '/ip4/198.51.100.1/tcp/1');
+    clustering.onNear(better.descriptor.peer, near(better), nowMs);
+    expect(round()).toBe(15);
+  });
+
   it('takes the asked peer out until it answers, and leaves out one that does not', () => {
     const { clustering } = createOne();
     const friend = member(topics.slice(0, 20));

@@ -75,9 +75,11 @@ export class Clustering {
   readonly #exact = new Map<number, ExactInterest>();
   readonly #similarities = new Map<InterestFilter, number>();
   #rounds = 0;
-  #stillMs = 0;
+  #stillMs: number;
   #sameRounds = 0;
-  #nearBefore: ReadonlySet<PeerId> = new Set();
+  /** How good the similar peers are, and how good they were in the last round; best first. */
+  #nearScores: readonly number[] = [];
+  #nearScoresBefore: readonly number[] = [];
   #roundAtMs = 0;
 
   constructor(
@@ -86,6 +88,7 @@ export class Clustering {
     options: Partial<ClusteringOptions> = {},
   ) {
     this.#options = { ...clusteringDefaults, ...options };
+    this.#stillMs = this.#options.roundMs;
     this.#around = around;
     this.#random = dependencies.random;
     this.#trust = dependencies.trust;
@@ -241,14 +244,16 @@ export class Clustering {
 
   #pauseMs(): number {
     const { roundMs, stillRoundMs, firstRounds, firstRoundMs, fastRounds, fastRoundMs, sameRoundsMax } = this.#options;
+    // Where many are equally similar, chance makes them others each time, and none better.
     const isSame =
-      this.#near.length === this.#nearBefore.size && this.#near.every(({ peer }) => this.#nearBefore.has(peer));
-    this.#nearBefore = new Set(this.#near.map(({ peer }) => peer));
+      this.#nearScores.length === this.#nearScoresBefore.length &&
+      this.#nearScores.every((score, index) => score === this.#nearScoresBefore[index]);
+    this.#nearScoresBefore = this.#nearScores;
     this.#sameRounds = isSame && this.#near.length > 0 ? this.#sameRounds + 1 : 0;
     if (this.#rounds <= firstRounds) return firstRoundMs;
     if (this.#rounds <= fastRounds && this.#sameRounds < sameRoundsMax) return fastRoundMs;
     this.#stillMs = isSame ? Math.min(stillRoundMs, 2 * this.#stillMs) : roundMs;
-    return Math.max(roundMs, this.#stillMs);
+    return this.#stillMs;
   }
 
   /** Asks the similar peer that was heard from longest ago, and in between a random one (a pinch of randomness). */
@@ -345,9 +350,9 @@ export class Clustering {
     const candidates = this.#scoreToUs(newest.values(), nowMs)
       .filter(({ descriptor }) => !this.#nearQuestions.isOpen(descriptor.peer))
       .map(({ descriptor, score }) => ({ descriptor, score: this.#withTrust(descriptor, score) }));
-    this.#near = chooseNear(this.#random.shuffle(candidates), this.#options.nearMax).map(
-      ({ descriptor }) => descriptor,
-    );
+    const chosen = chooseNear(this.#random.shuffle(candidates), this.#options.nearMax);
+    this.#near = chosen.map(({ descriptor }) => descriptor);
+    this.#nearScores = chosen.map(({ score }) => score);
   }
 
   /** Fills the places of fingers, and changes the oldest of them each round. */

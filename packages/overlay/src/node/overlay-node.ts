@@ -8,7 +8,7 @@ import type { InterestFilter } from '../interest/interest-filter.ts';
 import { InterestKeeper } from '../interest/interest-keeper.ts';
 import { joinAnswerLimits } from '../joining/join-answer.ts';
 import { BridgeDuty } from '../lan/bridge-duty.ts';
-import type { EventMessage, Message, Outgoing } from '../message.ts';
+import type { EventMessage, Message, NearMessage, Outgoing, PullMessage } from '../message.ts';
 import type {
   DeliveredEvent,
   EventClass,
@@ -30,6 +30,7 @@ import { Glance } from './glance.ts';
 import { Guests } from './guests.ts';
 import { OwnDescriptor } from './own-descriptor.ts';
 import { Searching } from './searching.ts';
+import { ShortAnswers } from './short-answers.ts';
 
 /** What holds where {@link OverlayNodeOptions} says nothing. */
 export const overlayNodeDefaults = { epsilon: 3, linksMax: 48, signaturePolicy: 'StrictSign' } as const;
@@ -66,6 +67,7 @@ export class OverlayNode {
   readonly #refusals = new Map<string, number>();
   readonly #addresses = new AddressBook();
   readonly #guests = new Guests();
+  readonly #shortAnswers = new ShortAnswers();
   // Asked for with every hop of every query, and put together from many parts: as they were some moments ago will do.
   readonly #ringNeighbours = new Glance(() => this.#rings.neighbours());
   readonly #askable = new Glance(() => this.#findAskable());
@@ -168,30 +170,32 @@ export class OverlayNode {
     this.#own.renew(filter === undefined ? {} : { filter }, nowMs);
     this.#sampling.renew(this.#own.descriptor);
     this.#sequenceNumber = BigInt(Math.floor(nowMs)) << 20n; // later starts count on from higher numbers
-    return sends(this.#sampling.start(seeds, nowMs));
+    return this.#sends(this.#sampling.start(seeds, nowMs));
   }
 
   /** A message that `from`, whose identity the connection proved, sent. */
-  receive(from: PeerId, message: Message, nowMs: number): NodeOutput[] {
+  receive(from: PeerId, received: Message, nowMs: number): NodeOutput[] {
     if (from === this.self) return this.#refuse('own');
-    if (message.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
+    if (received.kind !== 'event' && !this.#rates.take(from, nowMs)) return this.#refuse('too-often');
     this.#age(nowMs);
+    const isAnswer = received.kind === 'view' || received.kind === 'nearby';
+    const message = isAnswer ? this.#shortAnswers.read(from, received) : received;
     this.#addresses.read(from, message, nowMs);
     switch (message.kind) {
       case 'pull':
-        return sends(this.#sampling.onPull(from, message, nowMs));
+        return this.#sends(this.#sampling.onPull(from, message, nowMs), message);
       case 'view':
-        return sends(this.#sampling.onView(from, message, nowMs));
+        return this.#sends(this.#sampling.onView(from, message, nowMs));
       case 'probe':
-        return sends(this.#sampling.onProbe(from, message, nowMs));
+        return this.#sends(this.#sampling.onProbe(from, message, nowMs));
       case 'near':
-        return sends(this.#clustering.onNear(from, message, nowMs));
+        return this.#sends(this.#clustering.onNear(from, message, nowMs), message);
       case 'nearby':
-        return sends(this.#clustering.onNearby(from, message, nowMs));
+        return this.#sends(this.#clustering.onNearby(from, message, nowMs));
       case 'ask-filters':
-        return sends(this.#clustering.onAskFilters(from, message, nowMs));
+        return this.#sends(this.#clustering.onAskFilters(from, message, nowMs));
       case 'filters':
-        return sends(this.#clustering.onFilters(from, message, nowMs));
+        return this.#sends(this.#clustering.onFilters(from, message, nowMs));
       case 'join':
         return this.#searching.onJoin(from, message, nowMs);
       case 'joined':
@@ -220,8 +224,8 @@ export class OverlayNode {
     const outputs: NodeOutput[] = [];
     this.#age(nowMs);
     this.#renewDescriptor(nowMs);
-    if (this.#sampling.dueAtMs <= nowMs) outputs.push(...sends(this.#sampling.wake(nowMs)));
-    if (this.#clustering.dueAtMs <= nowMs) outputs.push(...sends(this.#clustering.wake(nowMs)));
+    if (this.#sampling.dueAtMs <= nowMs) outputs.push(...this.#sends(this.#sampling.wake(nowMs)));
+    if (this.#clustering.dueAtMs <= nowMs) outputs.push(...this.#sends(this.#clustering.wake(nowMs)));
     if (this.#rings.dueAtMs <= nowMs) outputs.push(...this.#rings.wake(nowMs));
     if (this.#searching.dueAtMs <= nowMs) outputs.push(...this.#searching.wake(nowMs));
     if (this.#bridge !== undefined) outputs.push(...this.#bridge.wake(nowMs));
@@ -237,12 +241,12 @@ export class OverlayNode {
     // A newcomer counts at once where there are few to ask; elsewhere in a moment.
     this.#age(nowMs, this.#connections.size < overlayNodeLimits.connectedAskedMax / 4);
     this.#rings.connected(peer, nowMs);
-    return [...sends(this.#sampling.connected(peer, nowMs, isSeed)), ...this.#searching.connected(nowMs)];
+    return [...this.#sends(this.#sampling.connected(peer, nowMs, isSeed)), ...this.#searching.connected(nowMs)];
   }
 
   /** `peer`, just connected, is on the same local network: of all there the most alike are wanted (spec overlay §11). */
   greet(peer: PeerId, nowMs: number): NodeOutput[] {
-    return sends(this.#clustering.greet(peer, nowMs));
+    return this.#sends(this.#clustering.greet(peer, nowMs));
   }
 
   /** The last connection to `peer` is gone: one end let it go for want of room (`closed`), or nobody knows why (`lost`). */
@@ -430,14 +434,23 @@ export class OverlayNode {
     return known;
   }
 
+  /** What is sent, shortened where the other end has it; `question` is what it answers, if anything. */
+  #sends(outgoing: readonly Outgoing[], question?: PullMessage | NearMessage): NodeOutput[] {
+    return outgoing.map(({ to, message }) => {
+      const isQuestion = message.kind === 'pull' || message.kind === 'near';
+      if (isQuestion) return { kind: 'send', to, message: this.#shortAnswers.ask(to, message) };
+      const isAnswer = message.kind === 'view' || message.kind === 'nearby';
+      if (isAnswer && question !== undefined) {
+        return { kind: 'send', to, message: this.#shortAnswers.answer(question, message) };
+      }
+      return { kind: 'send', to, message };
+    });
+  }
+
   #refuse(kind: string): NodeOutput[] {
     this.#refusals.set(kind, (this.#refusals.get(kind) ?? 0) + 1);
     return [];
   }
-}
-
-function sends(outgoing: readonly Outgoing[]): NodeOutput[] {
-  return outgoing.map(({ to, message }) => ({ kind: 'send', to, message }));
 }
 
 function recipientsOf(outputs: readonly NodeOutput[]): PeerId[] {
