@@ -11,6 +11,9 @@ import { Tally } from './tally.ts';
 /** How long after the last publication of a phase deliveries are waited for. */
 const drainMs = 15_000;
 
+/** So long after the run-in nothing is measured: what messages leave behind, such as asking around because they ended, goes on for seconds. */
+const afterRunInMs = 20_000;
+
 /** A whole network in this process: hosts, who reads what, and what they are given. */
 export class Network {
   readonly #setting: Setting;
@@ -47,7 +50,11 @@ export class Network {
     if (attack !== undefined) await this.#summon();
     await sleep(1_000 * warmUpSeconds);
     await settle(settleSecondsMax);
-    if (runIn !== undefined) await this.#phase(runIn, 0);
+    if (runIn !== undefined) {
+      await this.#phase(runIn, 0);
+      await sleep(afterRunInMs);
+      await settle(settleSecondsMax);
+    }
     const idle = await this.#idle(idleSeconds);
     const outcome: Record<string, Figures> = { network: { ...this.#shape(), ...idle } };
     this.#attackAtMs = performance.now();

@@ -45,7 +45,7 @@ const samples: readonly Message[] = [
   { kind: 'joined', id, box: random.bytes(800) },
   { kind: 'ring', route, nonce, isReply: false, proof: random.bytes(16), self, descriptors: others, isLeaving: false },
   { kind: 'event', bytes: random.bytes(500), hops: 3 },
-  { kind: 'have', route, ids: [random.bytes(32), random.bytes(32)] },
+  { kind: 'have', route, ids: [random.bytes(16), random.bytes(16)] },
   { kind: 'want', route, ids: [] },
   { kind: 'carry', route, seconds: 600, isAnswer: false },
 ];
@@ -110,6 +110,7 @@ describe('the codec', () => {
       [3, 0, false],
       [4, 0, self.bytes, null, unknowing],
       [5, 0, descriptors(ten), []],
+      [12, route, digests(messageLimits.idsMax, 16)],
     ];
     for (const fields of fit) expect(of(fields)).toBeUndefined();
     const refused: unknown[][] = [
@@ -150,8 +151,9 @@ describe('the codec', () => {
       [9, id.subarray(1), new Uint8Array(1)],
       [11, new Uint8Array(messageLimits.eventBytesMax + 1), 0],
       [11, new Uint8Array(1), codecLimits.hopsMax + 1],
-      [12, route, digests(messageLimits.idsMax + 1, 32)],
-      [13, route, digests(1, 31)],
+      [12, route, digests(messageLimits.idsMax + 1, 16)],
+      [13, route, digests(1, 15)],
+      [13, route, digests(1, 17)],
       [13, route, [[]]],
       [14, route, messageLimits.carrySecondsMax + 1, false],
     ];

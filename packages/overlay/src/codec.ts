@@ -18,7 +18,6 @@ export const codecLimits = {
   hopsMax: 255,
   /** Encodings of larger events are made anew for each receiver instead of being kept. */
   encodedEventBytesMax: 2_048,
-  idBytes: 32,
   routeBytes: 16,
 } as const;
 
@@ -301,7 +300,9 @@ class Fields {
   }
 
   ids(): Uint8Array[] {
-    return this.#list(messageLimits.idsMax, (item) => checkedBytes(item, codecLimits.idBytes, codecLimits.idBytes));
+    return this.#list(messageLimits.idsMax, (item) =>
+      checkedBytes(item, messageLimits.eventIdBytes, messageLimits.eventIdBytes),
+    );
   }
 
   query(): JoinQuery {

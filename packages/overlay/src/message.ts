@@ -139,7 +139,7 @@ export interface EventMessage {
 export interface HaveMessage {
   readonly kind: 'have';
   readonly route: Uint8Array;
-  /** 32 bytes each. */
+  /** 16 bytes each. */
   readonly ids: readonly Uint8Array[];
 }
 
@@ -173,6 +173,7 @@ export const messageLimits = {
   joinHopsMax: 8,
   joinBoxBytesMax: 8 * 1_024,
   idsMax: 64,
+  eventIdBytes: 16,
   eventBytesMax: 1024 * 1024,
   carrySecondsMax: 3_600,
 } as const;

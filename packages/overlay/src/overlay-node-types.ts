@@ -14,7 +14,7 @@ export type EventClass = 'normal' | 'urgent';
 /** An event of a topic we subscribe to, opened and checked. */
 export interface DeliveredEvent {
   readonly topic: Topic;
-  /** 32 bytes. */
+  /** 16 bytes. */
   readonly id: Uint8Array;
   readonly class: EventClass;
   readonly data: Uint8Array;
@@ -82,7 +82,7 @@ export interface PublishOptions extends SubscribeOptions {
 
 /** What became of a publication at once. */
 export interface Published {
-  /** 32 bytes. */
+  /** 16 bytes. */
   readonly id: Uint8Array;
   /** The event as it travels. */
   readonly bytes: Uint8Array;

@@ -19,7 +19,13 @@ export {
   isCurrent,
   isGenuine,
 } from './descriptor.ts';
-export { currentMembers, fittingMembers, type JoinSeals, type ReplyKey } from './joining/join-answer.ts';
+export {
+  currentMembers,
+  fittingMembers,
+  type JoinSeals,
+  joinAnswerLimits,
+  type ReplyKey,
+} from './joining/join-answer.ts';
 export type { Links } from './lan/bridge-duty.ts';
 export { type Message, messageLimits, type Outgoing } from './message.ts';
 export { OverlayNode, overlayNodeDefaults, overlayNodeLimits } from './node/overlay-node.ts';

@@ -1,6 +1,7 @@
 import { assert } from '@pulsemesh/base';
 import { hkdfSha256, hmacSha256, sha256 } from '@pulsemesh/crypto';
 import { concatBytes } from '@pulsemesh/wire';
+import type { JoinQuery } from './message.ts';
 
 /**
  * How long places on the rings and route ids (`ring`), and positions in interest filters (`filter`) stay the same,
@@ -17,6 +18,9 @@ export function epochAt(nowMs: number, periodMs: number): number {
 /** Limits of a topic's name, characters. */
 export const topicNameLengthMax = 256;
 
+/** What the tag of a join query covers; a hint's positions are below 2^16. */
+export type JoinTagInput = Pick<JoinQuery, 'nonce' | 'replyKey' | 'hint'>;
+
 /**
  * A topic and the keys that follow from it. With a secret (32 bytes, shared by invitation) everything below is known to
  * its members only; without one, to everybody who knows or guesses the name, as with gossipsub.
@@ -28,8 +32,8 @@ export interface Topic {
   readonly id: Uint8Array;
   /** 16 bytes naming the topic on the wire during one ring epoch. */
   route(epoch: number): Uint8Array;
-  /** 16 bytes by which members recognise a join query. */
-  joinTag(nonce: Uint8Array): Uint8Array;
+  /** 16 bytes by which members recognise a join query, as its asker made it: with another reply key or hint it is nobody's. */
+  joinTag(query: JoinTagInput): Uint8Array;
   /** 32 bytes, mixed into the key that seals a join answer. */
   readonly replyKey: Uint8Array;
   /** 16 bytes that show `receiver` that `sender` (32-byte keys) knows the topic's secret. */
@@ -66,7 +70,10 @@ export function createTopic(name: string, secret?: Uint8Array): Topic {
     replyKey: derive('reply'),
     eventKey: derive('event'),
     route,
-    joinTag: (nonce) => hmacSha256(joinKey, nonce).subarray(0, 16),
+    joinTag: ({ nonce, replyKey, hint }) => {
+      const positions = Uint8Array.from(hint.flatMap((position) => [position >>> 8, position & 0xff]));
+      return hmacSha256(joinKey, concatBytes(nonce, replyKey, positions)).subarray(0, 16);
+    },
     proof: (sender, receiver, epoch) =>
       hmacSha256(proofKey, concatBytes(sender, receiver, integer(epoch))).subarray(0, 16),
     filterElement: (epoch) => hmacSha256(filterKey, integer(epoch)),

@@ -29,8 +29,8 @@ const messages: readonly Message[] = [
   { kind: 'joined', id: bytes(16), box: bytes(1_100) },
   { kind: 'ring', route: bytes(16), nonce, isReply: false, proof: bytes(16), self, descriptors, isLeaving: false },
   { kind: 'event', bytes: bytes(400), hops: 3 },
-  { kind: 'have', route: bytes(16), ids: [bytes(32)] },
-  { kind: 'want', route: bytes(16), ids: [bytes(32), bytes(32)] },
+  { kind: 'have', route: bytes(16), ids: [bytes(16)] },
+  { kind: 'want', route: bytes(16), ids: [bytes(16), bytes(16)] },
 ];
 
 describe('messageBytes', () => {

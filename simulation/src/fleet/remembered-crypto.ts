@@ -3,13 +3,16 @@ import {
   type Descriptor,
   fittingMembers,
   type JoinSeals,
+  joinAnswerLimits,
   type ReplyKey,
   type Topic,
 } from '@pulsemesh/overlay/protocol';
 import { equalBytes } from '@pulsemesh/wire';
 
-/** A sealed answer as long as HPKE makes it: an encapsulated key, 2,048 bytes and a tag. Nobody looks inside. */
-const boxBytes = 32 + 2_048 + 16;
+/** What HPKE adds: an encapsulated key and a tag. */
+const layerBytes = 32 + 16;
+/** A sealed answer as long as HPKE makes it. Nobody looks inside. */
+const boxBytes = 2_048 + layerBytes;
 
 interface Sealed {
   readonly publicKey: Uint8Array;
@@ -25,13 +28,14 @@ interface Sealed {
  */
 export function createRememberedSeals(): JoinSeals {
   const sealed = new WeakMap<Uint8Array, Sealed>();
-  const contents = new ArrayBuffer(boxBytes);
-  const decoy = new Uint8Array(contents);
+  const contents = new ArrayBuffer(boxBytes + joinAnswerLimits.layersMax * layerBytes);
+  const boxOf = (layers: number) => new Uint8Array(contents, 0, boxBytes + layers * layerBytes);
+  const decoy = boxOf(0);
   return {
     createReplyKey: (random): ReplyKey => ({ publicKey: random.bytes(32) }),
-    seal(query, topic, members, { random }) {
+    seal(query, topic, members, layers, { random }) {
       random.bytes(32); // the key that would be encapsulated
-      const box = new Uint8Array(contents);
+      const box = boxOf(layers);
       sealed.set(box, {
         publicKey: query.replyKey,
         nonce: query.nonce,
@@ -44,6 +48,14 @@ export function createRememberedSeals(): JoinSeals {
       random.bytes(32); // the topic's key that would be made up
       random.bytes(32); // and the key that would be encapsulated
       return decoy;
+    },
+    wrap(query, box, { random }) {
+      random.bytes(32); // the key that would be encapsulated
+      const wrapped = new Uint8Array(contents, 0, box.length + layerBytes);
+      const one = sealed.get(box);
+      const isForAsker = one !== undefined && isSame(one.publicKey, query.replyKey) && isSame(one.nonce, query.nonce);
+      if (isForAsker) sealed.set(wrapped, one);
+      return wrapped;
     },
     open(box, { topic, nonce, replyKey }, decode, nowMs) {
       const one = sealed.get(box);

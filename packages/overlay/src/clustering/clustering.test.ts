@@ -159,6 +159,24 @@ describe('a network of clustering machines', () => {
   });
 });
 
+it('a filter that somebody shows in another’s name is not forgotten when it shows one of its own', () => {
+  const victim = member(topics.slice(0, 20), '/ip4/192.0.2.7/tcp/1');
+  const { clustering } = createOne({ sampled: [victim.descriptor] });
+  const signer = createSigner(random.bytes(32));
+  const said = { addresses: ['/ip4/192.0.2.9/tcp/1'], expiresAtSeconds: startMs / 1_000 + 3_600, capabilities: 1 };
+  const show = (filter: InterestFilter, version: number) => {
+    const content = { ...said, version, interestDigest: interestDigestOf(filter.bytes) };
+    const descriptor = createDescriptor(content, signer);
+    clustering.onNear(descriptor.peer, near({ descriptor, filter }), startMs + version);
+  };
+  const known = () => clustering.neighbours().find(({ peer }) => peer === victim.descriptor.peer)?.filter;
+  show(victim.filter, 1);
+  expect(known()).toBeDefined();
+  show(member(topics.slice(50, 60)).filter, 2);
+  show(member(topics.slice(60, 70)).filter, 3);
+  expect(known()).toBeDefined();
+});
+
 describe('a round', () => {
   it('asks the peer heard from longest ago, and each third time a random one', () => {
     const stranger = member(topics.slice(100, 120), '/ip4/192.0.2.1/tcp/1');

@@ -325,10 +325,11 @@ export class Clustering {
   #keepShown(from: PeerId, digest: string, bytes: Uint8Array, nowMs: number): void {
     if (this.#filters.get(digest) !== undefined) return;
     const before = this.#shownBy.get(from);
-    if (before !== undefined) this.#filters.forget(before);
-    for (const inUse of [this.#near, this.#far, this.#around.sampled(), this.#around.ringNeighbours()]) {
-      this.#filters.keep(inUse);
-    }
+    const inUse = [...this.#near, ...this.#far, ...this.#around.sampled(), ...this.#around.ringNeighbours()];
+    // What one shows may be another's, whose digest it took for its own.
+    const isInUse = inUse.some((one) => before !== undefined && digestTextOfDescriptor(one) === before);
+    if (before !== undefined && !isInUse) this.#filters.forget(before);
+    this.#filters.keep(inUse);
     this.#keepFilter(digest, bytes, nowMs);
     this.#shownBy.set(from, digest);
   }

@@ -32,7 +32,7 @@ export interface EventContent {
 
 /** What everybody who carries an event can read of it. */
 export interface EventHead {
-  /** SHA-256 of the whole event, 32 bytes. */
+  /** The first 16 bytes of SHA-256 of the whole event: nobody finds another event for an id. */
   readonly id: Uint8Array;
   /** The id as a key of maps: one character a byte. */
   readonly key: string;
@@ -124,7 +124,7 @@ function parseHead(bytes: Uint8Array): EventHead | null {
   const eventClass = layout === null ? undefined : classes[layout.classCode];
   if (layout === null || eventClass === undefined) return null;
   const { route, publishedAtMs } = layout;
-  const id = sha256(bytes);
+  const id = sha256(bytes).slice(0, messageLimits.eventIdBytes);
   return { id, key: keyOfBytes(id), route, routeKey: keyOfBytes(route), class: eventClass, publishedAtMs };
 }
 

@@ -25,8 +25,9 @@ export interface JoiningOptions {
   readonly pathsMax: number;
   /** An answer, true or false, leaves after up to so long, milliseconds (0: at once): its time does not say how far it came. */
   readonly answerDelayMs: number;
-  /** Answers that wait to leave. */
+  /** Answers that wait to leave, and of these for one neighbour. */
   readonly answersWaitingMax: number;
+  readonly answersWaitingPerPeerMax: number;
   /**
    * Who hands on a private query waits for an answer to come back, so long for each hop the query had left, milliseconds; then it
    * gives its own.
@@ -34,16 +35,22 @@ export interface JoiningOptions {
   readonly hopPatienceMs: number;
   /** Queries that are waited for; the first goes without an answer of ours. */
   readonly awaitedMax: number;
-  /** Queries of one asker (one nonce) that a member answers; further ones it hands on like anybody. An honest asker makes six. */
+  /**
+   * Queries of one asker (one nonce) that a member answers, and of these brought by one neighbour; further ones it hands on like
+   * anybody. An honest asker makes six.
+   */
   readonly answersPerNonceMax: number;
+  readonly answersPerBringerMax: number;
   /** Nonces that are remembered for that. */
   readonly noncesMax: number;
   /** Neighbours that one query is handed to: when it comes round again another one, instead of its end. */
   readonly waysMax: number;
-  /** Answers to one query that are handed back: one on its way cannot crowd out the true one. */
-  readonly answersPerPathMax: number;
+  /** Answers to one query that are handed back of each neighbour it was handed to: none crowds out those of another way. */
+  readonly answersPerWayMax: number;
   /** Queries a minute to one neighbour, our own and forwarded ones counted apart; of one neighbour's, their sum is handed on. */
   readonly queriesPerMinute: number;
+  /** Of those that are handed on so many a minute of one neighbour's to one other: nobody's junk takes all that the best one is given. */
+  readonly queriesPerPairMinute: number;
   /**
    * Queries of our own a minute beyond that to a connected neighbour, where no other can be asked: two nodes that know nobody
    * else, or a hub and its clients, share many topics. They end there: it answers those it reads itself.
@@ -69,13 +76,16 @@ export const joiningDefaults: JoiningOptions = Object.freeze({
   pathsMax: 10_000,
   answerDelayMs: 200,
   answersWaitingMax: 512,
+  answersWaitingPerPeerMax: 128,
   hopPatienceMs: 500,
   awaitedMax: 1_024,
-  answersPerNonceMax: 6,
+  answersPerNonceMax: 12,
+  answersPerBringerMax: 3,
   noncesMax: 1_024,
   waysMax: 3,
-  answersPerPathMax: 4,
+  answersPerWayMax: 4,
   queriesPerMinute: 10,
+  queriesPerPairMinute: 5,
   queriesMorePerMinute: 300,
   peersMax: 1_024,
   seeksMax: 256,

@@ -1,5 +1,12 @@
 import { createSeededRandom } from '@pulsemesh/base';
-import { createSigner, createX25519Key, generateX25519 } from '@pulsemesh/crypto';
+import {
+  createHpkeSuite,
+  createSigner,
+  createX25519Key,
+  dhKemX25519,
+  generateX25519,
+  SealBrokenError,
+} from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +15,7 @@ import { exactInterest, positionsOf } from '../interest/exact-interest.ts';
 import { defaultFilterShape, drawFilter, type InterestFilter } from '../interest/interest-filter.ts';
 import { type JoinQuery, messageLimits } from '../message.ts';
 import { createTopic, epochAt, epochMs, type Topic } from '../topic.ts';
-import { joinAnswerLimits, openJoinAnswer } from './join-answer.ts';
+import { joinAnswerLimits, openJoinAnswer, sealDecoyAnswer } from './join-answer.ts';
 import { hintOf } from './join-hint.ts';
 import { Joining, type JoinOutput } from './joining.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
@@ -69,16 +76,15 @@ function filterOf(topics: readonly Topic[]): InterestFilter {
 }
 
 function queryOf(topic: Topic, change: Partial<JoinQuery> = {}): JoinQuery {
-  const nonce = random.bytes(16);
-  return {
+  const query = {
     id: random.bytes(16),
-    nonce,
-    tag: topic.joinTag(nonce),
+    nonce: random.bytes(16),
     replyKey: generateX25519(random).publicKey,
     hint: hintOf(topic, 'decoys', epoch, defaultFilterShape),
     ttl: 8,
     ...change,
   };
+  return { tag: topic.joinTag(query), ...query };
 }
 
 function joinsOf(outputs: readonly JoinOutput[]) {
@@ -91,6 +97,19 @@ function answersOf(outputs: readonly JoinOutput[]) {
   return outputs.flatMap((output) =>
     output.kind === 'send' && output.message.kind === 'joined' ? [{ to: output.to, message: output.message }] : [],
   );
+}
+
+/** Whether the outermost layer of a box opens with the reply key alone. */
+function canPeel(box: Uint8Array, nonce: Uint8Array, recipientKey: ReturnType<typeof createX25519Key>): boolean {
+  const suite = createHpkeSuite(dhKemX25519, 'aes-256-gcm');
+  const info = new TextEncoder().encode('upsycle/join-layer/1');
+  try {
+    suite.createRecipient({ encapsulated: box.subarray(0, 32), recipientKey, info }).open(nonce, box.subarray(32));
+    return true;
+  } catch (error) {
+    expect(error).toBeInstanceOf(SealBrokenError);
+    return false;
+  }
 }
 
 describe('a hint', () => {
@@ -301,7 +320,7 @@ describe('a query says nothing of who reads what', () => {
       const late = node.joining.wake(node.joining.dueAtMs);
       expect(node.joining.dueAtMs).toBe(Number.POSITIVE_INFINITY);
       const more = node.joining.onJoined(next, { kind: 'joined', id: answered.id, box }, startMs + 900);
-      expect(answersOf(more)[0]?.message.box).toBe(box); // only the first is replaced
+      expect(answersOf(more)[0]?.message.box).toHaveLength(2_144); // this one is not replaced
       return [...done, back, late].map((outputs) =>
         outputs.map((output) => {
           if (output.kind !== 'send' || (output.message.kind !== 'join' && output.message.kind !== 'joined'))
@@ -312,8 +331,75 @@ describe('a query says nothing of who reads what', () => {
         }),
       );
     });
-    expect(doings[0]).toEqual([[[true, 7]], [[true, 3]], [[true, 'answered', 2_096]], [[true, 'silent', 2_096]]]);
+    expect(doings[0]).toEqual([[[true, 7]], [[true, 3]], [[true, 'answered', 2_144]], [[true, 'silent', 2_096]]]);
     expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('nor by the bytes that it hands back: who is on both sides of a peer sees others than it gave, of one length', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      const [before, after] = [peerOf(), peerOf()];
+      node.neighbours.push({ peer: after, filter: undefined });
+      return [2_096, 2_096 + 48, 2_096 + 6 * 48, 2_096 + 7 * 48, 2_096 + 12 * 48, 2_097, 0].map((length) => {
+        const query = queryOf(secretTopic);
+        node.joining.onJoin(before, query, startMs);
+        const box = random.bytes(length);
+        const [back] = answersOf(node.joining.onJoined(after, { kind: 'joined', id: query.id, box }, startMs));
+        // Of what was given no stretch of 16 bytes is left.
+        const chunks = Array.from({ length: Math.floor(length / 16) }, (_, at) => box.subarray(16 * at, 16 * at + 16));
+        const given = Buffer.from(back?.message.box ?? []);
+        return [back?.message.box.length, chunks.some((chunk) => given.includes(Buffer.from(chunk)))];
+      });
+    });
+    const lengths = [2_144, 2_192, 2_432, undefined, undefined, undefined, undefined];
+    expect(doings[0]).toEqual(lengths.map((length) => [length, false]));
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('a box that is no answer ends no waiting, at members as at others', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      const [before, after, query] = [peerOf(), peerOf(), queryOf(secretTopic)];
+      node.neighbours.push({ peer: after, filter: undefined });
+      node.joining.onJoin(before, query, startMs);
+      // With seven hops left there are six at most that add a layer; one more, and those above could not hand it back.
+      for (const length of [0, 2_000, 2_095, 2_097, 2_096 + 7 * 48, 2_096 + 12 * 48, 8_192]) {
+        node.joining.onJoined(after, { kind: 'joined', id: query.id, box: random.bytes(length) }, startMs);
+      }
+      const answers = answersOf(node.joining.wake(node.joining.dueAtMs));
+      return [node.joining.refusals.get('malformed'), answers.map(({ message }) => message.box.length)];
+    });
+    expect(doings[0]).toEqual([7, [2_096]]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('and the asker finds the member at the end of the longest way, through all the layers', () => {
+    const asker = createNode();
+    const way = Array.from({ length: messageLimits.joinHopsMax }, () => createNode());
+    const member = way.at(-1) as Node;
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    [asker, ...way].forEach((node, index) => {
+      const next = way[index]?.descriptor.peer;
+      if (next !== undefined) node.neighbours.push({ peer: next, filter: undefined });
+    });
+    let outputs = asker.joining.seek(secretTopic, 'decoys', startMs);
+    let from = asker.descriptor.peer;
+    for (const node of way) {
+      const [copy] = joinsOf(outputs);
+      if (copy === undefined) throw new Error('handed on');
+      outputs = node.joining.onJoin(from, copy.query, startMs);
+      from = node.descriptor.peer;
+    }
+    for (const node of [...way.slice(0, -1).reverse(), asker]) {
+      const [answer] = answersOf(outputs);
+      if (answer === undefined) throw new Error('handed back');
+      expect(answer.to).toBe(node.descriptor.peer);
+      outputs = node.joining.onJoined(from, answer.message, startMs);
+      from = node.descriptor.peer;
+    }
+    expect(outputs).toMatchObject([{ kind: 'found', descriptors: [member.descriptor] }]);
   });
 
   it('a member tells itself in the place of the first answer that comes back, and the asker finds it', () => {
@@ -377,6 +463,91 @@ describe('a query says nothing of who reads what', () => {
     expect(isTold()).toEqual([2_096, false]);
   });
 
+  it('and one that brings it again and again takes not all of these: the asker’s own copies are answered', () => {
+    const member = createNode();
+    member.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    const { privateKey, publicKey } = generateX25519(random);
+    const captured = queryOf(secretTopic, { ttl: 1, replyKey: publicKey });
+    const keys = { topic: secretTopic, nonce: captured.nonce, replyKey: createX25519Key(privateKey) };
+    const isTold = (from: PeerId) => {
+      const [answer] = answersOf(member.joining.onJoin(from, { ...captured, id: random.bytes(16) }, startMs));
+      return openJoinAnswer(answer?.message.box ?? new Uint8Array(0), keys, decodeDescriptor, startMs) !== undefined;
+    };
+    const spy = peerOf();
+    const told = Array.from({ length: 20 }, () => isTold(spy)).filter((one) => one);
+    expect(told).toHaveLength(joiningDefaults.answersPerBringerMax);
+    expect(isTold(peerOf())).toBe(true);
+  });
+
+  it('with a reply key, or a hint, in place of the asker’s it is nobody’s: what comes back says nothing of members', () => {
+    const doings = [true, false].map((isMember) => {
+      const node = createNode();
+      if (isMember) node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+      const [spy, next] = [peerOf(), peerOf()];
+      node.neighbours.push({ peer: next, filter: undefined });
+      const { privateKey, publicKey } = generateX25519(random);
+      const captured = queryOf(secretTopic);
+      const [one, ...others] = captured.hint as [number, ...number[]];
+      const changes = [{ replyKey: publicKey }, { replyKey: publicKey, ttl: 1 }, { hint: [one + 1, ...others] }];
+      return changes.map((change) => {
+        const query = { ...captured, ...change, id: random.bytes(16) };
+        const own = { topic: secretTopic, nonce: query.nonce, replyKey: createX25519Key(privateKey) };
+        const at = node.joining.onJoin(spy, query, startMs);
+        const box = sealDecoyAnswer(query, { random }) ?? new Uint8Array(0);
+        const back = node.joining.onJoined(next, { kind: 'joined', id: query.id, box }, startMs);
+        const [answer] = answersOf([...at, ...back]);
+        const given = answer?.message.box ?? new Uint8Array(0);
+        const isTold = openJoinAnswer(given, own, decodeDescriptor, startMs) !== undefined;
+        // What the spy wrapped itself it finds again in any case.
+        return [given.length, isTold, canPeel(given, query.nonce, own.replyKey)];
+      });
+    });
+    expect(doings[0]).toEqual([
+      [2_144, false, true],
+      [2_096, false, false],
+      [2_144, false, false],
+    ]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('who made it, and has it back, does with it what others do', () => {
+    const [asker, other] = [createNode({ copies: 1 }), createNode()];
+    for (const node of [asker, other])
+      node.neighbours.push(...Array.from({ length: 5 }, () => ({ peer: peerOf(), filter: undefined })));
+    const [own] = joinsOf(asker.joining.seek(secretTopic, 'decoys', startMs));
+    if (own === undefined) throw new Error('asked');
+    other.joining.onJoin(peerOf(), own.query, startMs);
+    const doings = [asker, other].map((node) =>
+      Array.from({ length: 5 }, () => {
+        const outputs = node.joining.onJoin(peerOf(), own.query, startMs);
+        return [joinsOf(outputs).length, answersOf(outputs).length];
+      }),
+    );
+    expect(doings[0]).toEqual([
+      [1, 1],
+      [1, 1],
+      [0, 1],
+      [0, 1],
+      [0, 1],
+    ]);
+    expect(doings[1]).toEqual(doings[0]);
+  });
+
+  it('who left the topic meanwhile names itself no more', () => {
+    const node = createNode();
+    node.subscriptions.push({ topic: secretTopic, isSensitive: false });
+    node.neighbours.push({ peer: peerOf(), filter: undefined });
+    const { privateKey, publicKey } = generateX25519(random);
+    const query = queryOf(secretTopic, { replyKey: publicKey });
+    node.joining.onJoin(peerOf(), query, startMs);
+    node.subscriptions.pop();
+    node.joining.stop(secretTopic);
+    const [answer] = answersOf(node.joining.wake(node.joining.dueAtMs));
+    const keys = { topic: secretTopic, nonce: query.nonce, replyKey: createX25519Key(privateKey) };
+    expect(answer?.message.box).toHaveLength(2_096);
+    expect(openJoinAnswer(answer?.message.box ?? new Uint8Array(0), keys, decodeDescriptor, startMs)).toBeUndefined();
+  });
+
   it('the length of an answer is that of one member whether there are none or three others', () => {
     const node = createNode();
     node.subscriptions.push({ topic: secretTopic, isSensitive: false });
@@ -421,7 +592,7 @@ describe('an answer', () => {
     const forger = createNode();
     const namesake = createTopic('ward 7'); // the forger knows the name
     forger.subscriptions.push({ topic: namesake, isSensitive: false });
-    const forged = { ...query, tag: namesake.joinTag(query.nonce), hint: [] };
+    const forged = { ...query, tag: namesake.joinTag({ ...query, hint: [] }), hint: [] };
     const [bad] = answersOf(forger.joining.onJoin(asker.descriptor.peer, forged, startMs));
     const [good] = answersOf(member.joining.onJoin(asker.descriptor.peer, query, startMs));
     if (bad === undefined || good === undefined) throw new Error('answered');
@@ -432,9 +603,9 @@ describe('an answer', () => {
 
   it('is taken only from whom the query was given to, and only so many times', () => {
     const { asker, member, query } = askedMember();
-    const message = { kind: 'joined', id: query.id, box: random.bytes(200) } as const;
+    const message = { kind: 'joined', id: query.id, box: random.bytes(2_096) } as const;
     expect(asker.joining.onJoined(peerOf(), message, startMs)).toEqual([]);
-    for (let count = 0; count < joiningDefaults.answersPerPathMax + 2; count += 1) {
+    for (let count = 0; count < joiningDefaults.answersPerWayMax + 2; count += 1) {
       asker.joining.onJoined(member.descriptor.peer, message, startMs);
     }
     asker.joining.onJoined(member.descriptor.peer, { ...message, id: random.bytes(16) }, startMs);
@@ -454,7 +625,7 @@ describe('an answer', () => {
     relay.neighbours.push({ peer: to, filter: undefined });
     const query = queryOf(secretTopic);
     relay.joining.onJoin(from, query, startMs);
-    const message = { kind: 'joined', id: query.id, box: random.bytes(100) } as const;
+    const message = { kind: 'joined', id: query.id, box: random.bytes(2_096) } as const;
     expect(answersOf(relay.joining.onJoined(to, message, startMs + joiningDefaults.pathMs - 1))).toHaveLength(1);
     expect(answersOf(relay.joining.onJoined(to, message, startMs + joiningDefaults.pathMs))).toEqual([]);
   });
@@ -482,7 +653,7 @@ describe('hostile queries', () => {
     const to = done.flatMap(joinsOf).map((way) => way.to);
     expect(new Set(to).size).toBe(joiningDefaults.waysMax);
     for (const peer of to) {
-      const message = { kind: 'joined', id: query.id, box: random.bytes(100) } as const;
+      const message = { kind: 'joined', id: query.id, box: random.bytes(2_096) } as const;
       expect(answersOf(node.joining.onJoined(peer, message, startMs))).toHaveLength(1);
     }
     const [own] = joinsOf(node.joining.seek(secretTopic, 'decoys', startMs));
@@ -499,8 +670,8 @@ describe('hostile queries', () => {
     expect(done.map((outputs) => outputs.length)).toEqual([1, 1, 1, 0, 0]);
     const [own] = joinsOf(node.joining.seek(openTopic, 'open', startMs));
     if (own === undefined) throw new Error('asked');
-    expect(node.joining.onJoin(own.to, own.query, startMs)).toEqual([]);
-    expect(node.joining.refusals.get('repeated')).toBe(3);
+    expect(joinsOf(node.joining.onJoin(own.to, own.query, startMs))).toHaveLength(1); // as who handed it on would
+    expect(node.joining.refusals.get('repeated')).toBe(2);
   });
 
   it('with the wrong lengths, positions or hops is refused', () => {
@@ -531,17 +702,19 @@ describe('hostile queries', () => {
     expect(outputs).toEqual([]);
   });
 
-  it('of a neighbour twenty queries a minute are handed on; it gets ten of others and ten of our own', () => {
+  it('of a neighbour twenty queries a minute are handed on, five to one other, which gets ten of all and ten of our own', () => {
     const node = createNode({ copies: 1 });
-    const [flooder, neighbour] = [peerOf(), peerOf()];
+    const [flooder, other, neighbour] = [peerOf(), peerOf(), peerOf()];
     node.neighbours.push({ peer: neighbour, filter: undefined });
-    let handedOn = 0;
-    for (let count = 0; count < 100; count += 1) {
-      handedOn += joinsOf(node.joining.onJoin(flooder, queryOf(secretTopic), startMs)).length;
-    }
-    expect(handedOn).toBe(joiningDefaults.queriesPerMinute);
-    expect(node.joining.refusals.get('too-often')).toBe(100 - 2 * joiningDefaults.queriesPerMinute);
-    expect(node.joining.refusals.get('no-way')).toBe(joiningDefaults.queriesPerMinute);
+    const handedOn = (from: PeerId) =>
+      Array.from({ length: 50 }, () => joinsOf(node.joining.onJoin(from, queryOf(secretTopic), startMs)).length).reduce(
+        (one, another) => one + another,
+      );
+    const { queriesPerMinute, queriesPerPairMinute } = joiningDefaults;
+    expect(handedOn(flooder)).toBe(queriesPerPairMinute);
+    expect(handedOn(other)).toBe(queriesPerMinute - queriesPerPairMinute);
+    expect(node.joining.refusals.get('too-often')).toBe(2 * (50 - 2 * queriesPerMinute));
+    expect(node.joining.refusals.get('no-way')).toBe(2 * (2 * queriesPerMinute - queriesPerPairMinute));
     let own = 0;
     for (let count = 0; count < 20; count += 1) {
       own += joinsOf(node.joining.seek(createTopic(`t${count}`), 'open', startMs)).length;
@@ -576,6 +749,31 @@ describe('hostile queries', () => {
     expect(node.joining.refusals.get('too-often')).toBe(100 - 2 * joiningDefaults.queriesPerMinute);
   });
 
+  it('each way has answers of its own, and each neighbour so many that wait for it', () => {
+    const node = createNode({ answerDelayMs: 200 });
+    const [from, spy] = [peerOf(), peerOf()];
+    node.neighbours.push({ peer: spy, filter: undefined }, { peer: peerOf(), filter: undefined });
+    const query = queryOf(secretTopic);
+    const to = [from, peerOf()]
+      .flatMap((one) => joinsOf(node.joining.onJoin(one, query, startMs)))
+      .map((way) => way.to);
+    expect(to).toHaveLength(2);
+    const back = to.map((peer) => {
+      const message = { kind: 'joined', id: query.id, box: random.bytes(2_096) } as const;
+      return Array.from({ length: 6 }, () => answersOf(node.joining.onJoined(peer, message, startMs)).length);
+    });
+    expect(back).toEqual([
+      [1, 1, 1, 1, 0, 0],
+      [1, 1, 1, 1, 0, 0],
+    ]);
+    const { answersWaitingPerPeerMax } = joiningDefaults;
+    for (let count = 0; count < 300; count += 1) node.joining.onJoin(spy, queryOf(secretTopic, { ttl: 1 }), startMs);
+    node.joining.onJoin(from, queryOf(secretTopic, { ttl: 1 }), startMs);
+    const answers = answersOf(node.joining.wake(startMs + 200));
+    expect(answers.filter((answer) => answer.to === spy)).toHaveLength(answersWaitingPerPeerMax);
+    expect(answers.filter((answer) => answer.to === from)).toHaveLength(1);
+  });
+
   it('remembers so many ways back, the newest', () => {
     const node = createNode({ pathsMax: 3 });
     const to = peerOf();
@@ -583,7 +781,8 @@ describe('hostile queries', () => {
     const queries = Array.from({ length: 5 }, () => queryOf(secretTopic));
     for (const query of queries) node.joining.onJoin(peerOf(), query, startMs);
     const handedBack = queries.map(
-      ({ id }) => answersOf(node.joining.onJoined(to, { kind: 'joined', id, box: random.bytes(100) }, startMs)).length,
+      ({ id }) =>
+        answersOf(node.joining.onJoined(to, { kind: 'joined', id, box: random.bytes(2_096) }, startMs)).length,
     );
     expect(handedBack).toEqual([0, 0, 1, 1, 1]);
   });
@@ -602,10 +801,14 @@ describe('hostile queries', () => {
       hint: fc.array(fc.oneof(fc.nat(4_095), fc.double()), { maxLength: 5 }),
       ttl: fc.oneof(fc.integer({ min: -1, max: 9 }), fc.double()),
     });
+    const boxes = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.nat(14).map((layers) => random.bytes(2_096 + 48 * layers)),
+    );
     fc.assert(
-      fc.property(query, fc.uint8Array({ maxLength: 300 }), fc.nat(), (one, box, afterMs) => {
-        node.joining.onJoin(peerOf(), one, startMs + afterMs);
-        node.joining.onJoined(peerOf(), { kind: 'joined', id: one.id, box }, startMs + afterMs);
+      fc.property(query, boxes, fc.nat(), (one, box, afterMs) => {
+        const [copy] = joinsOf(node.joining.onJoin(peerOf(), one, startMs + afterMs));
+        node.joining.onJoined(copy?.to ?? peerOf(), { kind: 'joined', id: one.id, box }, startMs + afterMs);
       }),
       { numRuns: 300 },
     );

@@ -6,7 +6,7 @@ import type { JoinedMessage, JoinQuery, Outgoing } from '../message.ts';
 import { messageLimits } from '../message.ts';
 import { TokenBuckets } from '../token-buckets.ts';
 import { epochAt, epochMs, type Topic } from '../topic.ts';
-import { type JoinSeals, joinSeals, type ReplyKey } from './join-answer.ts';
+import { type JoinSeals, joinAnswerLimits, joinSeals, layersOf, type ReplyKey } from './join-answer.ts';
 import { hintOf, type JoinMode } from './join-hint.ts';
 import { type JoiningOptions, joiningDefaults } from './joining-options.ts';
 import { NextHops } from './next-hop.ts';
@@ -22,9 +22,11 @@ export interface JoiningDependencies {
   readonly seals?: JoinSeals;
 }
 
+type Send = { readonly kind: 'send' } & Outgoing;
+
 /** What joining asks of its driver, in order. */
 export type JoinOutput =
-  | ({ readonly kind: 'send' } & Outgoing)
+  | Send
   /** Somebody who knows the topic named these as members; whoever needs certainty lets them prove it. */
   | { readonly kind: 'found'; readonly topic: Topic; readonly descriptors: readonly Descriptor[] }
   /** All tries went by without an answer. */
@@ -82,7 +84,7 @@ export class Joining {
   readonly #seekOfId = new Map<string, Seek>();
   readonly #paths: ReturnPaths;
   /** Answers that leave later, in no order. */
-  #waiting: { readonly atMs: number; readonly output: JoinOutput }[] = [];
+  #waiting: { readonly atMs: number; readonly output: Send }[] = [];
   /** Private queries that were handed on, by id, until something comes back. */
   readonly #awaited = new Map<string, Awaited>();
   /** Asked for after each input of a node, and null after one that may have changed it. */
@@ -92,6 +94,7 @@ export class Joining {
   readonly #handedOn: TokenBuckets;
   readonly #unhinted: TokenBuckets;
   readonly #forwarded: TokenBuckets;
+  readonly #pairs: TokenBuckets<string>;
   readonly #own: TokenBuckets;
   readonly #ownMore: TokenBuckets;
   readonly #refusals = new Map<JoinRefusal, number>();
@@ -111,13 +114,14 @@ export class Joining {
     const seals = this.#seals;
     this.#nextHops = new NextHops(around, dependencies, this.#options);
     this.#ownAnswers = new OwnAnswers(around, { random: this.#random, seals }, { ...this.#options, shape });
-    const { pathsMax, queriesPerMinute, queriesMorePerMinute, peersMax } = this.#options;
+    const { pathsMax, queriesPerMinute, queriesPerPairMinute, queriesMorePerMinute, peersMax } = this.#options;
     this.#paths = new ReturnPaths(pathsMax);
     const buckets = (perMinute: number) => new TokenBuckets(perMinute, peersMax);
     this.#received = buckets(2 * (queriesPerMinute + queriesMorePerMinute));
     this.#handedOn = buckets(2 * queriesPerMinute);
     this.#unhinted = buckets(2 * queriesPerMinute);
     this.#forwarded = buckets(queriesPerMinute);
+    this.#pairs = new TokenBuckets(queriesPerPairMinute, pairsPerPeer * peersMax);
     this.#own = buckets(queriesPerMinute);
     this.#ownMore = buckets(queriesMorePerMinute);
   }
@@ -171,12 +175,15 @@ export class Joining {
   stop(topic: Topic): void {
     const seek = this.#seeks.get(topic.name);
     if (seek !== undefined) this.#end(seek);
+    // Who left is no member any more: what is waited for gets a false answer.
+    for (const [id, one] of this.#awaited)
+      if (one.topic?.name === topic.name) this.#awaited.set(id, { ...one, topic: undefined });
   }
 
   /** Does what is due: further tries, and the end of seeks that had theirs. */
   wake(nowMs: number): JoinOutput[] {
     this.#dueAtMs = null;
-    const outputs = this.#waiting.filter(({ atMs }) => atMs <= nowMs).map(({ output }) => output);
+    const outputs: JoinOutput[] = this.#waiting.filter(({ atMs }) => atMs <= nowMs).map(({ output }) => output);
     if (outputs.length > 0) this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs);
     for (const [id, { untilMs }] of [...this.#awaited])
       if (untilMs <= nowMs) outputs.push(...this.#unanswered(id, nowMs));
@@ -205,12 +212,11 @@ export class Joining {
     if (!mayAsk) return this.#refuse('too-often');
     const path = this.#paths.get(id, nowMs);
     if (path !== undefined || this.#seekOfId.has(id)) return this.#comeRound(from, query, path, nowMs);
-    const topic = this.#ownAnswers.topicFor(query, nowMs);
-    const to: PeerId[] = [];
-    this.#remember(id, from, to, nowMs);
+    const topic = this.#ownAnswers.topicFor(query, from, nowMs);
+    const way = this.#remember(query, from, nowMs);
     if (topic !== undefined && isOpen(query)) return this.#answer(from, query, topic, nowMs);
-    const outputs = this.#handOn(query, to, [from], topic, nowMs);
-    if (to.length > 0 && !isOpen(query)) this.#await(id, query, topic, nowMs);
+    const outputs = this.#handOn(query, way, [from], topic, nowMs);
+    if (way.to.size > 0 && !isOpen(query)) this.#await(id, query, topic, nowMs);
     return outputs;
   }
 
@@ -220,26 +226,25 @@ export class Joining {
    */
   #comeRound(from: PeerId, query: JoinQuery, path: ReturnPath | undefined, nowMs: number): JoinOutput[] {
     if (path === undefined || path.from === from) return this.#refuse('repeated');
-    const isOwn = this.#seekOfId.has(idText(query.id));
-    if (isOwn || path.visits >= this.#options.waysMax || query.ttl <= 1) {
+    if (path.visits >= this.#options.waysMax || query.ttl <= 1) {
       // Who hands on a private query waits for something to come back.
       return isOpen(query) ? this.#refuse('repeated') : this.#answer(from, query, undefined, nowMs);
     }
     path.visits += 1;
-    const waysBefore = path.to.length;
-    const outputs = this.#handOn(query, path.to, [from, path.from], undefined, nowMs);
+    const waysBefore = path.to.size;
+    const outputs = this.#handOn(query, path, [from, path.from], undefined, nowMs);
     // What comes back of the new way goes to who brought the query first; this one shall not wait for it.
-    const mustAnswer = !isOpen(query) && path.to.length > waysBefore;
+    const mustAnswer = !isOpen(query) && path.to.size > waysBefore;
     return mustAnswer ? [...outputs, ...this.#answer(from, query, undefined, nowMs)] : outputs;
   }
 
   /**
-   * Hands a query to one more neighbour, which joins those in `to`. Where it can go no further, or comes from one who had many
+   * Hands a query to one more neighbour, which joins those of its way. Where it can go no further, or comes from one who had many
    * handed on, it gets our answer, a false one where we do not read `topic`.
    */
   #handOn(
     query: JoinQuery,
-    to: PeerId[],
+    way: ReturnPath,
     without: readonly PeerId[],
     topic: Topic | undefined,
     nowMs: number,
@@ -247,16 +252,17 @@ export class Joining {
     const from = without[0] as PeerId; // whoever handed it to us
     const isLast = query.ttl <= 1;
     const isAllowed = !isLast && this.#handedOn.take(from, nowMs);
-    const terms = { hint: query.hint, budget: this.#forwarded, without: [...without, ...to] };
+    const isTaken = (peer: PeerId) => this.#pairs.left(pairKey(from, peer), nowMs) < 1;
+    const terms = { hint: query.hint, budget: this.#forwarded, without: [...without, ...way.to.keys()], isTaken };
     const next = isAllowed ? this.#nextHops.choose(terms, nowMs) : undefined;
     if (next === undefined) {
       if (!isLast) this.#refuse(isAllowed ? 'no-way' : 'too-often');
       return this.#answer(from, query, topic, nowMs);
     }
-    to.push(next);
-    return [
-      { kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl: this.#hopsAfter(query.ttl) } } },
-    ];
+    this.#pairs.take(pairKey(from, next), nowMs);
+    const ttl = this.#hopsAfter(query.ttl);
+    this.#went(way, next, ttl);
+    return [{ kind: 'send', to: next, message: { kind: 'join', query: { ...query, ttl } } }];
   }
 
   /** Waits for what comes back of a query: the longer, the more hops it has left, since each on its way waits as well. */
@@ -272,7 +278,7 @@ export class Joining {
     const outputs: JoinOutput[] = [];
     for (const id of [...this.#awaited.keys()]) {
       const path = this.#paths.get(id, nowMs);
-      if (path?.to.every((one) => one === peer)) outputs.push(...this.#unanswered(id, nowMs));
+      if (path !== undefined && path.to.size === 1 && path.to.has(peer)) outputs.push(...this.#unanswered(id, nowMs));
     }
     return outputs;
   }
@@ -299,11 +305,14 @@ export class Joining {
    * each, at about the same time and of the same size, and cannot tell the members among them.
    */
   #answer(to: PeerId, query: JoinQuery, topic: Topic | undefined, nowMs: number): JoinOutput[] {
+    const { answersWaitingMax, answersWaitingPerPeerMax } = this.#options;
+    const waitingFor = this.#waiting.filter(({ output }) => output.to === to).length;
+    if (this.#waiting.length >= answersWaitingMax || waitingFor >= answersWaitingPerPeerMax)
+      return this.#refuse('too-often');
     const box = this.#ownAnswers.seal(query, topic);
     if (box === undefined) return [];
-    const output: JoinOutput = { kind: 'send', to, message: { kind: 'joined', id: query.id, box } };
+    const output = { kind: 'send', to, message: { kind: 'joined', id: query.id, box } } as const;
     if (this.#options.answerDelayMs === 0) return [output];
-    if (this.#waiting.length >= this.#options.answersWaitingMax) return this.#refuse('too-often');
     this.#waiting.push({ atMs: nowMs + this.#random.float() * this.#options.answerDelayMs, output });
     this.#dueAtMs = null;
     return [];
@@ -311,22 +320,25 @@ export class Joining {
 
   /** An answer on its way back, or to us. */
   onJoined(from: PeerId, message: JoinedMessage, nowMs: number): JoinOutput[] {
-    if (message.box.length > messageLimits.joinBoxBytesMax) return this.#refuse('malformed');
     const id = idText(message.id);
     const seek = this.#seekOfId.get(id);
     const path = this.#paths.get(id, nowMs);
     // An answer to a seek of ours that ended finds the path, but nobody who waits.
     const isLate = path?.from === this.#around.self().peer && seek === undefined;
     if (path === undefined || isLate) return this.#refuse('not-asked');
-    if (!path.to.includes(from)) return this.#refuse('wrong-peer');
-    if (path.answersLeft === 0) return this.#refuse('too-often');
-    path.answersLeft -= 1;
+    const left = path.to.get(from);
+    if (left === undefined) return this.#refuse('wrong-peer');
+    // It counts for nothing: what could not be handed back must not end the waiting.
+    if ((layersOf(message.box) ?? Number.POSITIVE_INFINITY) > path.layersMost) return this.#refuse('malformed');
+    if (left === 0) return this.#refuse('too-often');
+    path.to.set(from, left - 1);
     if (seek !== undefined) return this.#found(seek, message.box, nowMs);
-    const awaited = this.#awaited.get(id);
+    const topic = this.#awaited.get(id)?.topic;
     this.#awaited.delete(id);
     this.#dueAtMs = null;
-    const own = awaited?.topic && this.#ownAnswers.seal(awaited.query, awaited.topic);
-    return [{ kind: 'send', to: path.from, message: own === undefined ? message : { ...message, box: own } }];
+    const { sealedTo } = path;
+    const box = sealedTo === null ? message.box : this.#ownAnswers.handBack(sealedTo, topic, message.box);
+    return box === undefined ? [] : [{ kind: 'send', to: path.from, message: { ...message, box } }];
   }
 
   #found(seek: Seek, box: Uint8Array, nowMs: number): JoinOutput[] {
@@ -354,7 +366,8 @@ export class Joining {
       seek.nonce = this.#random.bytes(16);
     }
     const hint = hintOf(seek.topic, seek.mode, epochAt(nowMs, epochMs.filter), this.#shape);
-    const shared = { nonce: seek.nonce, tag: seek.topic.joinTag(seek.nonce), replyKey: seek.replyKey.publicKey, hint };
+    const said = { nonce: seek.nonce, replyKey: seek.replyKey.publicKey, hint };
+    const shared = { ...said, tag: seek.topic.joinTag(said) };
     const outputs: JoinOutput[] = [];
     for (const to of this.#firstHops(seek, hint, nowMs)) {
       const query = { ...shared, id: this.#random.bytes(16), ttl: this.#startHops() };
@@ -362,7 +375,7 @@ export class Joining {
       seek.ids.push(id);
       seek.asked.push(to);
       this.#seekOfId.set(id, seek);
-      this.#remember(id, self, [to], nowMs);
+      this.#went(this.#remember(query, self, nowMs), to, query.ttl);
       outputs.push({ kind: 'send', to, message: { kind: 'join', query } });
     }
     return outputs;
@@ -395,9 +408,21 @@ export class Joining {
     return last === undefined ? chosen : [last];
   }
 
-  #remember(id: string, from: PeerId, to: PeerId[], nowMs: number): void {
-    const { pathMs, answersPerPathMax } = this.#options;
-    this.#paths.set(id, { from, to, untilMs: nowMs + pathMs, answersLeft: answersPerPathMax, visits: 1 }, nowMs);
+  #remember(query: JoinQuery, from: PeerId, nowMs: number): ReturnPath {
+    const sealedTo = isOpen(query) ? null : { replyKey: query.replyKey, nonce: query.nonce };
+    const untilMs = nowMs + this.#options.pathMs;
+    const way: ReturnPath = { from, to: new Map(), sealedTo, untilMs, layersMost: 0, visits: 1 };
+    this.#paths.set(idText(query.id), way, nowMs);
+    return way;
+  }
+
+  /** The query went to `peer` with so many hops left: each on its way adds a layer to what comes back, of a private one. */
+  #went(way: ReturnPath, peer: PeerId, hops: number): void {
+    const { answersPerWayMax, hopsMax } = this.#options;
+    way.to.set(peer, answersPerWayMax);
+    if (way.sealedTo === null) return;
+    const layers = hops - 1 + (hops === hopsMax ? layersSlack : 0);
+    way.layersMost = Math.max(way.layersMost, layers);
   }
 
   #end(seek: Seek): void {
@@ -413,6 +438,14 @@ export class Joining {
 }
 
 const noNonce = new Uint8Array(0);
+
+/** Hops that a query may make beyond those it began with, see {@link JoiningOptions}.hopsSpread: half as often each. */
+const layersSlack = joinAnswerLimits.layersMax - messageLimits.joinHopsMax;
+
+const pairKey = (from: PeerId, to: PeerId) => `${from}/${to}`;
+
+/** Pairs of neighbours remembered for each neighbour. */
+const pairsPerPeer = 4;
 
 /** Friends among whom a sensitive query chooses its first hops. */
 const friendsMax = 16;

@@ -11,6 +11,8 @@ export interface NextHopTerms {
   /** What each neighbour may be asked; one is taken from whom is chosen. */
   readonly budget: TokenBuckets;
   readonly without: readonly PeerId[];
+  /** Whom else it may not go to. */
+  readonly isTaken?: (peer: PeerId) => boolean;
   /** True: nobody else will do. */
   readonly isConnected?: boolean;
 }
@@ -35,14 +37,14 @@ export class NextHops {
    * The neighbour whose filter has most of the hinted bits, one by chance among equals; now and then anybody. Of equals that promise
    * something those are taken who are connected; where nobody does, connected ones may all be of those who connect to everybody.
    */
-  choose({ hint, budget, without, isConnected = false }: NextHopTerms, nowMs: number): PeerId | undefined {
+  choose({ hint, budget, without, isTaken, isConnected = false }: NextHopTerms, nowMs: number): PeerId | undefined {
     const wanders = hint.length === 0 || this.#random.float() < this.#wanderShare;
     let best: PeerId[] = [];
     let most = -1;
     for (const { peer, filter } of this.#around.neighbours()) {
       const score = wanders || filter === undefined ? 0 : countBits(filter, hint);
       if (score < most || without.includes(peer) || budget.left(peer, nowMs) < 1) continue;
-      if (isConnected && !this.#around.isConnected(peer)) continue;
+      if ((isConnected && !this.#around.isConnected(peer)) || isTaken?.(peer)) continue;
       if (score > most) best = [];
       most = score;
       best.push(peer);

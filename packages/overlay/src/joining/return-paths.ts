@@ -1,12 +1,16 @@
 import type { PeerId } from '@pulsemesh/wire';
+import type { JoinAnswerAddress } from './join-answer.ts';
 
 /** Where a query came from and went: its answers come from there and go back here. */
 export interface ReturnPath {
   readonly from: PeerId;
-  /** Nobody where it ended here; more than one where it came round again. */
-  readonly to: PeerId[];
+  /** How many answers each may still give. Nobody where it ended here; more than one where it came round again. */
+  readonly to: Map<PeerId, number>;
+  /** Layers that an answer may have which comes from there. */
+  layersMost: number;
+  /** What is handed back is sealed anew to this asker; null for an open query. */
+  readonly sealedTo: JoinAnswerAddress | null;
   readonly untilMs: number;
-  answersLeft: number;
   /** How often the query was here. */
   visits: number;
 }

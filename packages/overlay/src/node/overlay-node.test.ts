@@ -126,6 +126,30 @@ describe('a node of the overlay', () => {
     expect(client.descriptor.addresses).toEqual([]);
   });
 
+  it('a client that vanished is no member any more, nobody is told of one, and neither keeps a ring busy', () => {
+    const { world, nodes } = startNetwork(6, 32, topic);
+    const client = world.add({ addresses: [] });
+    world.do(client, client.subscribe(topic, {}, world.nowMs));
+    for (const node of nodes.slice(0, 3)) world.connect(client, node);
+    expect(
+      world.run(20_000, () => nodes.slice(0, 3).every((node) => node.subscribersOf(topic).includes(client.self))),
+    ).toBe(true);
+    world.run(60_000);
+    const told = world.log.flatMap(({ message }) => (message.kind === 'ring' ? message.descriptors : []));
+    expect(told.some(({ peer }) => peer === client.self)).toBe(false);
+    world.crash(client);
+    const isNamed = (node: (typeof nodes)[number]) =>
+      node.subscribersOf(topic).includes(client.self) ||
+      node
+        .ring(topic)
+        .shapes.some(({ successors, predecessors }) => [...successors, ...predecessors].includes(client.self));
+    expect(world.run(10_000, () => !nodes.some(isNamed))).toBe(true);
+    world.run(60_000);
+    world.sent.clear();
+    world.run(240_000);
+    expect((world.sent.get('ring') ?? 0) / nodes.length).toBeLessThan(30);
+  });
+
   it('costs little where nobody else reads a topic', () => {
     const world = new World(41);
     const nodes = Array.from({ length: 10 }, () => world.add());
@@ -135,7 +159,7 @@ describe('a node of the overlay', () => {
     world.run(60_000);
     world.sent.clear();
     world.run(600_000);
-    expect(world.sent.get('join') ?? 0).toBeLessThan(150);
+    expect(world.sent.get('join') ?? 0).toBeLessThan(220); // its own that come round go on, as anybody’s
     expect(world.sent.get('ring') ?? 0).toBe(0);
   });
 

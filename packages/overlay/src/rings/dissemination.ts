@@ -53,7 +53,7 @@ export interface Subscription {
 
 /** An event that was made here. */
 export interface Publication {
-  /** 32 bytes. */
+  /** 16 bytes. */
   readonly id: Uint8Array;
   /** The event as it travels. */
   readonly bytes: Uint8Array;
@@ -165,7 +165,8 @@ export class Dissemination {
     const held = this.#held.get(key);
     this.#held.delete(key);
     if (held === undefined || !isAccepted) return [];
-    return this.#forward(subscription, held.stored, held.from, nowMs);
+    // From now on it can be given: those who were told of others meanwhile are told of it.
+    return this.#forward(subscription, { ...held.stored, storedAtMs: nowMs }, held.from, nowMs);
   }
 
   /** A member can give events that may be missing here. */
@@ -175,7 +176,7 @@ export class Dissemination {
     const topicKey = subscription.topic.name;
     const ids: Uint8Array[] = [];
     for (const id of message.ids) {
-      const key = id.length === 32 ? keyOfBytes(id) : '';
+      const key = id.length === messageLimits.eventIdBytes ? keyOfBytes(id) : '';
       // Its time is not known yet: only whether it was seen can be asked.
       const isKnown = this.#seen.look(topicKey, key, nowMs, nowMs) === 'seen' || this.#rejected.has(key);
       if (key === '' || isKnown) continue;
@@ -192,7 +193,7 @@ export class Dissemination {
     if (message.ids.length > messageLimits.idsMax) return this.#refuse('too-many');
     const outputs: NodeOutput[] = [];
     let isHungry = false;
-    for (const id of new Set(message.ids.filter((one) => one.length === 32).map(keyOfBytes))) {
+    for (const id of new Set(message.ids.filter((one) => one.length === messageLimits.eventIdBytes).map(keyOfBytes))) {
       const stored = this.#store.get(id);
       if (stored === undefined || stored.topicKey !== subscription.topic.name) continue;
       if (!this.#served.take(from, id, stored.bytes.length, nowMs)) {

@@ -5,6 +5,7 @@ export type RefusalKind =
   | 'wrong-proof'
   | 'wrong-peer'
   | 'bad-descriptor'
+  | 'out-of-reach'
   | 'unasked'
   | 'too-often'
   | 'too-many'

@@ -77,6 +77,8 @@ export class RingGossip {
     for (const descriptor of descriptors) {
       if (!isCurrent(descriptor, nowMs) || !isGenuine(descriptor)) {
         this.#dependencies.refusals.count('bad-descriptor');
+      } else if (this.#isOutOfReach(descriptor)) {
+        this.#dependencies.refusals.count('out-of-reach');
       } else if (this.ring.offer(descriptor, nowMs)) {
         isNews = true;
       }
@@ -200,6 +202,11 @@ export class RingGossip {
   /** Something of this topic came from a peer: it lives, whatever became of our questions. */
   heard(peer: PeerId, nowMs: number): readonly NodeOutput[] {
     this.#isFed = true;
+    return this.spoke(peer, nowMs);
+  }
+
+  /** A peer said something about this topic, though it gave nothing. */
+  spoke(peer: PeerId, nowMs: number): readonly NodeOutput[] {
     const member = this.ring.members.get(peer);
     if (member !== undefined) member.missCount = 0;
     return this.ring.subscribers.heard(peer, nowMs) ? [this.#subscription(peer, true)] : nothing;
@@ -235,6 +242,11 @@ export class RingGossip {
     this.#schedule(nowMs + this.#parameters.fastPeriodMs);
   }
 
+  /** Who has no address and no connection to us cannot be asked whether it lives: it comes itself, or not at all. */
+  #isOutOfReach({ peer, addresses }: Descriptor): boolean {
+    return addresses.length === 0 && !this.#dependencies.connections.has(peer);
+  }
+
   #isNeighbour(peer: PeerId): boolean {
     return this.ring.shapes.some((shape) => shape.successors.includes(peer) || shape.predecessors.includes(peer));
   }
@@ -268,7 +280,8 @@ export class RingGossip {
     this.#lastRoundAtMs = nowMs;
     const outputs: NodeOutput[] = [];
     for (const member of [...this.ring.members.values()]) {
-      if (!isCurrent(member.descriptor, nowMs)) outputs.push(...this.drop(member.peer, nowMs, 'doubted'));
+      const isGone = !isCurrent(member.descriptor, nowMs) || this.#isOutOfReach(member.descriptor);
+      if (isGone) outputs.push(...this.drop(member.peer, nowMs, 'doubted'));
     }
     const faded = this.ring.subscribers.fade(nowMs, (peer) => this.ring.members.has(peer));
     outputs.push(...faded.map((peer) => this.#subscription(peer, false)));
@@ -407,7 +420,9 @@ export class RingGossip {
     if (!this.ring.isProven(to.peer)) return [];
     const { randomsToldMax, tellAnewEvery } = this.#parameters;
     const told = member === undefined ? new Set<Descriptor>() : toldOf(member, tellAnewEvery);
-    const isFit = (other: Member) => other.isProven && other.peer !== to.peer && isCurrent(other.descriptor, nowMs);
+    // Nobody reaches who has no address, but over connections it made itself.
+    const isFit = ({ isProven, peer, descriptor }: Member) =>
+      isProven && peer !== to.peer && descriptor.addresses.length > 0 && isCurrent(descriptor, nowMs);
     const near = this.ring.around(epoch, to.publicKey, messageLimits.descriptorsMax - randomsToldMax, isFit);
     const far = this.ring.shortcuts.filter((other) => isFit(other) && !near.includes(other));
     const isNews = (other: Member) => !told.has(other.descriptor);

@@ -256,7 +256,7 @@ describe('announcements', () => {
   });
 
   it('are asked of the next who named the event when the first does not answer, then given up', () => {
-    const id = new Uint8Array(32).fill(1);
+    const id = new Uint8Array(16).fill(1);
     expect(outputs(victim, member, have([id, id]))).toMatchObject([
       { to: member.peer, message: { kind: 'want', ids: [id] } },
     ]);
@@ -276,14 +276,14 @@ describe('announcements', () => {
 
   it('are refused from who did not prove itself, in unknown routes, and past their number', () => {
     const stranger = 'a stranger' as PeerId;
-    expect(outputs(victim, stranger, have([new Uint8Array(32)]))).toEqual([]);
-    expect(outputs(victim, stranger, want([new Uint8Array(32)]))).toEqual([]);
+    expect(outputs(victim, stranger, have([new Uint8Array(16)]))).toEqual([]);
+    expect(outputs(victim, stranger, want([new Uint8Array(16)]))).toEqual([]);
     expect(victim.rings.refusals.get('unproven')).toBe(2);
     const unknown = new Uint8Array(16);
     victim.rings.onHave(member.peer, { ...have([]), route: unknown }, world.nowMs);
     victim.rings.onWant(member.peer, { ...want([]), route: unknown }, world.nowMs);
     expect(victim.rings.refusals.get('unknown-route')).toBe(2);
-    const many = Array.from({ length: 65 }, () => world.random.bytes(32));
+    const many = Array.from({ length: 65 }, () => world.random.bytes(16));
     expect(outputs(victim, member, have(many))).toEqual([]);
     expect(outputs(victim, member, want(many))).toEqual([]);
     expect(outputs(victim, member, have([new Uint8Array(31)]))).toEqual([]);
@@ -292,19 +292,19 @@ describe('announcements', () => {
   it('make nobody wait for more than so many events of one peer', () => {
     let asked = 0;
     for (let turn = 0; turn < 10; turn += 1) {
-      for (const output of outputs(victim, member, have(Array.from({ length: 64 }, () => world.random.bytes(32))))) {
+      for (const output of outputs(victim, member, have(Array.from({ length: 64 }, () => world.random.bytes(16))))) {
         if (output.kind === 'send' && output.message.kind === 'want') asked += output.message.ids.length;
       }
     }
     expect(asked).toBe(wantsLimits.wantsPerPeerMax);
     expect(victim.rings.refusals.get('too-many')).toBe(640 - wantsLimits.wantsPerPeerMax);
     // The other member is heard all the same.
-    expect(outputs(victim, other, have([world.random.bytes(32)]))).toHaveLength(1);
+    expect(outputs(victim, other, have([world.random.bytes(16)]))).toHaveLength(1);
   });
 
   it('are answered once an id, of events at hand, and not again and again', () => {
     const id = world.publish(member, ward, large);
-    expect(outputs(member, other, want([id, id, new Uint8Array(32), new Uint8Array(3)]))).toHaveLength(1);
+    expect(outputs(member, other, want([id, id, new Uint8Array(16), new Uint8Array(3)]))).toHaveLength(1);
     let answers = 0;
     for (let turn = 0; turn < 1_000; turn += 1) answers += outputs(member, other, want([id])).length;
     expect(answers).toBe(servedLimits.againMax - 1);

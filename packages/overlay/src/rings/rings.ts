@@ -285,13 +285,13 @@ export class Rings {
   onHave(from: PeerId, message: HaveMessage, nowMs: number): NodeOutput[] {
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
-    return this.#dissemination.onHave(from, message, known.gossip, nowMs);
+    return [...known.gossip.spoke(from, nowMs), ...this.#dissemination.onHave(from, message, known.gossip, nowMs)];
   }
 
   onWant(from: PeerId, message: WantMessage, nowMs: number): NodeOutput[] {
     const known = this.#routes.get(keyOfBytes(message.route));
     if (known === undefined) return this.#refuse('unknown-route');
-    return this.#dissemination.onWant(from, message, known.gossip, nowMs);
+    return [...known.gossip.spoke(from, nowMs), ...this.#dissemination.onWant(from, message, known.gossip, nowMs)];
   }
 
   /** A peer asks us to carry a route's events, or answers; nothing happens unless {@link RingsOptions.carry} says so. */
@@ -316,8 +316,10 @@ export class Rings {
     this.#ringDueAtMs = null;
     this.#carriers?.disconnected(peer);
     this.#later(this.#carriage?.disconnected(peer));
-    if (why === 'closed') return;
-    for (const gossip of this.#topics.values()) gossip.doubt(peer, nowMs);
+    for (const gossip of this.#topics.values()) {
+      const isOutOfReach = gossip.ring.members.get(peer)?.descriptor.addresses.length === 0;
+      if (why === 'lost' || isOutOfReach) gossip.doubt(peer, nowMs);
+    }
   }
 
   /** A peer cannot be reached: it is replaced at once in all rings. */

@@ -213,7 +213,7 @@ describe('members of a ring', () => {
     const [liar, victim] = [world.node(0), world.node(15)];
     const before = victim.rings.counts.announced;
     for (let second = 0; second < 20; second += 1) {
-      const ids = Array.from({ length: 30 }, (_, index) => new Uint8Array(32).fill(index).fill(second, 16));
+      const ids = Array.from({ length: 30 }, (_, index) => new Uint8Array(16).fill(index).fill(second, 8));
       world.inject(liar.peer, victim.peer, { kind: 'have', route, ids });
       world.run(1);
     }

@@ -10,7 +10,7 @@ import type { Topic } from '../topic.ts';
 import type { ServiceCounters } from './counters.ts';
 import { type InboundHandlers, InboundStream } from './inbound-stream.ts';
 import { Links } from './links.ts';
-import { Pace, paceLimits } from './pace.ts';
+import { PeerPaces } from './pace.ts';
 import { SteadyTime } from './steady-time.ts';
 
 export interface DriverOptions {
@@ -47,7 +47,7 @@ export class Driver {
   readonly #node: OverlayNode;
   readonly #links: Links;
   readonly #inbound = new Set<InboundStream>();
-  readonly #paces = new Map<PeerId, Readonly<Record<keyof typeof paceLimits, Pace>>>();
+  readonly #paces = new PeerPaces();
   readonly #time: SteadyTime;
   #outputs: NodeOutput[] = [];
   #isPerforming = false;
@@ -193,7 +193,8 @@ export class Driver {
         this.#takeMessages(from, messages);
         this.#hold(from, messages.filter(({ kind }) => kind === 'event').length, signatures, inbound);
       },
-      onMalformed: (error) => {
+      onMalformed: (error, signatures) => {
+        this.#hold(from, 0, signatures, inbound);
         this.#deps.count.malformed.add();
         this.#deps.logger.debug('a peer sent what is no message', { peer: from, ...errorForLog(error) });
       },
@@ -201,6 +202,8 @@ export class Driver {
     const inbound = new InboundStream(stream, descriptorMemory, handlers, connection.multiplexer);
     this.#inbound.add(inbound);
     stream.addEventListener('close', () => this.#inbound.delete(inbound));
+    // Who sent too much is not read sooner because it opens another stream.
+    this.#hold(from, 0, 0, inbound);
     stream.addEventListener('remoteCloseWrite', () => this.#links.parting(from, connection));
     this.#links.take(connection);
   }
@@ -213,15 +216,9 @@ export class Driver {
 
   /** Reads nothing more of a peer for a while that sends events, or descriptors never seen, faster than it may. */
   #hold(from: PeerId, events: number, signatures: number, stream: InboundStream): void {
-    if (this.#isStopped || (events === 0 && signatures === 0)) return;
+    if (this.#isStopped) return;
     const { clock, count } = this.#deps;
-    const nowMs = clock.monotonicMs();
-    const paces = this.#paces.get(from) ?? {
-      events: new Pace(paceLimits.events, nowMs),
-      signatures: new Pace(paceLimits.signatures, nowMs),
-    };
-    this.#paces.set(from, paces);
-    const waitMs = Math.max(paces.events.take(events, nowMs), paces.signatures.take(signatures, nowMs));
+    const waitMs = this.#paces.take(from, { events, signatures }, clock.monotonicMs());
     if (waitMs === 0) return;
     count.pauses.add();
     stream.pause();
@@ -236,7 +233,6 @@ export class Driver {
   }
 
   #gone(peer: PeerId, why: 'closed' | 'lost'): void {
-    this.#paces.delete(peer);
     this.run((nowMs) => this.#node.disconnected(peer, nowMs, why));
   }
 }

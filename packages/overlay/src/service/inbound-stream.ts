@@ -7,8 +7,8 @@ import { FrugalWindow } from './frugal-window.ts';
 export interface InboundHandlers {
   /** The messages of one frame, in order, and how many signatures of descriptors were looked at to read them. */
   readonly onMessages: (messages: readonly Message[], signatures: number) => void;
-  /** The remote sent what is no frame, or a frame past a limit; the stream has been aborted. */
-  readonly onMalformed: (error: unknown) => void;
+  /** The remote sent what is no frame, or a frame past a limit; the stream has been aborted. Signatures may have been looked at. */
+  readonly onMalformed: (error: unknown, signatures: number) => void;
 }
 
 /**
@@ -77,16 +77,16 @@ export class InboundStream {
       try {
         messages = decodeMessages(frame, this.#memory);
       } catch (error) {
-        this.#broken(error);
+        this.#broken(error, this.#memory.checkedCount - checkedBefore);
         return;
       }
       this.#handlers.onMessages(messages, this.#memory.checkedCount - checkedBefore);
     }
   }
 
-  #broken(error: unknown): void {
+  #broken(error: unknown, signatures = 0): void {
     this.abort(error instanceof Error ? error : new Error('malformed'));
-    this.#handlers.onMalformed(error);
+    this.#handlers.onMalformed(error, signatures);
   }
 
   #tell(what: 'pause' | 'resume'): void {

@@ -3,7 +3,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { descriptorAddresses } from './addresses.ts';
 import { DialMemory, dialLimits } from './dial-memory.ts';
-import { Pace, paceLimits } from './pace.ts';
+import { Pace, PeerPaces, paceLimits } from './pace.ts';
 import type { Message } from './pub-sub.ts';
 import { Validations, type Verdict, validationsPendingMax } from './validations.ts';
 
@@ -65,6 +65,22 @@ describe('the pace of a peer', () => {
       expect(pace.take(limits.burstMax, 3_000_000)).toBe(0);
       expect(pace.take(1, 3_000_000)).toBeGreaterThan(0);
     }
+  });
+});
+
+describe('the paces of peers', () => {
+  it('hold for all streams and connections of a peer, until it is paid', () => {
+    const paces = new PeerPaces(2);
+    const [flooder, other, third] = [peer('flooder'), peer('other'), peer('third')];
+    const { burstMax, perSecondMax } = paceLimits.signatures;
+    expect(paces.take(flooder, { events: 0, signatures: 0 }, 0)).toBe(0);
+    expect(paces.take(flooder, { events: 0, signatures: burstMax + perSecondMax }, 0)).toBe(1_000);
+    expect(paces.take(other, { events: 1, signatures: 1 }, 0)).toBe(0);
+    // A new stream, or connection, takes nothing and asks.
+    expect(paces.take(flooder, { events: 0, signatures: 0 }, 400)).toBe(600);
+    expect(paces.take(flooder, { events: 0, signatures: 1 }, 1_000)).toBe(1_000 / perSecondMax);
+    expect(paces.take(third, { events: 1, signatures: 0 }, 1_000)).toBe(0);
+    expect(paces.take(flooder, { events: 0, signatures: 0 }, 1_000)).toBeGreaterThan(0);
   });
 });
 

@@ -1,9 +1,12 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { streamPair } from '@libp2p/utils';
+import { createSeededRandom } from '@pulsemesh/base';
+import { createSigner } from '@pulsemesh/crypto';
 import type { PeerId } from '@pulsemesh/wire';
-import { encodeFrame } from '@pulsemesh/wire';
+import { encodeCbor, encodeFrame } from '@pulsemesh/wire';
 import { describe, expect, it } from 'vitest';
 import { codecLimits, DescriptorMemory, encodeMessages } from '../codec.ts';
+import { createDescriptor } from '../descriptor.ts';
 import type { Message } from '../message.ts';
 import { InboundStream } from './inbound-stream.ts';
 import { PeerLink } from './peer-link.ts';
@@ -16,11 +19,15 @@ async function readStream() {
   const [near, far] = await streamPair();
   const read: Message[] = [];
   const faults: unknown[] = [];
+  const checked: number[] = [];
   const inbound = new InboundStream(far, new DescriptorMemory(), {
     onMessages: (messages) => read.push(...messages),
-    onMalformed: (error) => faults.push(error),
+    onMalformed: (error, signatures) => {
+      faults.push(error);
+      checked.push(signatures);
+    },
   });
-  return { near, far, read, faults, inbound };
+  return { near, far, read, faults, checked, inbound };
 }
 
 /** A link whose streams are the given ones, one after the other; at the end of them none can be opened. */
@@ -79,6 +86,16 @@ describe('an inbound stream', () => {
     expect(far.status).toBe('aborted');
     expect(read).toEqual([]);
   });
+});
+
+it('an inbound stream says what a frame cost that was broken after all', async () => {
+  const { near, faults, checked } = await readStream();
+  const random = createSeededRandom(3);
+  const content = { addresses: [], version: 1, expiresAtSeconds: 1_900_000_000, capabilities: 1 };
+  const descriptors = Array.from({ length: 10 }, () => createDescriptor(content, createSigner(random.bytes(32))));
+  near.send(encodeFrame(encodeCbor([[2, 1, descriptors.map(({ bytes }) => bytes), []], ['broken']])));
+  await expect.poll(() => faults).toHaveLength(1);
+  expect(checked).toEqual([10]);
 });
 
 describe('a link to a peer', () => {
