@@ -3,6 +3,7 @@ import type { PeerId } from '@pulsemesh/wire';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Descriptor } from '../descriptor.ts';
 import { type ClusteredNetwork, createClusteredNetwork } from '../testing/clustered-network.ts';
+import { plainSeals } from '../testing/plain-seals.ts';
 import { createTopic, type Topic } from '../topic.ts';
 import type { JoinMode } from './join-hint.ts';
 import { Joining, type JoinOutput } from './joining.ts';
@@ -91,6 +92,7 @@ class JoinWorld {
 
   constructor(network: ClusteredNetwork, options: Partial<JoiningOptions>, random: Random) {
     this.#random = random;
+    const seals = plainSeals(); // how answers are sealed makes no difference to who is found
     for (const { descriptor, clustering, topics } of network.peers) {
       const neighbours = clustering.neighbours();
       const around = {
@@ -101,7 +103,8 @@ class JoinWorld {
         friends: () => [],
         isConnected: (peer: PeerId) => this.#isLinked(descriptor.peer, peer),
       };
-      this.#machines.set(descriptor.peer, new Joining(around, { random }, { answerDelayMs: 0, ...options }));
+      const dependencies = { random, ...(isFull ? { seals } : {}) };
+      this.#machines.set(descriptor.peer, new Joining(around, dependencies, { answerDelayMs: 0, ...options }));
     }
   }
 
