@@ -133,6 +133,25 @@ describe('an event that the application has to accept', () => {
     expect(last.delivered.map((event) => event.id)).toEqual([accepted]);
   });
 
+  it('is named from its acceptance on, however long that took, to who lost what it was handed', () => {
+    const world = formed(3);
+    const [source, gate, last] = [world.node(0), world.node(1), world.node(2)];
+    world.validating.add(gate.peer);
+    let lostCount = 0;
+    world.intercept = (from, to, message) => {
+      if (to !== last.peer) return message;
+      const isLost = message.kind === 'event' && lostCount === 0;
+      if (isLost) lostCount += 1;
+      return from !== gate.peer || isLost ? null : message;
+    };
+    const accepted = world.publish(source, ward, small);
+    world.run(40);
+    world.act(gate, gate.rings.validated(ward, accepted, true, world.nowMs));
+    world.run(5);
+    expect(lostCount).toBe(1);
+    expect(last.delivered.map((event) => event.id)).toEqual([accepted]);
+  });
+
   it('is let go unforwarded when too many wait', () => {
     const world = formed(2);
     const [source, gate] = [world.node(0), world.node(1)];
